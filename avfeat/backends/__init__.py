@@ -1,0 +1,60 @@
+"""Backends: whatever runs a bundle's graphs, behind one small interface.
+
+A backend is one module with one session class and one entry in ``open_session``; it imports its runtime inside
+its own functions, so that none of them is needed until it is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avfeat.bundle import Bundle, Modality
+from avfeat.errors import ArgumentError
+
+Backend = Literal["onnx"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class Embedded(NamedTuple):
+    """What an encoder gives for a batch: float32 ``(batch, d)`` features and ``(batch, s)`` shared."""
+
+    features: NDArray[np.float32]
+    shared: NDArray[np.float32]
+
+
+class Session(Protocol):
+    """One graph, ready to run; safe to call from several threads at a time."""
+
+    @property
+    def device(self) -> str:
+        """Where it really runs: ``cpu`` or ``cuda``."""
+
+    def run(self, batch: NDArray[Any]) -> Embedded:
+        """Embed a batch: uint8 ``(batch, T, height, width, 3)`` or float32 ``(batch, samples)``."""
+
+
+def open_session(bundle: Bundle, modality: Modality, backend: str, device: str, threads: int) -> Session:
+    """A session for one modality of ``bundle``.
+
+    Args:
+        bundle: a checked bundle.
+        modality: ``video`` or ``audio``.
+        backend: which of the bundle's files to run.
+        device: ``cpu``, ``cuda``, or ``auto`` for CUDA where it works and the CPU elsewhere.
+        threads: threads on the CPU.
+
+    Raises:
+        ArgumentError: an unknown backend or device.
+        BackendError: the backend or the device is not there.
+        BundleError: the file does not hold what ``bundle.json`` says.
+    """
+    if device not in get_args(Device):
+        raise ArgumentError(f"device must be one of {', '.join(get_args(Device))}, not {device!r}.")
+    if backend == "onnx":
+        from avfeat.backends.onnx import OnnxSession
+
+        return OnnxSession(bundle, modality, device, threads)
+    raise ArgumentError(f"backend must be one of {', '.join(get_args(Backend))}, not {backend!r}.")

@@ -1,0 +1,128 @@
+"""ONNX Runtime, on the CPU or on CUDA."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import warnings
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avfeat.backends import Embedded
+from avfeat.bundle import Bundle, Graph, Modality, Port
+from avfeat.errors import BackendError, BundleError
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
+
+
+def installed_packages() -> dict[str, str]:
+    """The installed distributions that provide the module ``onnxruntime``, with their versions."""
+    found = {}
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def import_onnxruntime() -> Any:
+    """The module ``onnxruntime``.
+
+    Raises:
+        BackendError: it is not installed, or installed twice.
+    """
+    if len(installed_packages()) > 1:
+        raise BackendError(
+            "Both onnxruntime and onnxruntime-gpu are installed and overwrite each other; run "
+            "'pip uninstall -y onnxruntime onnxruntime-gpu', then pip install 'avfeat[cpu]' or 'avfeat[gpu]'."
+        )
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise BackendError(
+            "Embedding needs ONNX Runtime; pip install 'avfeat[cpu]', or 'avfeat[gpu]' for NVIDIA GPUs."
+        ) from error
+    return onnxruntime
+
+
+class OnnxSession:
+    """One ONNX graph of a bundle."""
+
+    def __init__(self, bundle: Bundle, modality: Modality, device: str, threads: int) -> None:
+        """Load the graph and check it against the bundle's description.
+
+        Raises:
+            BackendError: no onnxruntime, or CUDA asked for and not there.
+            BundleError: the file cannot be loaded or has other inputs or outputs than described.
+        """
+        runtime = import_onnxruntime()
+        self._path = bundle.file(modality, "onnx")
+        self._graph = bundle.graph(modality)
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Spinning threads would take the cores that decoding needs.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = self._open(runtime, options, device)
+        _check(self._path.name, self._session, self._graph)
+
+    @property
+    def device(self) -> str:
+        """Where it really runs."""
+        return "cuda" if self._session.get_providers()[0] == _PROVIDERS["cuda"] else "cpu"
+
+    def run(self, batch: NDArray[Any]) -> Embedded:
+        """Embed a batch."""
+        names = [self._graph.features.name, self._graph.shared.name]
+        features, shared = self._session.run(names, {self._graph.input.name: batch})
+        return Embedded(cast("NDArray[np.float32]", features), cast("NDArray[np.float32]", shared))
+
+    def _open(self, runtime: Any, options: Any, device: str) -> Any:
+        if device == "cpu" or (device == "auto" and _PROVIDERS["cuda"] not in runtime.get_available_providers()):
+            return self._session_on(runtime, options, "cpu")
+        if _PROVIDERS["cuda"] in runtime.get_available_providers():
+            # CUDA and cuDNN from the nvidia wheels, so that no library path has to be set.
+            runtime.preload_dlls()
+            session = self._session_on(runtime, options, "cuda")
+            if session.get_providers()[0] == _PROVIDERS["cuda"]:
+                return session
+        if device == "cuda":
+            raise BackendError(
+                "CUDA was asked for, but ONNX Runtime cannot use it here; check the GPU driver, "
+                "pip install 'avfeat[gpu]' in place of 'avfeat[cpu]', or use --device cpu."
+            )
+        warnings.warn("onnxruntime-gpu finds no usable GPU; embedding on the CPU.", RuntimeWarning, stacklevel=4)
+        return self._session_on(runtime, options, "cpu")
+
+    def _session_on(self, runtime: Any, options: Any, device: str) -> Any:
+        providers = [_PROVIDERS["cuda"], _PROVIDERS["cpu"]] if device == "cuda" else [_PROVIDERS["cpu"]]
+        try:
+            return runtime.InferenceSession(str(self._path), options, providers=providers)
+        except Exception as error:  # onnxruntime has no common base for its many exceptions
+            raise BundleError(f"{self._path}: ONNX Runtime cannot load it ({error}).") from error
+
+
+def _check(name: str, session: Any, graph: Graph) -> None:
+    """The graph's inputs and outputs are what the bundle says."""
+    found = {value.name: value for value in [*session.get_inputs(), *session.get_outputs()]}
+    for port in (graph.input, graph.features, graph.shared):
+        if port.name not in found:
+            raise BundleError(f"{name}: has no {port.name!r}, which bundle.json names; export the bundle again.")
+        value = found[port.name]
+        if _DTYPES.get(value.type) != port.dtype or not _fits(value.shape, port):
+            raise BundleError(
+                f"{name}: {port.name!r} is {value.type} {value.shape}, not {port.dtype} {list(port.shape)} as "
+                "bundle.json says; export the bundle again."
+            )
+
+
+def _fits(shape: list[Any], port: Port) -> bool:
+    """Fixed dimensions are equal, dynamic ones dynamic."""
+    if len(shape) != len(port.shape):
+        return False
+    pairs = zip(shape, port.shape, strict=True)
+    return all(a == b if isinstance(b, int) else not isinstance(a, int) for a, b in pairs)

@@ -1,0 +1,312 @@
+"""Bundles: the folder in which encoders are deployed, with its description, checksums and golden outputs.
+
+``bundle.json`` is the contract between whoever wrote a bundle and whoever runs it. Readers ignore keys that they
+do not know; a change that cannot be ignored raises ``VERSION``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avfeat.errors import BundleError
+from avfeat.grid import microseconds
+from avfeat.media import Aspect, AudioSpec, VideoSpec
+
+FORMAT = "avfeat-bundle"
+VERSION = 1
+MANIFEST = "bundle.json"
+GOLDEN = "golden.npz"
+MODEL_CARD = "MODEL_CARD.md"
+
+Modality = Literal["video", "audio"]
+Precision = Literal["fp32", "fp16", "int8"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Port:
+    """One input or output of a graph: its name, NumPy dtype and shape (a string is a dynamic dimension)."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One modality's encoder: a file for each backend, and what goes in and out."""
+
+    files: Mapping[str, str]
+    input: Port
+    features: Port
+    shared: Port
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk whose files have been checked.
+
+    Attributes:
+        path: its folder.
+        sha256: of ``bundle.json``, which in turn holds the checksum of every other file.
+        name: of the model.
+        licence: of the weights.
+        trained: False for encoders with random weights.
+        seconds: length of a window.
+        video: how frames are sampled for ``video_graph``.
+        audio: how sound is sampled for ``audio_graph``.
+        video_graph: the video encoder.
+        audio_graph: the audio encoder.
+        precision: of the weights and the arithmetic.
+        provenance: where it comes from, free form.
+        parity: how far the files are from their reference, free form.
+    """
+
+    path: Path
+    sha256: str
+    name: str
+    licence: str
+    trained: bool
+    seconds: float
+    video: VideoSpec
+    audio: AudioSpec
+    video_graph: Graph
+    audio_graph: Graph
+    precision: Precision
+    provenance: Mapping[str, Any]
+    parity: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, path: str | Path) -> Bundle:
+        """Read and check the bundle at ``path``.
+
+        Raises:
+            BundleError: it is missing, foreign, newer, incomplete, or a checksum differs.
+        """
+        folder = Path(path)
+        raw = _read_manifest(folder)
+        manifest = _Manifest(folder, _parse(folder, raw))
+        manifest.check_version()
+        manifest.check_files()
+        return manifest.bundle(hashlib.sha256(raw).hexdigest())
+
+    def graph(self, modality: Modality) -> Graph:
+        """The encoder of one modality."""
+        return self.video_graph if modality == "video" else self.audio_graph
+
+    def file(self, modality: Modality, backend: str) -> Path:
+        """The file that runs ``modality`` on ``backend``.
+
+        Raises:
+            BundleError: the bundle has no such file.
+        """
+        files = self.graph(modality).files
+        if backend not in files:
+            raise BundleError(f"{self.path}: has no {backend} file for {modality}; it has: {', '.join(files)}.")
+        return self.path / files[backend]
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The backends that have a file for both modalities."""
+        return tuple(name for name in self.video_graph.files if name in self.audio_graph.files)
+
+    def golden(self) -> dict[str, NDArray[Any]]:
+        """Small inputs (``frames``, ``waveform``) and the reference outputs (``video_features``, ...).
+
+        Raises:
+            BundleError: the bundle carries none.
+        """
+        path = self.path / GOLDEN
+        if not path.is_file():
+            raise BundleError(f"{self.path}: has no {GOLDEN} to verify against; export it again.")
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+
+
+def default_bundle() -> Path:
+    """The folder of the bundle that ships with avfeat."""
+    return Path(__file__).parent / "default"
+
+
+def write_bundle(path: str | Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
+    """Write a bundle whole or not at all, and read it back.
+
+    Args:
+        path: the folder to make; it must not exist yet.
+        manifest: what ``bundle.json`` is to say; format, version and checksums are added here.
+        files: contents by file name.
+
+    Raises:
+        BundleError: the folder exists, or what was written is no valid bundle (then nothing is left).
+    """
+    target = Path(path)
+    if target.exists():
+        raise BundleError(f"{target}: exists already; choose another name or remove it first.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        for name, content in files.items():
+            (staging / name).write_bytes(content)
+        sums = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+        described = {"format": FORMAT, "version": VERSION, **manifest, "sha256": sums}
+        (staging / MANIFEST).write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        Bundle.open(staging)
+        staging.chmod(0o755)
+        staging.rename(target)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    return Bundle.open(target)
+
+
+def _read_manifest(folder: Path) -> bytes:
+    if not folder.is_dir():
+        raise BundleError(f"{folder}: no such bundle; give the folder that holds {MANIFEST}.")
+    try:
+        return (folder / MANIFEST).read_bytes()
+    except FileNotFoundError as error:
+        raise BundleError(f"{folder}: is no bundle, for it has no {MANIFEST}.") from error
+    except OSError as error:
+        raise BundleError(f"{folder / MANIFEST}: cannot be read ({error.strerror}).") from error
+
+
+def _parse(folder: Path, raw: bytes) -> dict[str, Any]:
+    try:
+        manifest = json.loads(raw)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BundleError(f"{folder / MANIFEST}: is not JSON; export the bundle again.") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise BundleError(f"{folder}: is not an avfeat bundle ({MANIFEST} does not say '{FORMAT}').")
+    return manifest
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """``bundle.json`` as parsed, and the checks on it."""
+
+    folder: Path
+    values: Mapping[str, Any]
+
+    def check_version(self) -> None:
+        version = self.values.get("version")
+        if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+            raise self._wrong("version", "must be a positive whole number")
+        if version > VERSION:
+            raise BundleError(
+                f"{self.folder}: has format version {version}, this avfeat reads up to {VERSION}; "
+                "upgrade with: pip install --upgrade avfeat"
+            )
+
+    def check_files(self) -> None:
+        sums = self._take(self.values, "sha256", dict)
+        for name, expected in sums.items():
+            if Path(name).name != name:
+                raise self._wrong("sha256", f"names {name!r}, which is not a plain file name")
+            try:
+                found = hashlib.sha256((self.folder / name).read_bytes()).hexdigest()
+            except FileNotFoundError as error:
+                raise BundleError(f"{self.folder / name}: is missing; copy or export the bundle again.") from error
+            except OSError as error:
+                raise BundleError(f"{self.folder / name}: cannot be read ({error.strerror}).") from error
+            if found != expected:
+                raise BundleError(
+                    f"{self.folder / name}: differs from its checksum; copy or export the bundle again."
+                )
+
+    def bundle(self, sha256: str) -> Bundle:
+        seconds = self._number(self.values, "seconds")
+        video = self._take(self.values, "video", dict)
+        audio = self._take(self.values, "audio", dict)
+        precision = self._choice(self.values, "precision", get_args(Precision))
+        return Bundle(
+            path=self.folder,
+            sha256=sha256,
+            name=self._take(self.values, "name", str),
+            licence=self._take(self.values, "licence", str),
+            trained=self._take(self.values, "trained", bool),
+            seconds=seconds,
+            video=self._video_spec(video, seconds),
+            audio=self._audio_spec(audio, seconds),
+            video_graph=self._graph(video, "uint8", 5),
+            audio_graph=self._graph(audio, "float32", 2),
+            precision=cast(Precision, precision),
+            provenance=self._take(self.values, "provenance", dict),
+            parity=self._take(self.values, "parity", dict),
+        )
+
+    def _video_spec(self, video: Mapping[str, Any], seconds: float) -> VideoSpec:
+        fps = self._number(video, "fps")
+        frames = self._take(video, "frames", int)
+        if frames < 1 or abs(frames - fps * seconds) > 1e-6:
+            raise self._wrong("frames", f"must be fps * seconds ({fps} * {seconds}), not {frames}")
+        size = self._take(video, "size", int)
+        if size < 1:
+            raise self._wrong("size", f"must be positive, not {size}")
+        aspect = self._choice(video, "aspect", get_args(Aspect))
+        return VideoSpec(fps, frames, size, cast(Aspect, aspect))
+
+    def _audio_spec(self, audio: Mapping[str, Any], seconds: float) -> AudioSpec:
+        rate = self._take(audio, "sample_rate", int)
+        if rate < 1:
+            raise self._wrong("sample_rate", f"must be positive, not {rate}")
+        return AudioSpec(rate, microseconds(seconds) * rate // microseconds(1))
+
+    def _graph(self, values: Mapping[str, Any], dtype: str, rank: int) -> Graph:
+        files = self._take(values, "files", dict)
+        sums = self._take(self.values, "sha256", dict)
+        for backend, name in files.items():
+            if name not in sums:
+                raise self._wrong("files", f"names {name!r} for {backend}, which has no checksum")
+        outputs = self._take(values, "outputs", dict)
+        graph = Graph(
+            files=files,
+            input=self._port(self._take(values, "input", dict)),
+            features=self._output(self._take(outputs, "features", dict)),
+            shared=self._output(self._take(outputs, "shared", dict)),
+        )
+        if graph.input.dtype != dtype or len(graph.input.shape) != rank:
+            raise self._wrong("input", f"must be {dtype} with {rank} dimensions")
+        return graph
+
+    def _port(self, values: Mapping[str, Any]) -> Port:
+        shape = self._take(values, "shape", list)
+        if not all(isinstance(size, int | str) for size in shape):
+            raise self._wrong("shape", "must hold whole numbers and names")
+        return Port(self._take(values, "name", str), self._take(values, "dtype", str), tuple(shape))
+
+    def _output(self, values: Mapping[str, Any]) -> Port:
+        dim = self._take(values, "dim", int)
+        if dim < 1:
+            raise self._wrong("dim", f"must be positive, not {dim}")
+        return Port(self._take(values, "name", str), "float32", ("batch", dim))
+
+    def _take(self, values: Mapping[str, Any], key: str, kind: type[T]) -> T:
+        value = values.get(key)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise self._wrong(key, "is missing" if key not in values else f"must be of type {kind.__name__}")
+        return value
+
+    def _number(self, values: Mapping[str, Any], key: str) -> float:
+        value = values.get(key)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e6:
+            raise self._wrong(key, "must be a positive number")
+        return float(value)
+
+    def _choice(self, values: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> str:
+        value = self._take(values, key, str)
+        if value not in allowed:
+            raise self._wrong(key, f"must be one of {', '.join(allowed)}, not {value!r}")
+        return value
+
+    def _wrong(self, key: str, what: str) -> BundleError:
+        return BundleError(f"{self.folder / MANIFEST}: {key!r} {what}; export the bundle again.")

@@ -1,0 +1,68 @@
+"""Puts the commands together and turns errors into one sentence and an exit status."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from typing import Annotated
+
+import typer
+
+from avfeat.cli.doctor import doctor
+from avfeat.cli.embed import embed
+from avfeat.cli.info import info
+from avfeat.cli.verify import verify
+from avfeat.errors import ArgumentError, AvfeatError
+from avfeat.version import __version__
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(embed)
+app.command()(info)
+app.command()(verify)
+app.command()(doctor)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"avfeat {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def avfeat(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Time-stamped audio and video embeddings of any video."""
+
+
+def run() -> None:
+    """Run ``sys.argv``; every error of avfeat's own ends as one sentence on stderr."""
+    logging.basicConfig(format="%(levelname)s: %(message)s")
+    logging.addLevelName(logging.WARNING, "warning")
+    warnings.formatwarning = lambda message, *rest, **named: f"warning: {message}\n"
+    try:
+        app()
+    except AvfeatError as error:
+        if os.environ.get("AVFEAT_DEBUG") == "1":
+            raise
+        _leave(f"error: {error}", 2 if isinstance(error, ArgumentError) else 1)
+    except BrokenPipeError:
+        # Whoever read our output has gone; what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        _leave("interrupted; what is finished is kept, and the same command goes on from there.", 130)
+
+
+def _leave(sentence: str, status: int) -> None:
+    print(sentence, file=sys.stderr)
+    sys.exit(status)

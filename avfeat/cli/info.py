@@ -1,0 +1,76 @@
+"""``avfeat info``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from avfeat.bundle import FORMAT, VERSION, Bundle, Graph, default_bundle
+from avfeat.cli.printing import JsonOption, facts, write_json
+
+
+def info(
+    bundle: Annotated[
+        Path | None, typer.Argument(help="Folder of a bundle; the one that ships with avfeat if none.")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Describe a bundle: what it takes, what it gives, where it comes from."""
+    opened = Bundle.open(default_bundle() if bundle is None else bundle)
+    described = describe(opened)
+    if json is not None:
+        write_json(described, json)
+    if json != "-":
+        facts(_lines(opened, described))
+
+
+def describe(bundle: Bundle) -> dict[str, Any]:
+    """A bundle as JSON values with stable keys."""
+    return {
+        "path": str(bundle.path),
+        "format": FORMAT,
+        "version": VERSION,
+        "name": bundle.name,
+        "licence": bundle.licence,
+        "trained": bundle.trained,
+        "sha256": bundle.sha256,
+        "seconds": bundle.seconds,
+        "precision": bundle.precision,
+        "formats": list(bundle.formats),
+        "video": {**asdict(bundle.video), **_graph(bundle, bundle.video_graph)},
+        "audio": {**asdict(bundle.audio), **_graph(bundle, bundle.audio_graph)},
+        "provenance": dict(bundle.provenance),
+        "parity": dict(bundle.parity),
+    }
+
+
+def _graph(bundle: Bundle, graph: Graph) -> dict[str, Any]:
+    return {
+        "files": dict(graph.files),
+        "bytes": {name: (bundle.path / name).stat().st_size for name in graph.files.values()},
+        "input": asdict(graph.input),
+        "features": graph.features.shape[1],
+        "shared": graph.shared.shape[1],
+    }
+
+
+def _lines(bundle: Bundle, described: dict[str, Any]) -> dict[str, str]:
+    video, audio = bundle.video, bundle.audio
+    size = sum(sum(described[modality]["bytes"].values()) for modality in ("video", "audio"))
+    trained = "trained" if bundle.trained else "UNTRAINED: random weights, its vectors mean nothing yet"
+    return {
+        "bundle": str(bundle.path),
+        "name": bundle.name,
+        "weights": f"{trained}; licence {bundle.licence}",
+        "window": f"{bundle.seconds:g} s",
+        "video": f"{video.frames} frames at {video.fps:g}/s, {video.size}x{video.size} ({video.aspect}) -> "
+        f"features {described['video']['features']}, shared {described['video']['shared']}",
+        "audio": f"{audio.samples} samples at {audio.rate} Hz, mono -> "
+        f"features {described['audio']['features']}, shared {described['audio']['shared']}",
+        "files": f"{', '.join(bundle.formats)}, {bundle.precision}, {size / 1e6:.1f} MB",
+        "data": str(bundle.provenance.get("data", "not stated")),
+        "sha256": bundle.sha256,
+    }

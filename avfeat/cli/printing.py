@@ -1,0 +1,61 @@
+"""How commands print: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from avfeat.writers.atomic import atomic
+
+JsonOption = Annotated[
+    str | None, typer.Option("--json", metavar="FILE", help="Write JSON to FILE, or to stdout with -.")
+]
+
+
+def write_json(values: Any, target: str) -> None:
+    """Write ``values`` to the file ``target``, whole or not at all, or to stdout for ``-``."""
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+        return
+    with atomic(Path(target)) as file:
+        file.write(text.encode())
+
+
+def facts(rows: Mapping[str, str]) -> None:
+    """Print names and values in two columns."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold")
+    grid.add_column(overflow="fold")
+    for name, value in rows.items():
+        grid.add_row(name, value)
+    _stdout().print(grid)
+
+
+def table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Print a table; columns of numbers are aligned to the right."""
+    lines = [list(row) for row in rows]
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column, header in enumerate(headers):
+        numeric = bool(lines) and all(line[column][:1].isdigit() for line in lines)
+        shown.add_column(header, justify="right" if numeric else "left", overflow="fold")
+    for line in lines:
+        shown.add_row(*line)
+    _stdout().print(shown)
+
+
+def note(text: str) -> None:
+    """Say something on stderr that is no result."""
+    print(text, file=sys.stderr)
+
+
+def _stdout() -> Console:
+    # File names may look like markup: nothing in a result is interpreted.
+    return Console(markup=False, highlight=False, emoji=False)

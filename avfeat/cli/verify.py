@@ -1,0 +1,50 @@
+"""``avfeat verify``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avfeat import verify as verification
+from avfeat.backends import Backend, Device
+from avfeat.bundle import Bundle, default_bundle
+from avfeat.cli.printing import JsonOption, note, table, write_json
+
+
+def verify(
+    bundle: Annotated[
+        Path | None, typer.Argument(help="Folder of a bundle; the one that ships with avfeat if none.")
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where to run.")] = "auto",
+    backend: Annotated[Backend, typer.Option(help="Which of the bundle's formats to run.")] = "onnx",
+    json: JsonOption = None,
+) -> None:
+    """Check that this machine computes what a bundle promises, on its golden inputs."""
+    opened = Bundle.open(default_bundle() if bundle is None else bundle)
+    checks = verification.verify(opened, device, backend)
+    right = all(check.ok for check in checks)
+    if json is not None:
+        rows = [{**asdict(check), "ok": check.ok} for check in checks]
+        write_json({"bundle": opened.sha256, "name": opened.name, "ok": right, "checks": rows}, json)
+    if json != "-":
+        table(
+            ("graph", "output", "device", "error", "limit", "cosine", ""),
+            [
+                (
+                    check.modality,
+                    check.output,
+                    check.device,
+                    f"{check.error:.1e}",
+                    f"{check.limit:.0e}",
+                    f"{check.cosine:.6f}",
+                    "ok" if check.ok else "WRONG",
+                )
+                for check in checks
+            ],
+        )
+    if not right:
+        note(f"error: {opened.path}: computes other values here than it promises; see the table.")
+        raise typer.Exit(1)

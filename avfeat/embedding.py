@@ -1,0 +1,133 @@
+"""Results: rows on the grid, with masks where a modality is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avfeat.errors import MediaError, Reason
+
+FloatRows = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class WindowEmbedding:
+    """The embedding of one window; a missing modality is zeros and masked.
+
+    Attributes:
+        start: of the window, seconds of presentation time.
+        end: of the window: start plus the bundle's seconds.
+        video: float32 ``(d_video,)``, backbone features.
+        audio: float32 ``(d_audio,)``, backbone features.
+        video_shared: float32 ``(d,)`` of unit length, comparable to ``audio_shared`` by dot product.
+        audio_shared: float32 ``(d,)`` of unit length.
+        has_video: whether a frame was on screen.
+        has_audio: whether there was sound.
+    """
+
+    start: float
+    end: float
+    video: FloatRows
+    audio: FloatRows
+    video_shared: FloatRows
+    audio_shared: FloatRows
+    has_video: bool
+    has_audio: bool
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """The embedding of one source: n rows, the same windows for audio and video.
+
+    Attributes:
+        start: float64 ``(n,)``, seconds on the presentation timeline.
+        end: float64 ``(n,)``, ``start`` plus the bundle's seconds.
+        video: float32 ``(n, d_video)``, backbone features, for probes.
+        audio: float32 ``(n, d_audio)``, backbone features, for probes.
+        video_shared: float32 ``(n, d)``, L2-normalised; audio and video compare by dot product.
+        audio_shared: float32 ``(n, d)``, L2-normalised.
+        has_video: bool ``(n,)``; rows of a missing stream are zeros.
+        has_audio: bool ``(n,)``; rows of a missing stream are zeros.
+        source: what was embedded, as the caller named it.
+        bundle: sha256 of the bundle.
+        seconds: length of a window.
+        hop: distance between windows in seconds.
+        duration: end of the later stream in seconds.
+        damaged: whether something in the media was damaged.
+        damage: what, in words.
+    """
+
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    video: FloatRows
+    audio: FloatRows
+    video_shared: FloatRows
+    audio_shared: FloatRows
+    has_video: NDArray[np.bool_]
+    has_audio: NDArray[np.bool_]
+    source: str
+    bundle: str
+    seconds: float
+    hop: float
+    duration: float
+    damaged: bool
+    damage: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """The number of windows."""
+        return len(self.start)
+
+    def windows(self) -> Iterator[WindowEmbedding]:
+        """The rows one by one."""
+        for row in range(len(self)):
+            yield WindowEmbedding(
+                start=float(self.start[row]),
+                end=float(self.end[row]),
+                video=self.video[row],
+                audio=self.audio[row],
+                video_shared=self.video_shared[row],
+                audio_shared=self.audio_shared[row],
+                has_video=bool(self.has_video[row]),
+                has_audio=bool(self.has_audio[row]),
+            )
+
+    def pooled(self) -> FloatRows:
+        """One vector for the whole source: float32 ``(d_video + d_audio,)``.
+
+        The mean of each modality's rows over the windows that have it, each weighted by the time of the window
+        that the media covers, ``min(end, duration) - max(start, 0)``; zeros for a modality that is nowhere.
+        """
+        covered = np.clip(np.minimum(self.end, self.duration) - np.maximum(self.start, 0.0), 0.0, None)
+        video = _weighted_mean(self.video, covered * self.has_video)
+        audio = _weighted_mean(self.audio, covered * self.has_audio)
+        return np.concatenate([video, audio])
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A source of ``embed_many`` that gave no embedding: a value, so that the others go on.
+
+    Attributes:
+        source: as the caller named it.
+        reason: ``not_found``, ``unreadable``, ``no_streams``, ``empty``, or ``damaged`` in strict calls.
+        message: one sentence for people.
+    """
+
+    source: str
+    reason: Reason
+    message: str
+
+    @classmethod
+    def of(cls, error: MediaError) -> Failure:
+        """The value that stands for ``error``."""
+        return cls(error.source, error.reason, str(error))
+
+
+def _weighted_mean(rows: FloatRows, weights: NDArray[np.float64]) -> FloatRows:
+    total = weights.sum()
+    if total <= 0:
+        return np.zeros(rows.shape[1], dtype=np.float32)
+    return (weights @ rows.astype(np.float64) / total).astype(np.float32)

@@ -1,0 +1,344 @@
+"""The encoder: from any video to embeddings on one time grid."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avfeat.backends import Session, open_session
+from avfeat.bundle import Bundle, Graph, default_bundle
+from avfeat.embedding import Embedding, Failure, WindowEmbedding
+from avfeat.errors import ArgumentError, MediaError
+from avfeat.grid import MICROSECONDS, Grid, microseconds
+from avfeat.media import Source, Window, array_windows, media_windows
+from avfeat.media.source import source_name
+from avfeat.media.windows import Outcome
+
+# One window at a time keeps a CPU's caches warm (batches of 8 are slower there); a GPU wants more.
+_BATCH = {"cpu": 1, "cuda": 16}
+
+
+def load(
+    bundle: str | os.PathLike[str] | None = None,
+    *,
+    device: str = "auto",
+    backend: str = "onnx",
+    threads: int | None = None,
+) -> Encoder:
+    """Load an encoder from a bundle.
+
+    Args:
+        bundle: folder of the bundle, or None for the one that ships with avfeat.
+        device: ``cpu``, ``cuda``, or ``auto`` for CUDA where it works and the CPU elsewhere.
+        backend: which of the bundle's formats to run.
+        threads: CPU threads of this encoder in all, or None for the processors that this process may use.
+
+    Raises:
+        BundleError: the bundle is broken, foreign or too new.
+        BackendError: the backend or the device is not there.
+    """
+    if threads is None:
+        threads = available_processors()
+    if threads < 1:
+        raise ArgumentError(f"threads must be at least 1, not {threads}.")
+    opened = Bundle.open(default_bundle() if bundle is None else Path(bundle))
+    video = open_session(opened, "video", backend, device, threads)
+    audio = open_session(opened, "audio", backend, device, threads)
+    return Encoder(opened, video, audio, threads)
+
+
+def available_processors() -> int:
+    """How many processors this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+class Encoder:
+    """Embeds media with the two graphs of a bundle. Safe to share between threads; a context manager.
+
+    Attributes:
+        bundle: the bundle that it runs.
+        device: where it really runs: ``cpu`` or ``cuda``.
+        threads: CPU threads that it may use.
+    """
+
+    def __init__(self, bundle: Bundle, video: Session, audio: Session, threads: int) -> None:
+        """Use ``avfeat.load``."""
+        self.bundle = bundle
+        self.device = video.device
+        self.threads = threads
+        self._video = video
+        self._audio = audio
+        self._closed = False
+
+    def __enter__(self) -> Encoder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the graphs; the encoder cannot be used afterwards."""
+        self._closed = True
+        del self._video, self._audio
+
+    def check_times(self, hop: float | None, start: float = 0.0, end: float | None = None) -> None:
+        """Raise ``ArgumentError`` for times that make no grid, before any work."""
+        self._grid(hop, start, end)
+
+    def embed(
+        self,
+        source: Source,
+        *,
+        hop: float | None = None,
+        start: float = 0.0,
+        end: float | None = None,
+        strict: bool = False,
+    ) -> Embedding:
+        """Embed one file.
+
+        Args:
+            source: a path, the bytes of a file, or a binary file object.
+            hop: seconds between windows; None for the bundle's ``seconds``.
+            start: start of the first window in seconds; a negative start is padded.
+            end: the grid ends here, as if the media did, and the rest is not read; None for the end of the
+                media. A row depends on its window alone: one that reaches beyond ``end`` sees what is there.
+            strict: damaged media is an error.
+
+        Raises:
+            MediaError: the file is missing, empty, unreadable, has no streams, or (strict) is damaged.
+            ArgumentError: times that make no grid.
+        """
+        return self._embed(source, hop, start, end, strict, self.threads)
+
+    def embed_many(
+        self,
+        sources: Iterable[Source],
+        *,
+        hop: float | None = None,
+        start: float = 0.0,
+        end: float | None = None,
+        strict: bool = False,
+        workers: int | None = None,
+    ) -> Iterator[Embedding | Failure]:
+        """Embed many files, several at a time, and yield the results in the order of ``sources``.
+
+        Args:
+            sources: paths, bytes or file objects; taken as they are needed.
+            hop: as in ``embed``.
+            start: as in ``embed``.
+            end: as in ``embed``.
+            strict: as in ``embed``; a damaged file then is a ``Failure``.
+            workers: files at a time; None for as many as the encoder has threads.
+        """
+        workers = self.threads if workers is None else workers
+        if workers < 1:
+            raise ArgumentError(f"workers must be at least 1, not {workers}.")
+        self._grid(hop, start, end)
+        decoding = max(1, self.threads // workers)
+
+        def attempt(source: Source) -> Embedding | Failure:
+            try:
+                return self._embed(source, hop, start, end, strict, decoding)
+            except MediaError as error:
+                return Failure.of(error)
+
+        return _ordered(attempt, sources, workers)
+
+    def stream(
+        self,
+        source: Source,
+        *,
+        hop: float | None = None,
+        start: float = 0.0,
+        end: float | None = None,
+        strict: bool = False,
+    ) -> Iterator[WindowEmbedding]:
+        """Embed a file or live input window by window, each as soon as its data is there.
+
+        Takes constant memory however long the input is; arguments and errors as in ``embed``.
+        """
+        grid = self._grid(hop, start, end)
+        # One decoding thread: with more, frames would come later than they could.
+        windows = media_windows(source, grid, self.bundle.video, self.bundle.audio, threads=1, strict=strict)
+        for rows in self._rows(windows, batch=1):
+            yield from rows
+
+    def embed_arrays(
+        self,
+        frames: NDArray[np.uint8] | None,
+        fps: float | None,
+        waveform: NDArray[np.floating[Any]] | None,
+        sample_rate: int | None,
+        *,
+        hop: float | None = None,
+        start: float = 0.0,
+        end: float | None = None,
+        duration: float | None = None,
+    ) -> Embedding:
+        """Embed decoded media; both streams begin at time 0.
+
+        Args:
+            frames: uint8 ``(n, height, width, 3)`` RGB, or None.
+            fps: frames a second, any rate; None without frames.
+            waveform: floating ``(m,)`` mono in [-1, 1], or None.
+            sample_rate: samples a second, any rate; None without a waveform.
+            hop: as in ``embed``.
+            start: as in ``embed``.
+            end: as in ``embed``.
+            duration: where the media ends, in seconds; None for the end of the longer array.
+
+        Raises:
+            ArgumentError: neither frames nor waveform, or arrays of another kind.
+        """
+        frames, rate = _checked_frames(frames, fps)
+        waveform, samples_a_second = _checked_waveform(waveform, sample_rate)
+        if frames is None and waveform is None:
+            raise ArgumentError("embed_arrays needs frames, a waveform, or both.")
+        grid = self._grid(hop, start, end)
+        if duration is not None and not 0 < duration < float("inf"):
+            raise ArgumentError(f"duration must be a positive number of seconds, not {duration}.")
+        outcome = Outcome()
+        windows = array_windows(
+            frames,
+            rate,
+            waveform,
+            samples_a_second,
+            grid,
+            self.bundle.video,
+            self.bundle.audio,
+            duration=None if duration is None else microseconds(duration),
+            outcome=outcome,
+        )
+        return self._gather(windows, grid, "<arrays>", outcome)
+
+    def _embed(
+        self, source: Source, hop: float | None, start: float, end: float | None, strict: bool, threads: int
+    ) -> Embedding:
+        grid = self._grid(hop, start, end)
+        outcome = Outcome()
+        windows = media_windows(
+            source,
+            grid,
+            self.bundle.video,
+            self.bundle.audio,
+            threads=threads,
+            strict=strict,
+            outcome=outcome,
+        )
+        return self._gather(windows, grid, source_name(source), outcome)
+
+    def _gather(self, windows: Iterator[Window], grid: Grid, source: str, outcome: Outcome) -> Embedding:
+        rows = list(itertools.chain.from_iterable(self._rows(windows, _BATCH[self.device])))
+        return Embedding(
+            start=np.array([row.start for row in rows], dtype=np.float64),
+            end=np.array([row.end for row in rows], dtype=np.float64),
+            video=np.stack([row.video for row in rows]),
+            audio=np.stack([row.audio for row in rows]),
+            video_shared=np.stack([row.video_shared for row in rows]),
+            audio_shared=np.stack([row.audio_shared for row in rows]),
+            has_video=np.array([row.has_video for row in rows], dtype=np.bool_),
+            has_audio=np.array([row.has_audio for row in rows], dtype=np.bool_),
+            source=source,
+            bundle=self.bundle.sha256,
+            seconds=self.bundle.seconds,
+            hop=grid.hop / MICROSECONDS,
+            duration=outcome.duration / MICROSECONDS,
+            damaged=bool(outcome.damage),
+            damage=outcome.damage,
+        )
+
+    def _rows(self, windows: Iterator[Window], batch: int) -> Iterator[list[WindowEmbedding]]:
+        if self._closed:
+            raise ArgumentError("This encoder is closed; load another one.")
+        while taken := list(itertools.islice(windows, batch)):
+            video = _run(self._video, self.bundle.video_graph, [window.frames for window in taken])
+            audio = _run(self._audio, self.bundle.audio_graph, [window.waveform for window in taken])
+            yield [
+                WindowEmbedding(
+                    start=window.start / MICROSECONDS,
+                    end=(window.start + round(self.bundle.seconds * MICROSECONDS)) / MICROSECONDS,
+                    video=video[0][row],
+                    audio=audio[0][row],
+                    video_shared=video[1][row],
+                    audio_shared=audio[1][row],
+                    has_video=window.frames is not None,
+                    has_audio=window.waveform is not None,
+                )
+                for row, window in enumerate(taken)
+            ]
+
+    def _grid(self, hop: float | None, start: float, end: float | None) -> Grid:
+        return Grid.of(self.bundle.seconds, hop, start, end)
+
+
+def _run(
+    session: Session, graph: Graph, inputs: list[NDArray[Any] | None]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Features and shared rows of a batch; zeros where there is no input."""
+    features = np.zeros((len(inputs), int(graph.features.shape[1])), dtype=np.float32)
+    shared = np.zeros((len(inputs), int(graph.shared.shape[1])), dtype=np.float32)
+    there = [index for index, value in enumerate(inputs) if value is not None]
+    if there:
+        out = session.run(np.stack([value for value in inputs if value is not None]))
+        features[there] = out.features
+        shared[there] = out.shared
+    return features, shared
+
+
+def _ordered(
+    function: Callable[[Source], Embedding | Failure], sources: Iterable[Source], workers: int
+) -> Iterator[Embedding | Failure]:
+    """Map on threads, in order, with a bounded number of results ahead of the consumer."""
+    pending: deque[Future[Embedding | Failure]] = deque()
+    waiting = iter(sources)
+    with ThreadPoolExecutor(workers, thread_name_prefix="avfeat") as pool:
+        try:
+            for source in itertools.islice(waiting, 2 * workers):
+                pending.append(pool.submit(function, source))
+            while pending:
+                result = pending.popleft().result()
+                for source in itertools.islice(waiting, 1):
+                    pending.append(pool.submit(function, source))
+                yield result
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def _checked_frames(frames: NDArray[np.uint8] | None, fps: float | None) -> tuple[NDArray[np.uint8] | None, float]:
+    if frames is None:
+        return None, 1.0
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not len(frames):
+        raise ArgumentError(
+            f"frames must be uint8 (n, height, width, 3) with n of 1 or more, not {frames.dtype} {frames.shape}."
+        )
+    if fps is None or not 0 < fps < 1e6:
+        raise ArgumentError(f"fps must be a positive number of frames a second, not {fps}.")
+    return frames, fps
+
+
+def _checked_waveform(
+    waveform: NDArray[np.floating[Any]] | None, sample_rate: int | None
+) -> tuple[NDArray[np.float32] | None, int]:
+    if waveform is None:
+        return None, 1
+    if not np.issubdtype(waveform.dtype, np.floating) or waveform.ndim != 1 or not len(waveform):
+        raise ArgumentError(
+            f"waveform must be floating and mono, (m,) with m of 1 or more, not {waveform.dtype} "
+            f"{waveform.shape}; mix channels with waveform.mean(axis=0)."
+        )
+    if sample_rate is None or sample_rate < 1:
+        raise ArgumentError(f"sample_rate must be a positive number of samples a second, not {sample_rate}.")
+    return waveform.astype(np.float32, copy=False), sample_rate

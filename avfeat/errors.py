@@ -1,0 +1,41 @@
+"""The exceptions that avfeat raises, all derived from one base."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Reason = Literal["not_found", "unreadable", "no_streams", "empty", "damaged"]
+
+
+class AvfeatError(Exception):
+    """Base of every error that avfeat raises on purpose: one sentence with the remedy."""
+
+
+class ArgumentError(AvfeatError, ValueError):
+    """An argument that no call can work with."""
+
+
+class MediaError(AvfeatError):
+    """A media file that gives no embedding.
+
+    Attributes:
+        source: the file as the caller named it.
+        reason: ``not_found``, ``unreadable``, ``no_streams``, ``empty``, or (in strict calls) ``damaged``.
+    """
+
+    def __init__(self, source: str, reason: Reason, message: str) -> None:
+        super().__init__(f"{source}: {message}")
+        self.source = source
+        self.reason: Reason = reason
+
+
+class BundleError(AvfeatError):
+    """A bundle that is broken, foreign, or newer than this avfeat."""
+
+
+class BackendError(AvfeatError):
+    """A backend or device that was asked for and is not there."""
+
+
+class OutputError(AvfeatError):
+    """A result that cannot be written where it was asked for."""

@@ -1,0 +1,81 @@
+"""A whole file as arrays, for callers who want the pixels and the samples themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avfeat.grid import MICROSECONDS, Grid
+from avfeat.media.pictures import Aspect
+from avfeat.media.source import Source
+from avfeat.media.windows import AudioSpec, Outcome, VideoSpec, media_windows
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded file.
+
+    Attributes:
+        frames: uint8 ``(n, size, size, 3)`` RGB, frame i on screen at ``(i + 0.5) / fps``; None without video.
+        fps: frames a second.
+        waveform: float32 ``(m,)`` mono in [-1, 1] from time 0 on; None without audio.
+        sample_rate: samples a second.
+        duration: end of the later stream in seconds of presentation time.
+        damaged: whether something in the file was damaged.
+    """
+
+    frames: NDArray[np.uint8] | None
+    fps: int
+    waveform: NDArray[np.float32] | None
+    sample_rate: int
+    duration: float
+    damaged: bool
+
+
+def decode(
+    source: Source,
+    *,
+    fps: int = 8,
+    size: int | None = 112,
+    sample_rate: int = 16_000,
+    aspect: Aspect = "stretch",
+    threads: int = 0,
+) -> Decoded:
+    """Decode ``source`` to arrays of constant rate, as an encoder sees it. Takes memory for the whole file.
+
+    Args:
+        source: path, bytes or binary file object.
+        fps: frames a second.
+        size: height and width of the frames in pixels, or None to keep their own.
+        sample_rate: samples a second.
+        aspect: what happens to pictures that are not square.
+        threads: decoding threads a stream, 0 for FFmpeg's choice.
+
+    Raises:
+        MediaError: the file is missing, empty, unreadable, or holds no stream that can be decoded.
+    """
+    outcome = Outcome()
+    windows = list(
+        media_windows(
+            source,
+            Grid(MICROSECONDS, MICROSECONDS, tail=0),
+            VideoSpec(fps, fps, size, aspect),
+            AudioSpec(sample_rate, sample_rate),
+            threads=threads,
+            outcome=outcome,
+        )
+    )
+    frames = waveform = None
+    if outcome.video_end is not None:
+        # The last one may begin after its instant's end of the video: the picture that stays on screen.
+        count = min(len(windows) * fps, -(-outcome.video_end * fps // MICROSECONDS))
+        blank = next(window.frames for window in windows if window.frames is not None)
+        pictures = [np.zeros_like(blank) if window.frames is None else window.frames for window in windows]
+        frames = np.concatenate(pictures)[:count]
+    if outcome.audio_end is not None:
+        silence = np.zeros(sample_rate, dtype=np.float32)
+        sounds = [silence if window.waveform is None else window.waveform for window in windows]
+        waveform = np.concatenate(sounds)[: -(-outcome.audio_end * sample_rate // MICROSECONDS)]
+    return Decoded(frames, fps, waveform, sample_rate, outcome.duration / MICROSECONDS, bool(outcome.damage))

@@ -1,0 +1,126 @@
+"""Decoded frames as upright RGB of one size: colour matrix and range, rotation, aspect policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from av.sidedata.sidedata import Type as SideDataType
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+Aspect = Literal["stretch", "crop"]
+"""What happens to a picture that is not square: ``stretch`` keeps all of it, ``crop`` its central square."""
+
+# ITU-T H.273 matrix coefficients -> swscale's constants; anything else has no matrix of its own there.
+_MATRICES = {
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    5: Colorspace.ITU601,
+    6: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M,
+    9: Colorspace.BT2020,
+    10: Colorspace.BT2020,
+}
+# The triangle filter is the graphs' own. Full chroma keeps colour edges in place, accurate rounding keeps equal
+# pictures equal on every CPU.
+_SCALING = (
+    Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP | Interpolation.ACCURATE_RND
+)
+
+
+@dataclass
+class PictureScaler:
+    """Turns decoded frames into upright ``uint8 (size, size, 3)`` RGB by swscale.
+
+    Attributes:
+        size: height and width of the result in pixels, or None to keep the frame's own.
+        aspect: ``stretch`` the whole picture to a square, or ``crop`` its central square.
+    """
+
+    size: int | None
+    aspect: Aspect = "stretch"
+    _reformatter: VideoReformatter = field(default_factory=VideoReformatter)
+
+    def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """RGB of ``frame``, C-contiguous."""
+        width, height = frame.width, frame.height
+        if self.size is not None:
+            width, height = self._scaled(frame)
+        rgb = self._reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="rgb24",
+            src_colorspace=_matrix(frame),
+            src_color_range=_range(frame),
+            dst_color_range=ColorRange.JPEG,
+            interpolation=_SCALING,
+            threads=1,
+        )
+        pixels = upright(rgb.to_ndarray().astype(np.uint8, copy=False), _display_matrix(frame))
+        if self.size is not None and self.aspect == "crop":
+            top = (pixels.shape[0] - self.size) // 2
+            left = (pixels.shape[1] - self.size) // 2
+            pixels = pixels[top : top + self.size, left : left + self.size]
+        return np.ascontiguousarray(pixels)
+
+    def _scaled(self, frame: VideoFrame) -> tuple[int, int]:
+        """Width and height to scale to, before any crop."""
+        assert self.size is not None
+        if self.aspect == "stretch":
+            return self.size, self.size
+        # Pixels need not be square: the picture is as wide as it is shown.
+        shown = frame.width * float(_pixel_aspect(frame))
+        scale = self.size / min(shown, frame.height)
+        return max(self.size, round(shown * scale)), max(self.size, round(frame.height * scale))
+
+
+def upright(pixels: NDArray[np.uint8], matrix: tuple[int, int, int, int] | None) -> NDArray[np.uint8]:
+    """Apply a display matrix to ``(height, width, channels)`` pixels, as quarter turns and mirrorings.
+
+    Args:
+        pixels: the picture as stored.
+        matrix: ``(a, b, c, d)`` of ISO/IEC 14496-12 section 6.2.2: ``x' = a x + c y``, ``y' = b x + d y`` with y
+            pointing down. Other angles than quarter turns go to the nearest one. None is the identity.
+    """
+    if matrix is None:
+        return pixels
+    a, b, c, d = matrix
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        flip_x, flip_y = a < 0, d < 0
+    else:
+        pixels = pixels.transpose(1, 0, 2)
+        flip_x, flip_y = c < 0, b < 0
+    return pixels[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
+
+
+def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:
+    """The turning part of the frame's display matrix, if it has one."""
+    for item in frame.side_data:
+        if item.type is SideDataType.DISPLAYMATRIX:
+            values = np.frombuffer(bytes(item), dtype=np.int32)
+            return int(values[0]), int(values[1]), int(values[3]), int(values[4])
+    return None
+
+
+def _matrix(frame: VideoFrame) -> Colorspace:
+    """The frame's colour matrix; untagged video follows the usual rule: BT.709 for HD, BT.601 below."""
+    tagged = _MATRICES.get(int(frame.colorspace))
+    if tagged is not None:
+        return tagged
+    return Colorspace.ITU709 if frame.width >= 1280 or frame.height > 576 else Colorspace.ITU601
+
+
+def _range(frame: VideoFrame) -> ColorRange:
+    """Full or limited: by the pixel format where it says so (yuvj, RGB), else by the tag, else limited."""
+    if frame.format.name.startswith("yuvj") or frame.format.is_rgb:
+        return ColorRange.JPEG
+    return ColorRange.JPEG if int(frame.color_range) == ColorRange.JPEG else ColorRange.MPEG
+
+
+def _pixel_aspect(frame: VideoFrame) -> float:
+    aspect = getattr(frame, "sample_aspect_ratio", None)
+    return float(aspect) if aspect else 1.0

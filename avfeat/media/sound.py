@@ -1,0 +1,93 @@
+"""Decoded audio as mono float32 at one rate, every sample at its presentation time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from numpy.typing import NDArray
+
+_TOLERANCE = Fraction(30, 1000)
+"""Time stamps of containers jitter (by 1 ms in Matroska, by a frame in AVI); a larger step is a real gap."""
+
+_SCALE = np.float32(2.0**-31)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive samples: float32 ``(n,)`` in [-1, 1], the first at ``position`` (in samples from time 0)."""
+
+    position: int
+    samples: NDArray[np.float32]
+
+    @property
+    def end(self) -> int:
+        """Position behind the last sample."""
+        return self.position + len(self.samples)
+
+
+class SoundPlacer:
+    """Mixes to mono, resamples, and places by presentation time; feed frames in order, then ``flush``.
+
+    Frames that follow each other go through one resampler. Where a time stamp leaves more than 30 ms of silence
+    or overlap, and where the parameters change, the resampler is flushed and a new run begins at the time stamp.
+    """
+
+    def __init__(self, rate: int) -> None:
+        """Place samples at ``rate`` Hz."""
+        self._rate = rate
+        self._resampler: av.AudioResampler | None = None
+        self._format: tuple[str, str, int] | None = None
+        self._expected = Fraction(0)
+        self._position = 0
+        self._covered = 0
+
+    def push(self, time: Fraction, frame: AudioFrame, length: Fraction | None = None) -> Iterator[Stretch]:
+        """Yield what is ready after ``frame``, which begins at ``time`` seconds.
+
+        Args:
+            time: presentation time of its first sample.
+            frame: decoded audio of any format, layout and rate.
+            length: seconds of it that are presented, or None for all.
+        """
+        frame_format = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._resampler is None or frame_format != self._format or abs(time - self._expected) > _TOLERANCE:
+            yield from self.flush()
+            # Integer output of 32 bits makes swresample normalise the mix: a mono file and its stereo copy are
+            # equally loud. Float output would not.
+            self._resampler = av.AudioResampler(format="s32p", layout="mono", rate=self._rate)
+            self._format = frame_format
+            self._expected = time
+            self._position = round(time * self._rate)
+        self._expected += Fraction(frame.samples, frame.sample_rate)
+        # Placement is ours: without a time stamp the resampler only counts samples.
+        frame.pts = None
+        stretches = self._collect(self._resampler.resample(frame))
+        if length is None:
+            yield from stretches
+            return
+        limit = round((time + length) * self._rate)
+        for stretch in [*stretches, *self.flush()]:
+            if stretch.position < limit:
+                yield Stretch(stretch.position, stretch.samples[: limit - stretch.position])
+
+    def flush(self) -> Iterator[Stretch]:
+        """Yield what the resampler still holds; the next frame begins a new run."""
+        if self._resampler is not None:
+            yield from self._collect(self._resampler.resample(None))
+        self._resampler = None
+
+    def _collect(self, frames: list[AudioFrame]) -> Iterator[Stretch]:
+        for frame in frames:
+            samples = frame.to_ndarray()[0].astype(np.float32) * _SCALE
+            begin = self._position
+            self._position += len(samples)
+            # Where two runs overlap, the earlier one stays.
+            hidden = max(0, self._covered - begin)
+            if hidden < len(samples):
+                self._covered = self._position
+                yield Stretch(begin + hidden, samples[hidden:])

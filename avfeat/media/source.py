@@ -1,0 +1,198 @@
+"""Opens what a caller calls a video: a path, bytes, or a file object, seekable or not."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from avfeat.errors import ArgumentError, MediaError
+
+Source = str | os.PathLike[str] | bytes | IO[bytes]
+
+MEDIA_SUFFIXES = frozenset(
+    ".3g2 .3gp .aac .ac3 .aif .aiff .asf .avi .flac .flv .m2ts .m4a .m4v .mka .mkv .mov .mp2 .mp3 .mp4 .mpeg "
+    ".mpg .mts .mxf .oga .ogg .ogv .opus .ts .vob .wav .webm .wma .wmv .y4m".split()
+)
+"""Suffixes (lower case) by which a file in a folder counts as media."""
+
+_HEAD = 1 << 16
+
+
+def source_name(source: Source) -> str:
+    """How messages and results call ``source``."""
+    if isinstance(source, bytes):
+        return "<bytes>"
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) else "<stream>"
+
+
+@dataclass(frozen=True)
+class OpenMedia:
+    """An open container and the streams that count: the default video and the default audio stream."""
+
+    name: str
+    container: InputContainer
+    video: VideoStream | None
+    audio: AudioStream | None
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The streams that are there, video first."""
+        return tuple(stream for stream in (self.video, self.audio) if stream is not None)
+
+
+@contextmanager
+def open_media(source: Source, threads: int = 0) -> Iterator[OpenMedia]:
+    """Open ``source`` for one pass of decoding and close it afterwards.
+
+    Args:
+        source: a path, the bytes of a file, or a binary file object. One that cannot seek is read forward; where
+            its format cannot be read forward (an mp4 with its index last) it is spooled to a temporary file.
+        threads: decoding threads a stream, 0 for as many as FFmpeg sees fit.
+
+    Raises:
+        MediaError: ``not_found``, ``empty``, ``unreadable`` or ``no_streams``.
+    """
+    name = source_name(source)
+    with ExitStack() as stack:
+        target = _target(source, name, stack)
+        try:
+            # Broken tags must not keep a file from being read.
+            container = stack.enter_context(av.open(target, metadata_errors="replace"))
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise MediaError(name, "unreadable", f"not a media file that can be read ({_why(error)}).") from error
+        video = cast("VideoStream | None", _default_stream(container, "video"))
+        audio = cast("AudioStream | None", _default_stream(container, "audio"))
+        if video is None and audio is None:
+            raise MediaError(name, "no_streams", "has neither a video nor an audio stream that can be decoded.")
+        for stream in (video, audio):
+            if stream is not None:
+                stream.thread_type = "AUTO"
+                stream.codec_context.thread_count = threads
+        yield OpenMedia(name, container, video, audio)
+
+
+def _target(source: Source, name: str, stack: ExitStack) -> Any:
+    """What PyAV is to open."""
+    if isinstance(source, bytes):
+        if not source:
+            raise MediaError(name, "empty", "holds no bytes.")
+        return io.BytesIO(source)
+    if isinstance(source, str | os.PathLike):
+        return _checked_path(os.fspath(source), name)
+    if not hasattr(source, "read"):
+        raise ArgumentError(f"A source must be a path, bytes or a binary file object, not {type(source).__name__}.")
+    seekable = getattr(source, "seekable", None)
+    if seekable is not None and seekable():
+        source.seek(0)
+        if not source.read(1):
+            raise MediaError(name, "empty", "holds no bytes.")
+        source.seek(0)
+        return source
+    return _forward(source, name, stack)
+
+
+def _checked_path(path: str, name: str) -> str:
+    try:
+        status = Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MediaError(name, "not_found", "no such file.") from error
+    except (OSError, ValueError) as error:
+        raise MediaError(name, "unreadable", f"cannot be opened ({_why(error)}).") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise MediaError(name, "unreadable", "is a folder, not a media file.")
+    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+        raise MediaError(name, "empty", "the file is empty.")
+    # The scheme keeps names such as "a:b.mp4" from being taken for a protocol.
+    return f"file:{path}"
+
+
+def _forward(source: IO[bytes], name: str, stack: ExitStack) -> Any:
+    """A stream that cannot seek: itself, or a temporary copy where its format has to be read backwards."""
+    head = _read_up_to(source, _HEAD)
+    if not head:
+        raise MediaError(name, "empty", "no bytes came in.")
+    reader = _Forward(head, source)
+    if not _index_last(head):
+        return reader
+    spool = stack.enter_context(tempfile.TemporaryFile(prefix="avfeat-"))
+    shutil.copyfileobj(reader, spool)
+    spool.seek(0)
+    return spool
+
+
+def _read_up_to(source: IO[bytes], size: int) -> bytes:
+    """The next ``size`` bytes, fewer only at the end (a pipe gives them in pieces)."""
+    pieces: list[bytes] = []
+    while size > 0 and (piece := source.read(size)):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
+
+
+def _index_last(head: bytes) -> bool:
+    """Whether ``head`` begins an ISO base media file (mp4, mov) whose data comes before its index."""
+    position = 0
+    while position + 8 <= len(head):
+        size = int.from_bytes(head[position : position + 4], "big")
+        kind = head[position + 4 : position + 8]
+        if kind == b"mdat":
+            return True
+        if kind not in (b"ftyp", b"free", b"skip", b"wide", b"uuid", b"styp", b"pdin") or size < 8:
+            return False
+        position += size
+    return False
+
+
+class _Forward:
+    """A file object for PyAV that can only be read: the bytes already taken, then the rest."""
+
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+        self._head = head
+        self._rest = rest
+
+    def read(self, size: int = -1) -> bytes:
+        if self._head:
+            taken = self._head if size < 0 else self._head[:size]
+            self._head = self._head[len(taken) :]
+            return taken
+        # A raw or buffered pipe may have a part at hand: live input must not wait for a full buffer.
+        read1 = getattr(self._rest, "read1", None)
+        return cast(bytes, read1(size) if read1 is not None else self._rest.read(size))
+
+
+def _default_stream(container: InputContainer, kind: str) -> Stream | None:
+    """FFmpeg's choice of the default stream, but never an attached picture or one without a decoder."""
+    candidates = [
+        stream
+        for stream in container.streams
+        if stream.type == kind
+        and not stream.disposition & Disposition.attached_pic
+        and getattr(stream, "codec_context", None) is not None
+    ]
+    best = container.streams.best("video" if kind == "video" else "audio")
+    if best is not None and any(stream.index == best.index for stream in candidates):
+        return best
+    marked = [stream for stream in candidates if stream.disposition & Disposition.default]
+    return next(iter(marked or candidates), None)
+
+
+def _why(error: Exception) -> str:
+    """The cause in FFmpeg's or the system's words, without numbers and file names."""
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".")

@@ -1,0 +1,276 @@
+"""Decoded frames at their presentation times: where time 0 lies, where each stream ends, what was damaged."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, TypeVar
+
+import av
+from av.audio.frame import AudioFrame
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame
+
+from avfeat.errors import MediaError
+from avfeat.media.source import OpenMedia
+
+T = TypeVar("T")
+Frame = VideoFrame | AudioFrame
+
+LAG = 60
+"""Seconds by which one stream may lag behind the other in the file; beyond, it counts as silent for now."""
+
+_EARLY = Fraction(1, 2)
+_JUMP = 60
+_JUMP_UNKNOWN = 3600
+_BAD_PACKETS = 1000
+
+
+@dataclass
+class _Track:
+    """What is known of one stream while it is decoded; times are seconds of the stream's own clock."""
+
+    stream: Stream
+    stated_end: Fraction | None
+    end: Fraction | None = None
+    last_start: Fraction | None = None
+    read: Fraction | None = None
+    silent: bool = False
+    intact: bool = False
+
+
+@dataclass(frozen=True)
+class Silence:
+    """A stream has given no packet for ``LAG`` seconds of the other one, and all that it gave is decoded."""
+
+    stream: Stream
+
+
+@dataclass
+class Timeline:
+    """One pass over an open file: its frames in order of arrival, then what became known on the way.
+
+    ``frames()`` yields ``(time, frame)`` with ``time`` the presentation time in seconds, 0 at the earliest frame
+    or sample of the chosen streams (after edit lists and encoder priming, which FFmpeg's decoders apply).
+
+    Attributes:
+        damage: what was found damaged so far, in words; empty for an intact file.
+        video_end: presentation time at which the last frame leaves the screen, once all is decoded.
+        audio_end: presentation time of the end of the last sample, once all is decoded.
+    """
+
+    media: OpenMedia
+    damage: list[str] = field(default_factory=list)
+    video_end: Fraction | None = None
+    audio_end: Fraction | None = None
+    _origin: Fraction = Fraction(0)
+    _tracks: dict[int, _Track] = field(default_factory=dict)
+
+    def frames(self) -> Iterator[tuple[Fraction, VideoFrame | AudioFrame | Silence]]:
+        """Yield every decodable frame with its presentation time; a file that gives none is an error.
+
+        A stream that falls silent (a sparse one, or one that ends long before the other) is reported by a
+        ``Silence`` at the time of its last frame, so that nobody has to wait for it; it may go on later.
+
+        Raises:
+            MediaError: ``unreadable``, if nothing decodes.
+        """
+        self._tracks = {stream.index: _Track(stream, _stated_end(stream)) for stream in self.media.streams}
+        packets = self._packets()
+        held: deque[Packet[Stream]] = deque()
+        first = self._first_frames(packets, held)
+        if not first:
+            raise MediaError(self.media.name, "unreadable", "nothing in it can be decoded.")
+        self._origin = min(time for time, _ in first)
+        rest = (timed for packet in itertools.chain(_drain(held), packets) for timed in self._follow(packet))
+        for time, frame in itertools.chain(_drain(first), rest):
+            yield time - self._origin, frame
+        self._finish()
+
+    def duration(self) -> Fraction:
+        """End of the later stream, once all is decoded."""
+        return max(end for end in (self.video_end, self.audio_end, Fraction(0)) if end is not None)
+
+    def trim(self, stream: Stream, time: Fraction, length: Fraction) -> Fraction | None:
+        """How much of a stretch at ``time`` is presented if it is the stream's last, or None if all of it.
+
+        mp4 states where its edit list ends a stream; the decoder gives the encoder's padding beyond it, too.
+        """
+        stated = self._tracks[stream.index].stated_end
+        if stated is None or not _states_exact_end(self.media):
+            return None
+        left = stated - self._origin - time
+        return left if 0 < left < length else None
+
+    def _first_frames(
+        self, packets: Iterable[Packet[Stream]], held: deque[Packet[Stream]]
+    ) -> deque[tuple[Fraction, Frame]]:
+        """Decode until every stream has given a frame: only then is time 0 known.
+
+        A stream that already gave one waits as packets, in ``held``: they are small, frames are not.
+        """
+        first: deque[tuple[Fraction, Frame]] = deque()
+        seen: dict[int, Fraction] = {}
+        for packet in packets:
+            index = packet.stream.index
+            if index in seen:
+                held.append(packet)
+                if (time := _packet_time(packet)) is not None and time > seen[index] + LAG:
+                    break
+            elif decoded := list(self._decode(packet)):
+                first += decoded
+                seen[index] = decoded[0][0]
+            if len(seen) == len(self._tracks):
+                break
+        return first
+
+    def _packets(self) -> Iterator[Packet[Stream]]:
+        """The packets of the chosen streams; what the demuxer cannot read is skipped and noted."""
+        bad = 0
+        demuxer = self.media.container.demux(*self.media.streams)
+        while bad < _BAD_PACKETS:
+            try:
+                packet = next(demuxer)
+            except StopIteration:
+                return
+            except av.error.EOFError:
+                return
+            except (av.error.FFmpegError, OSError) as error:
+                self._note(f"a read error ({error.strerror or error})")
+                bad += 1
+                # The generator ended with its exception: a new one goes on behind the bad place.
+                demuxer = self.media.container.demux(*self.media.streams)
+                continue
+            if packet.is_corrupt:
+                self._note("a corrupt packet")
+            yield packet
+
+    def _follow(self, packet: Packet[Stream]) -> Iterator[tuple[Fraction, Frame | Silence]]:
+        """Decode a packet; look whether the other stream has fallen silent meanwhile."""
+        yield from self._decode(packet)
+        time = _packet_time(packet)
+        if time is None:
+            return
+        self._tracks[packet.stream.index].read = time
+        for track in self._tracks.values():
+            if track.read is None:
+                track.read = min(time, self._origin)
+            if not track.silent and time > track.read + LAG:
+                yield from self._drain(track)
+
+    def _drain(self, track: _Track) -> Iterator[tuple[Fraction, Frame | Silence]]:
+        """Take out what the decoder of a silent stream still holds."""
+        track.silent = True
+        yield from self._place_all(track, lambda: track.stream.codec_context.decode(None))
+        yield (self._origin if track.end is None else track.end), Silence(track.stream)
+
+    def _decode(self, packet: Packet[Stream]) -> Iterator[tuple[Fraction, Frame]]:
+        track = self._tracks[packet.stream.index]
+        if track.silent and packet.size:
+            # A drained decoder takes packets again once it is reset.
+            track.stream.codec_context.flush_buffers()
+            track.silent = False
+        yield from self._place_all(track, packet.decode)
+
+    def _place_all(self, track: _Track, decode: Callable[[], list[Any]]) -> Iterator[tuple[Fraction, Frame]]:
+        try:
+            frames = decode()
+        except av.error.EOFError:
+            return
+        except (av.error.FFmpegError, OSError) as error:
+            self._note(f"a decode error ({error.strerror or error})")
+            return
+        for frame in frames:
+            if not isinstance(frame, VideoFrame | AudioFrame):
+                continue
+            time = self._place(track, frame)
+            if time is None:
+                continue
+            if not frame.is_corrupt:
+                track.intact = True
+            elif track.intact:
+                # Before the first intact frame it is no damage: a stream may be cut inside a group of pictures.
+                self._note("a decode error (a frame is incomplete)")
+            yield time, frame
+
+    def _place(self, track: _Track, frame: Frame) -> Fraction | None:
+        """The frame's time on the stream's clock; None for a time that cannot be."""
+        if frame.pts is not None and frame.time_base is not None:
+            time = frame.pts * Fraction(frame.time_base)
+        else:
+            time = track.end if track.end is not None else Fraction(0)
+        if track.end is not None and time > track.end + self._allowed_jump(track, time):
+            self._note("a time stamp far beyond the end")
+            return None
+        track.last_start = time
+        track.end = max(track.end or time, time + _frame_duration(track.stream, frame))
+        return time
+
+    def _allowed_jump(self, track: _Track, time: Fraction) -> int:
+        """Seconds that a time stamp may jump ahead: less where the container says that the end is near."""
+        container = self.media.container
+        stated = track.stated_end
+        if stated is None and container.duration:
+            stated = Fraction((container.start_time or 0) + container.duration, 1_000_000)
+        return _JUMP if stated is not None and time > stated else _JUMP_UNKNOWN
+
+    def _finish(self) -> None:
+        ends: dict[str, Fraction] = {}
+        for track in self._tracks.values():
+            if track.end is None or track.last_start is None:
+                self._note(f"the {track.stream.type} stream gives nothing")
+                continue
+            shown = self.trim(track.stream, track.last_start - self._origin, track.end - track.last_start)
+            end = track.end if shown is None else track.last_start + shown
+            ends[track.stream.type] = end - self._origin
+            if track.stated_end is not None and end < track.stated_end - _EARLY:
+                self._note(f"the {track.stream.type} stream ends early")
+        self.video_end = ends.get("video")
+        self.audio_end = ends.get("audio")
+        container = self.media.container
+        if container.duration and not self.damage:
+            stated = Fraction((container.start_time or 0) + container.duration, 1_000_000)
+            if self.duration() + self._origin < stated - _EARLY and self._holds_the_longest():
+                self._note("the file ends early")
+
+    def _holds_the_longest(self) -> bool:
+        """Whether the container's duration speaks of the chosen streams (and not of a longer subtitle, say)."""
+        return len(self.media.container.streams) == len(self._tracks)
+
+    def _note(self, what: str) -> None:
+        if what not in self.damage:
+            self.damage.append(what)
+
+
+def _drain(items: deque[T]) -> Iterator[T]:
+    """The items in order, each let go as it is taken."""
+    while items:
+        yield items.popleft()
+
+
+def _states_exact_end(media: OpenMedia) -> bool:
+    return "mp4" in media.container.format.name.split(",")
+
+
+def _stated_end(stream: Stream) -> Fraction | None:
+    if not stream.duration or stream.time_base is None:
+        return None
+    return Fraction((stream.start_time or 0) + stream.duration) * Fraction(stream.time_base)
+
+
+def _packet_time(packet: Packet[Stream]) -> Fraction | None:
+    stamp = packet.dts if packet.dts is not None else packet.pts
+    return None if stamp is None else stamp * Fraction(packet.time_base)
+
+
+def _frame_duration(stream: Stream, frame: Frame) -> Fraction:
+    if isinstance(frame, AudioFrame):
+        return Fraction(frame.samples, frame.sample_rate)
+    if frame.duration and frame.time_base is not None:
+        return frame.duration * Fraction(frame.time_base)
+    rate = stream.guessed_rate or stream.average_rate
+    return 1 / Fraction(rate) if rate else Fraction(1, 25)

@@ -1,0 +1,45 @@
+"""HDF5 files: one data set a column, ``meta`` as an attribute (extra ``h5``)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avfeat.embedding import Embedding
+from avfeat.errors import BackendError
+from avfeat.writers.atomic import atomic
+from avfeat.writers.meta import ARRAYS, meta, parse_meta
+
+
+def write_h5(path: Path, embedding: Embedding) -> None:
+    """Write the arrays of one embedding, with ``source`` and ``window`` columns beside them."""
+    h5py = import_h5py()
+    rows = len(embedding)
+    with atomic(path) as file, h5py.File(file, "w") as store:
+        store.attrs["meta"] = json.dumps(meta(embedding))
+        store.create_dataset("source", data=[embedding.source] * rows, dtype=h5py.string_dtype())
+        store.create_dataset("window", data=np.arange(rows))
+        for name in ARRAYS:
+            store.create_dataset(name, data=getattr(embedding, name))
+
+
+def read_h5_meta(path: Path) -> dict[str, Any] | None:
+    """The ``meta`` of a file of ours that is whole, else None."""
+    h5py = import_h5py()
+    try:
+        with h5py.File(path) as store:
+            return parse_meta(store.attrs["meta"]) if all(name in store for name in ARRAYS) else None
+    except (OSError, KeyError):
+        return None
+
+
+def import_h5py() -> Any:
+    """The module ``h5py``; without it an error that names the extra."""
+    try:
+        import h5py
+    except ImportError as error:
+        raise BackendError("HDF5 output needs h5py; pip install 'avfeat[h5]'.") from error
+    return h5py

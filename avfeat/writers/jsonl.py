@@ -1,0 +1,44 @@
+"""JSON lines: one object a window; a missing modality is null."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from avfeat.embedding import Embedding, WindowEmbedding
+from avfeat.writers.atomic import atomic
+
+
+def window_line(source: str, index: int, window: WindowEmbedding) -> str:
+    """One window as a line, without its newline. float32 values are given to 9 digits: exactly."""
+    video, audio = window.has_video, window.has_audio
+    row: dict[str, Any] = {
+        "source": source,
+        "window": index,
+        "start": window.start,
+        "end": window.end,
+        "video": _digits(window.video) if video else None,
+        "audio": _digits(window.audio) if audio else None,
+        "video_shared": _digits(window.video_shared) if video else None,
+        "audio_shared": _digits(window.audio_shared) if audio else None,
+    }
+    return json.dumps(row, ensure_ascii=False, allow_nan=False)
+
+
+def embedding_lines(embedding: Embedding) -> Iterator[str]:
+    """Every window of an embedding as a line."""
+    for index, window in enumerate(embedding.windows()):
+        yield window_line(embedding.source, index, window)
+
+
+def write_jsonl(path: Path, embedding: Embedding) -> None:
+    """Write one object a window."""
+    with atomic(path) as file:
+        for line in embedding_lines(embedding):
+            file.write(line.encode() + b"\n")
+
+
+def _digits(values: Any) -> list[float]:
+    return [float(f"{value:.9g}") for value in values.tolist()]

@@ -1,0 +1,34 @@
+"""What is said of an embedding beside its rows, in every format that has a place for it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from avfeat.embedding import Embedding
+from avfeat.version import __version__
+
+ARRAYS = ("start", "end", "video", "audio", "video_shared", "audio_shared", "has_video", "has_audio")
+
+
+def meta(embedding: Embedding) -> dict[str, Any]:
+    """The facts that make an embedding reproducible."""
+    return {
+        "source": embedding.source,
+        "bundle": embedding.bundle,
+        "hop": embedding.hop,
+        "seconds": embedding.seconds,
+        "duration": embedding.duration,
+        "avfeat": __version__,
+        "damaged": embedding.damaged,
+        "damage": list(embedding.damage),
+    }
+
+
+def parse_meta(text: str | None) -> dict[str, Any] | None:
+    """``meta`` as read back, None where it is missing or no JSON object."""
+    try:
+        found = json.loads(text or "")
+    except json.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None

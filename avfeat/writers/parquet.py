@@ -1,0 +1,81 @@
+"""Parquet tables: one row a window, embeddings as fixed-size float32 lists (extra ``parquet``)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avfeat.embedding import Embedding
+from avfeat.errors import BackendError
+from avfeat.writers.atomic import atomic
+from avfeat.writers.meta import meta, parse_meta
+
+
+def write_parquet(path: Path, embedding: Embedding) -> None:
+    """Write the table of one embedding, with its ``meta`` in the schema."""
+    write_parquet_table(path, [embedding], {"meta": json.dumps(meta(embedding))})
+
+
+def read_parquet_meta(path: Path) -> dict[str, Any] | None:
+    """The ``meta`` of a table of one embedding that is whole, else None."""
+    parquet = import_pyarrow()
+    try:
+        found = parquet.read_table(path).schema.metadata
+        return parse_meta(found[b"meta"].decode() if found else None)
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def write_parquet_table(
+    path: Path, embeddings: Iterable[Embedding], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write one table of many embeddings, each as it comes."""
+    parquet = import_pyarrow()
+    writer = None
+    with atomic(path) as file:
+        try:
+            for embedding in embeddings:
+                table = _table(embedding).replace_schema_metadata(metadata)
+                if writer is None:
+                    writer = parquet.ParquetWriter(file, table.schema)
+                writer.write_table(table)
+        finally:
+            if writer is not None:
+                writer.close()
+
+
+def import_pyarrow() -> Any:
+    """The module ``pyarrow.parquet``; without it an error that names the extra."""
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise BackendError("Parquet output needs pyarrow; pip install 'avfeat[parquet]'.") from error
+    return pyarrow.parquet
+
+
+def _table(embedding: Embedding) -> Any:
+    import pyarrow
+
+    rows = len(embedding)
+    columns = {
+        "source": pyarrow.array([embedding.source] * rows, pyarrow.string()),
+        "window": pyarrow.array(range(rows), pyarrow.int64()),
+        "start": pyarrow.array(embedding.start),
+        "end": pyarrow.array(embedding.end),
+    }
+    for name in ("video", "audio", "video_shared", "audio_shared"):
+        mask = embedding.has_video if name.startswith("video") else embedding.has_audio
+        columns[name] = _lists(getattr(embedding, name), mask)
+    return pyarrow.table(columns)
+
+
+def _lists(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> Any:
+    import pyarrow
+
+    flat = pyarrow.array(np.ascontiguousarray(values).reshape(-1))
+    return pyarrow.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=pyarrow.array(~mask))

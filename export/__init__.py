@@ -1,0 +1,1 @@
+"""Deployable encoders: raw frames and raw waveform in, embeddings out (extra ``train``)."""

@@ -1,0 +1,1 @@
+"""Pretraining: encoders and all that trains them (extra ``train``)."""

@@ -1,0 +1,79 @@
+"""A light video backbone: MobileNetV3 per frame, with features shifted between frames.
+
+Sources: the temporal shift module, Lin, Gan and Han, "TSM: Temporal Shift Module for Efficient Video
+Understanding", ICCV 2019 (arXiv 1811.08383), section 3; MobileNetV3, Howard et al., ICCV 2019
+(arXiv 1905.02244), as in torchvision.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models import mobilenet_v3_large
+from torchvision.models.mobilenetv3 import InvertedResidual
+from torchvision.ops import Conv2dNormActivation
+
+
+def temporal_shift(x: Tensor, frames: int, fold: int = 8) -> Tensor:
+    """Shift one ``fold``-th of the channels a frame ahead and one a frame back; zeros come in at the ends.
+
+    Args:
+        x: ``(batch * frames, channels, height, width)``, frames of a clip next to each other.
+        frames: frames of a clip.
+        fold: which part of the channels moves in each direction.
+
+    Returns:
+        The same shape: out[t] holds x[t - 1] in the first channels, x[t + 1] in the second, x[t] in the rest
+        (TSM, figure 1b, the offline, bidirectional shift).
+    """
+    part = x.shape[1] // fold
+    clip = x.unflatten(0, (-1, frames))
+    past = F.pad(clip[:, :-1, :part], (0, 0, 0, 0, 0, 0, 1, 0))
+    future = F.pad(clip[:, 1:, part : 2 * part], (0, 0, 0, 0, 0, 0, 0, 1))
+    return torch.cat([past, future, clip[:, :, 2 * part :]], dim=2).flatten(0, 1)
+
+
+class ShiftedResidual(nn.Module):
+    """An inverted residual block whose residual branch sees its neighbours in time (TSM, section 3.2)."""
+
+    def __init__(self, block: InvertedResidual, frames: int) -> None:
+        super().__init__()
+        self.block = block.block
+        self.frames = frames
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch * frames, channels, height, width)`` to the same."""
+        mixed: Tensor = self.block(temporal_shift(x, self.frames))
+        return x + mixed
+
+
+class ShiftMobileNet(nn.Module):
+    """MobileNetV3-large with temporal shifts in every residual branch, averaged over space and time.
+
+    ``(batch, frames, 3, height, width)`` in [0, 1] to ``(batch, features)`` at about unit scale.
+    """
+
+    def __init__(self, frames: int = 16, features: int = 512) -> None:
+        super().__init__()
+        self.frames = frames
+        self.dim = features
+        layers = list(mobilenet_v3_large(weights=None).features)
+        width = layers[-1][0].in_channels
+        layers[-1] = Conv2dNormActivation(
+            width, features, kernel_size=1, norm_layer=nn.BatchNorm2d, activation_layer=nn.Hardswish
+        )
+        self.layers = nn.Sequential(*(self._shifted(layer) for layer in layers))
+        self.norm = nn.BatchNorm1d(features, affine=False)
+
+    def _shifted(self, layer: nn.Module) -> nn.Module:
+        if isinstance(layer, InvertedResidual) and layer.use_res_connect:
+            return ShiftedResidual(layer, self.frames)
+        return layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, frames, 3, height, width)`` to ``(batch, features)``."""
+        maps = self.layers((x.flatten(0, 1) - 0.5) / 0.25)
+        pooled = maps.mean((2, 3)).unflatten(0, (-1, self.frames)).mean(1)
+        out: Tensor = self.norm(pooled)
+        return out
