@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, TypeVar
@@ -28,11 +30,15 @@ _EARLY = Fraction(1, 2)
 _JUMP = 60
 _JUMP_UNKNOWN = 3600
 _BAD_PACKETS = 1000
+_LONGEST_GROUP = 5000
 
 
 @dataclass
 class _Track:
-    """What is known of one stream while it is decoded; times are seconds of the stream's own clock."""
+    """What is known of one stream while it is decoded; times are seconds of the stream's own clock.
+
+    ``group`` holds the packets since the last key frame: what it takes to start the decoder again.
+    """
 
     stream: Stream
     stated_end: Fraction | None
@@ -40,14 +46,20 @@ class _Track:
     last_start: Fraction | None = None
     read: Fraction | None = None
     silent: bool = False
+    given: Fraction | None = None
     intact: bool = False
+    group: list[Packet[Stream]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Silence:
-    """A stream has given no packet for ``LAG`` seconds of the other one, and all that it gave is decoded."""
+    """A stream has given no packet for ``LAG`` seconds of the other one, and all that it gave is decoded.
+
+    ``end``: presentation time at which it seems to be over, or None if the container says that more will come.
+    """
 
     stream: Stream
+    end: Fraction | None
 
 
 @dataclass
@@ -166,15 +178,29 @@ class Timeline:
         """Take out what the decoder of a silent stream still holds."""
         track.silent = True
         yield from self._place_all(track, lambda: track.stream.codec_context.decode(None))
-        yield (self._origin if track.end is None else track.end), Silence(track.stream)
+        last = self._origin if track.end is None else track.end
+        more = track.stated_end is not None and track.stated_end > last + _EARLY
+        yield last, Silence(track.stream, None if more else last - self._origin)
 
     def _decode(self, packet: Packet[Stream]) -> Iterator[tuple[Fraction, Frame]]:
         track = self._tracks[packet.stream.index]
         if track.silent and packet.size:
-            # A drained decoder takes packets again once it is reset.
-            track.stream.codec_context.flush_buffers()
-            track.silent = False
+            self._wake(track)
+        if packet.is_keyframe:
+            track.group.clear()
+        if len(track.group) < _LONGEST_GROUP:
+            track.group.append(packet)
         yield from self._place_all(track, packet.decode)
+
+    def _wake(self, track: _Track) -> None:
+        """A silent stream goes on: its drained decoder is reset and brought back to where it was."""
+        track.silent = False
+        track.given = track.last_start
+        track.stream.codec_context.flush_buffers()
+        for packet in track.group:
+            # Its frames were given out before the silence; those that come late are known by their time.
+            with suppress(av.error.FFmpegError):
+                packet.decode()
 
     def _place_all(self, track: _Track, decode: Callable[[], list[Any]]) -> Iterator[tuple[Fraction, Frame]]:
         try:
@@ -203,6 +229,8 @@ class Timeline:
             time = frame.pts * Fraction(frame.time_base)
         else:
             time = track.end if track.end is not None else Fraction(0)
+        if track.given is not None and time <= track.given:
+            return None
         if track.end is not None and time > track.end + self._allowed_jump(track, time):
             self._note("a time stamp far beyond the end")
             return None
@@ -257,9 +285,14 @@ def _states_exact_end(media: OpenMedia) -> bool:
 
 
 def _stated_end(stream: Stream) -> Fraction | None:
-    if not stream.duration or stream.time_base is None:
+    if stream.duration and stream.time_base is not None:
+        return Fraction((stream.start_time or 0) + stream.duration) * Fraction(stream.time_base)
+    # Matroska states the end of a stream in a tag: "00:01:02.345000000".
+    tag = re.fullmatch(r"(\d+):(\d\d):(\d\d\.\d+)", stream.metadata.get("DURATION", ""))
+    if tag is None:
         return None
-    return Fraction((stream.start_time or 0) + stream.duration) * Fraction(stream.time_base)
+    hours, minutes, seconds = tag.groups()
+    return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
 
 
 def _packet_time(packet: Packet[Stream]) -> Fraction | None:

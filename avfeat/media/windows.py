@@ -100,9 +100,10 @@ class _Picture:
 
 @dataclass(frozen=True)
 class _Silent:
-    """A stream that is not to be waited for, until it goes on."""
+    """A stream that is not to be waited for until it goes on; ``end`` is where it seems to be over."""
 
     kind: Literal["video", "audio"]
+    end: int | None = None
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _media_items(
             continue
         if isinstance(frame, Silence):
             if frame.stream.type == "video":
-                yield _Silent("video")
+                yield _Silent("video", None if frame.end is None else _ceil(frame.end))
             elif held is None:
                 yield from placer.flush()
                 yield _Silent("audio")
@@ -311,9 +312,10 @@ class _Cutter:
         if isinstance(item, _End):
             self._finish(item)
         elif isinstance(item, _Silent):
-            buffer = self._pictures if item.kind == "video" else self._samples
-            assert buffer is not None
-            buffer.silent = True
+            if item.kind == "video" and self._pictures is not None:
+                self._pictures.fall_silent(item.end)
+            elif self._samples is not None:
+                self._samples.silent = True
         elif isinstance(item, Stretch):
             assert self._samples is not None
             self._samples.add(item)
@@ -392,6 +394,7 @@ class _Pictures:
     def add(self, picture: _Picture) -> None:
         """A picture comes on screen, so the one before it leaves."""
         self.silent = False
+        self._end = None
         if self._current is None:
             self._first = picture.start
             begin = -_FOREVER
@@ -401,6 +404,11 @@ class _Pictures:
         self._current = _Picture(max(begin, picture.start), picture.render)
         self._current_pixels = None
         self.reached = self._current.start
+
+    def fall_silent(self, end: int | None) -> None:
+        """Nothing comes for now; the current picture leaves the screen at ``end``, if that is known."""
+        self.silent = True
+        self._end = end
 
     def finish(self, end: int) -> None:
         """No picture follows; the last one was on screen until ``end``."""
