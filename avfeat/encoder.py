@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from avfeat.backends import Session, open_session
 from avfeat.bundle import Bundle, Graph, default_bundle
-from avfeat.embedding import Embedding, Failure, WindowEmbedding
+from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import MICROSECONDS, Grid, microseconds
 from avfeat.media import Source, Window, array_windows, media_windows
@@ -262,17 +262,19 @@ class Encoder:
     def _rows(self, windows: Iterator[Window], batch: int) -> Iterator[list[WindowEmbedding]]:
         if self._closed:
             raise ArgumentError("This encoder is closed; load another one.")
+        see = _Runner(self._video, self.bundle.video_graph)
+        hear = _Runner(self._audio, self.bundle.audio_graph)
         while taken := list(itertools.islice(windows, batch)):
-            video = _run(self._video, self.bundle.video_graph, [window.frames for window in taken])
-            audio = _run(self._audio, self.bundle.audio_graph, [window.waveform for window in taken])
+            video = see.rows([window.frames for window in taken])
+            audio = hear.rows([window.waveform for window in taken])
             yield [
                 WindowEmbedding(
                     start=window.start / MICROSECONDS,
                     end=(window.start + round(self.bundle.seconds * MICROSECONDS)) / MICROSECONDS,
-                    video=video[0][row],
-                    audio=audio[0][row],
-                    video_shared=video[1][row],
-                    audio_shared=audio[1][row],
+                    video=video[row][0],
+                    audio=audio[row][0],
+                    video_shared=video[row][1],
+                    audio_shared=audio[row][1],
                     has_video=window.frames is not None,
                     has_audio=window.waveform is not None,
                 )
@@ -283,18 +285,40 @@ class Encoder:
         return Grid.of(self.bundle.seconds, hop, start, end)
 
 
-def _run(
-    session: Session, graph: Graph, inputs: list[NDArray[Any] | None]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Features and shared rows of a batch; zeros where there is no input."""
-    features = np.zeros((len(inputs), int(graph.features.shape[1])), dtype=np.float32)
-    shared = np.zeros((len(inputs), int(graph.shared.shape[1])), dtype=np.float32)
-    there = [index for index, value in enumerate(inputs) if value is not None]
-    if there:
-        out = session.run(np.stack([value for value in inputs if value is not None]))
-        features[there] = out.features
-        shared[there] = out.shared
-    return features, shared
+class _Runner:
+    """Runs one graph over the windows of one call; a window equal to the one before is not computed again.
+
+    Slides, still pictures and silence, which real files are full of, cost next to nothing this way.
+    """
+
+    def __init__(self, session: Session, graph: Graph) -> None:
+        self._session = session
+        self._widths = int(graph.features.shape[1]), int(graph.shared.shape[1])
+        self._input: NDArray[Any] | None = None
+        self._row = self._zeros()
+
+    def rows(self, inputs: list[NDArray[Any] | None]) -> list[tuple[FloatRows, FloatRows]]:
+        """Features and shared of each window; zeros where there is no input."""
+        fresh: list[NDArray[Any]] = []
+        places: list[int | None] = []
+        for value in inputs:
+            if value is not None and (self._input is None or not np.array_equal(value, self._input)):
+                fresh.append(value)
+                self._input = value
+            places.append(None if value is None else len(fresh) - 1)
+        if fresh:
+            out = self._session.run(np.stack(fresh))
+            computed = list(zip(out.features, out.shared, strict=True))
+        rows = []
+        for place in places:
+            if place is not None and place >= 0:
+                self._row = computed[place]
+            rows.append(self._zeros() if place is None else self._row)
+        return rows
+
+    def _zeros(self) -> tuple[FloatRows, FloatRows]:
+        features, shared = self._widths
+        return np.zeros(features, dtype=np.float32), np.zeros(shared, dtype=np.float32)
 
 
 def _ordered(

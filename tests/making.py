@@ -35,12 +35,14 @@ def moving_square(width: int = 96, height: int = 72, seed: int = 0) -> Picture:
 
 
 def chirps(seed: int = 0) -> Sound:
-    """Tones that rise again and again, over a little noise; another pitch for every seed."""
+    """Tones that rise again and again over a hiss, a function of time alone; another one for every seed."""
+    rng = np.random.default_rng(seed)
+    hiss, phases = rng.uniform(50, 7500, 40), rng.uniform(0, 2 * np.pi, 40)
 
     def sound(times: NDArray[np.float64]) -> NDArray[np.float64]:
-        rng = np.random.default_rng(seed)
         phase = 2 * np.pi * (200 + 90 * seed + 300 * (times % 1)) * times
-        return 0.4 * np.sin(phase) + 0.01 * rng.standard_normal(len(times))
+        noise = np.sin(2 * np.pi * np.outer(times, hiss) + phases).sum(axis=1)
+        return 0.4 * np.sin(phase) + 0.005 * noise
 
     return sound
 

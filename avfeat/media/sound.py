@@ -53,6 +53,9 @@ class SoundPlacer:
             time: presentation time of its first sample.
             frame: decoded audio of any format, layout and rate.
             length: seconds of it that are presented, or None for all.
+
+        Raises:
+            av.error.FFmpegError: parameters that cannot be converted; the next frame begins a new run.
         """
         frame_format = (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._resampler is None or frame_format != self._format or abs(time - self._expected) > _TOLERANCE:
@@ -66,7 +69,12 @@ class SoundPlacer:
         self._expected += Fraction(frame.samples, frame.sample_rate)
         # Placement is ours: without a time stamp the resampler only counts samples.
         frame.pts = None
-        stretches = self._collect(self._resampler.resample(frame))
+        try:
+            converted = self._resampler.resample(frame)
+        except av.error.FFmpegError:
+            self._resampler = None
+            raise
+        stretches = self._collect(converted)
         if length is None:
             yield from stretches
             return

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import av
 from av.audio.frame import AudioFrame
+from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
@@ -29,6 +30,8 @@ LAG = 60
 _EARLY = Fraction(1, 2)
 _JUMP = 60
 _JUMP_UNKNOWN = 3600
+_LONGEST_FRAME = 24 * 3600
+_NOMINAL = Fraction(1, 25)
 _BAD_PACKETS = 1000
 _LONGEST_GROUP = 5000
 
@@ -149,16 +152,17 @@ class Timeline:
                 packet = next(demuxer)
             except StopIteration:
                 return
-            except av.error.EOFError:
+            except (av.error.EOFError, IndexError):
+                # PyAV stumbles over streams that appear in mid-file, but only after all packets are given.
                 return
             except (av.error.FFmpegError, OSError) as error:
-                self._note(f"a read error ({error.strerror or error})")
+                self.note(f"a read error ({error.strerror or error})")
                 bad += 1
                 # The generator ended with its exception: a new one goes on behind the bad place.
                 demuxer = self.media.container.demux(*self.media.streams)
                 continue
             if packet.is_corrupt:
-                self._note("a corrupt packet")
+                self.note("a corrupt packet")
             yield packet
 
     def _follow(self, packet: Packet[Stream]) -> Iterator[tuple[Fraction, Frame | Silence]]:
@@ -208,7 +212,7 @@ class Timeline:
         except av.error.EOFError:
             return
         except (av.error.FFmpegError, OSError) as error:
-            self._note(f"a decode error ({error.strerror or error})")
+            self.note(f"a decode error ({error.strerror or error})")
             return
         for frame in frames:
             if not isinstance(frame, VideoFrame | AudioFrame):
@@ -220,7 +224,7 @@ class Timeline:
                 track.intact = True
             elif track.intact:
                 # Before the first intact frame it is no damage: a stream may be cut inside a group of pictures.
-                self._note("a decode error (a frame is incomplete)")
+                self.note("a decode error (a frame is incomplete)")
             yield time, frame
 
     def _place(self, track: _Track, frame: Frame) -> Fraction | None:
@@ -232,44 +236,58 @@ class Timeline:
         if track.given is not None and time <= track.given:
             return None
         if track.end is not None and time > track.end + self._allowed_jump(track, time):
-            self._note("a time stamp far beyond the end")
+            self.note("a time stamp far beyond the end")
             return None
         track.last_start = time
-        track.end = max(track.end or time, time + _frame_duration(track.stream, frame))
+        track.end = max(track.end or time, time + self._shown_for(track, time, frame))
         return time
+
+    def _shown_for(self, track: _Track, time: Fraction, frame: Frame) -> Fraction:
+        """How long a frame lasts, if nothing follows; a claim that cannot be is not believed."""
+        claimed = _frame_duration(track.stream, frame)
+        stated = self._stated(track)
+        beyond = stated is not None and time + claimed > max(stated, time) + _JUMP
+        return _NOMINAL if beyond or claimed > _LONGEST_FRAME else claimed
 
     def _allowed_jump(self, track: _Track, time: Fraction) -> int:
         """Seconds that a time stamp may jump ahead: less where the container says that the end is near."""
-        container = self.media.container
-        stated = track.stated_end
-        if stated is None and container.duration:
-            stated = Fraction((container.start_time or 0) + container.duration, 1_000_000)
+        stated = self._stated(track)
         return _JUMP if stated is not None and time > stated else _JUMP_UNKNOWN
+
+    def _stated(self, track: _Track) -> Fraction | None:
+        """Where the container says that the stream ends, or at least that the file does."""
+        container = self.media.container
+        if track.stated_end is None and container.duration:
+            return Fraction((container.start_time or 0) + container.duration, 1_000_000)
+        return track.stated_end
 
     def _finish(self) -> None:
         ends: dict[str, Fraction] = {}
         for track in self._tracks.values():
             if track.end is None or track.last_start is None:
-                self._note(f"the {track.stream.type} stream gives nothing")
+                self.note(f"the {track.stream.type} stream gives nothing")
                 continue
             shown = self.trim(track.stream, track.last_start - self._origin, track.end - track.last_start)
             end = track.end if shown is None else track.last_start + shown
             ends[track.stream.type] = end - self._origin
             if track.stated_end is not None and end < track.stated_end - _EARLY:
-                self._note(f"the {track.stream.type} stream ends early")
+                self.note(f"the {track.stream.type} stream ends early")
         self.video_end = ends.get("video")
         self.audio_end = ends.get("audio")
         container = self.media.container
+        if _cut_in_mid_packet(container):
+            self.note("the file ends in the middle of a packet")
         if container.duration and not self.damage:
             stated = Fraction((container.start_time or 0) + container.duration, 1_000_000)
             if self.duration() + self._origin < stated - _EARLY and self._holds_the_longest():
-                self._note("the file ends early")
+                self.note("the file ends early")
 
     def _holds_the_longest(self) -> bool:
         """Whether the container's duration speaks of the chosen streams (and not of a longer subtitle, say)."""
         return len(self.media.container.streams) == len(self._tracks)
 
-    def _note(self, what: str) -> None:
+    def note(self, what: str) -> None:
+        """Add to ``damage``, once."""
         if what not in self.damage:
             self.damage.append(what)
 
@@ -278,6 +296,12 @@ def _drain(items: deque[T]) -> Iterator[T]:
     """The items in order, each let go as it is taken."""
     while items:
         yield items.popleft()
+
+
+def _cut_in_mid_packet(container: InputContainer) -> bool:
+    """Whether a transport stream is no whole number of its packets (of 188, 192 or 204 bytes)."""
+    size = container.size
+    return container.format.name == "mpegts" and size > 0 and all(size % packet for packet in (188, 192, 204))
 
 
 def _states_exact_end(media: OpenMedia) -> bool:
@@ -306,4 +330,4 @@ def _frame_duration(stream: Stream, frame: Frame) -> Fraction:
     if frame.duration and frame.time_base is not None:
         return frame.duration * Fraction(frame.time_base)
     rate = stream.guessed_rate or stream.average_rate
-    return 1 / Fraction(rate) if rate else Fraction(1, 25)
+    return 1 / Fraction(rate) if rate else _NOMINAL

@@ -216,21 +216,31 @@ def _media_items(
             continue
         if held is not None:
             # Another frame follows, so the stated end was none: all of the held one is presented.
-            yield from placer.push(*held[:2])
+            yield from _placed(placer, timeline, *held[:2])
             held = None
         assert media.audio is not None
         length = timeline.trim(media.audio, time, Fraction(frame.samples, frame.sample_rate))
         if length is None:
-            yield from placer.push(time, frame)
+            yield from _placed(placer, timeline, time, frame)
         else:
             held = (time, frame, length)
     if held is not None:
-        yield from placer.push(*held)
+        yield from _placed(placer, timeline, *held)
     yield from placer.flush()
     yield _End(
         None if timeline.video_end is None else _ceil(timeline.video_end),
         None if timeline.audio_end is None else _ceil(timeline.audio_end),
     )
+
+
+def _placed(
+    placer: SoundPlacer, timeline: Timeline, time: Fraction, frame: AudioFrame, length: Fraction | None = None
+) -> Iterator[Stretch]:
+    try:
+        yield from placer.push(time, frame, length)
+    except av.error.FFmpegError as error:
+        # Parameters that no sound can have, in a broken file.
+        timeline.note(f"sound that cannot be converted ({error.strerror or error})")
 
 
 def _array_items(

@@ -1,0 +1,410 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+from making import AudioTrack, make_media
+
+from avfeat import ArgumentError, Encoder, OutputError
+from avfeat.job import Done, Failed, Plan, Settings, Skipped, Task, is_done, make_plan, run, write_failures
+from avfeat.writers import FORMATS
+
+LISTED = ["a.mp4", "b.MKV", "sub/c.webm", "sub/deep/d.wav", "z.mov"]
+LEFT_OUT = [".hidden.mp4", "notes.txt", "mp4", "a.mp4.npz", ".git/e.mp4", "sub/.f.mp4", "failures.jsonl"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of empty files, and its parent as the current folder."""
+    monkeypatch.chdir(tmp_path)
+    for name in (*LISTED, *LEFT_OUT):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    return tmp_path / "in"
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_media(
+        tmp_path_factory.mktemp("sound") / "sound.wav", audio=AudioTrack(0.5, 8000, codec="pcm_s16le")
+    )
+
+
+@pytest.fixture
+def sounds(tmp_path: Path, sound: Path) -> Path:
+    """A folder with one sound, older than anything made from it."""
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    copy_old(sound, tmp_path / "in" / "sub" / "a.wav")
+    return tmp_path / "in"
+
+
+def copy_old(source: Path, target: Path) -> None:
+    shutil.copy(source, target)
+    os.utime(target, (1e9, 1e9))
+
+
+def outputs(plan: Plan) -> list[str]:
+    return [task.output.as_posix() for task in plan.tasks if task.output is not None]
+
+
+def finish(plan: Plan, encoder: Encoder, settings: Settings = Settings()) -> list[Skipped | Done | Failed]:  # noqa: B008
+    events = list(run(plan, encoder, settings))
+    write_failures(plan, [event for event in events if isinstance(event, Failed)])
+    return events
+
+
+def failures(folder: Path) -> list[tuple[str, str]]:
+    lines = (folder / "failures.jsonl").read_text("utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert all(list(row) == ["source", "reason", "message"] for row in rows)
+    return [(Path(row["source"]).name, row["reason"]) for row in rows]
+
+
+def test_one_file_goes_to_the_current_folder(folder: Path) -> None:
+    plan = make_plan(["in/a.mp4"])
+    assert plan == Plan((Task("in/a.mp4", "in/a.mp4", Path("a.mp4.npz")),), "npz")
+
+
+def test_one_file_to_a_file() -> None:
+    assert make_plan(["a.mp4"], "x/F.npz") == Plan((Task("a.mp4", "a.mp4", Path("x/F.npz")),), "npz")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_one_file_takes_its_format_from_the_suffix(form: str) -> None:
+    plan = make_plan(["a.mp4"], f"F.{form.upper()}")
+    assert (plan.format, outputs(plan)) == (form, [f"F.{form.upper()}"])
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_one_file_without_out_gets_the_suffix_of_the_format(form: str) -> None:
+    assert outputs(make_plan(["x/a.mp4"], form=form)) == [f"a.mp4.{form}"]
+
+
+@pytest.mark.parametrize("out", ["there", "new/"])
+def test_one_file_into_a_folder(folder: Path, out: str) -> None:
+    Path("there").mkdir()
+    assert outputs(make_plan(["in/sub/c.webm"], out)) == [f"{out.rstrip('/')}/c.webm.npz"]
+
+
+def test_folder_keeps_relative_paths_and_leaves_out_what_is_no_media(folder: Path) -> None:
+    plan = make_plan(["in"], "out")
+    assert [task.name for task in plan.tasks] == [
+        "in/a.mp4",
+        "in/b.MKV",
+        "in/z.mov",
+        "in/sub/c.webm",
+        "in/sub/deep/d.wav",
+    ]
+    assert sorted(outputs(plan)) == sorted(f"out/{name}.npz" for name in LISTED)
+    assert (plan.folder, plan.table, plan.format) == (Path("out"), None, "npz")
+
+
+@pytest.mark.parametrize("name", ["in/", "./in", "in/../in", "."])
+def test_folder_however_it_is_written(folder: Path, name: str) -> None:
+    below = "in/" if name == "." else ""
+    assert sorted(outputs(make_plan([name], "out"))) == sorted(f"out/{below}{item}.npz" for item in LISTED)
+
+
+def test_hidden_folder_that_is_named_is_taken(folder: Path) -> None:
+    assert outputs(make_plan(["in/.git"], "out")) == ["out/e.mp4.npz"]
+
+
+def test_file_that_is_named_needs_no_media_suffix(folder: Path) -> None:
+    assert outputs(make_plan(["in/notes.txt", "in/.hidden.mp4"], "out")) == [
+        "out/notes.txt.npz",
+        "out/.hidden.mp4.npz",
+    ]
+
+
+def test_missing_file_is_left_to_the_work(folder: Path) -> None:
+    assert outputs(make_plan(["in/a.mp4", "in/nowhere.mp4"], "out")) == [
+        "out/a.mp4.npz",
+        "out/nowhere.mp4.npz",
+    ]
+
+
+@pytest.mark.parametrize("out", ["all.parquet", "x/all.jsonl"])
+@pytest.mark.parametrize("inputs", [["in"], ["in/a.mp4", "in/z.mov"]])
+def test_many_inputs_into_one_table(folder: Path, out: str, inputs: list[str]) -> None:
+    plan = make_plan(inputs, out)
+    assert (plan.table, plan.folder, plan.format) == (Path(out), None, Path(out).suffix[1:])
+    assert all(task.output is None for task in plan.tasks) and len(plan.tasks) in (2, 5)
+
+
+@pytest.mark.parametrize("inputs", [[], ["in/empty"]])
+def test_no_input(folder: Path, inputs: list[str]) -> None:
+    (folder / "empty").mkdir()
+    with pytest.raises(ArgumentError, match="No media file"):
+        make_plan(inputs)
+
+
+@pytest.mark.parametrize(
+    "inputs", [["x/a.mp4", "y/a.mp4"], ["a.mp4", "a.mp4"], ["in", "in/a.mp4"], ["in", "other"]]
+)
+def test_inputs_that_would_share_an_output_are_refused(folder: Path, inputs: list[str]) -> None:
+    shutil.copytree(folder, folder.parent / "other")
+    with pytest.raises(ArgumentError, match=r"would share the output out/a\.mp4\.npz"):
+        make_plan(inputs, "out")
+
+
+def test_shared_outputs_are_refused_in_every_shard(folder: Path) -> None:
+    for index in range(3):
+        with pytest.raises(ArgumentError, match="would share the output"):
+            make_plan(["x/a.mp4", "y/a.mp4", "y/b.mp4"], "out", shard=(index, 3))
+
+
+@pytest.mark.parametrize(("out", "form"), [("F.npz", "jsonl"), ("F.h5", "npz"), ("F.JSONL", "parquet")])
+def test_suffix_that_contradicts_the_format_is_refused(out: str, form: str) -> None:
+    with pytest.raises(ArgumentError, match="contradicts --format"):
+        make_plan(["a.mp4"], out, form)
+
+
+def test_table_that_contradicts_the_format_is_refused(folder: Path) -> None:
+    with pytest.raises(ArgumentError, match="contradicts --format"):
+        make_plan(["in"], "all.parquet", "npz")
+
+
+def test_stdin_is_an_input() -> None:
+    stream = io.BytesIO(b"media")
+    assert make_plan(["-"], stdin=stream) == Plan((Task(stream, "<stdin>", Path("stdin.npz")),), "npz")
+    with pytest.raises(ArgumentError, match="standard input"):
+        make_plan(["-"])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("inputs", [["in"], [f"{index}.mp4" for index in range(7)]])
+@pytest.mark.parametrize("out", [None, "out/", "all.parquet"])
+def test_shards_are_disjoint_and_cover_all(
+    folder: Path, count: int, first: int, inputs: list[str], out: str | None
+) -> None:
+    whole = [task.name for task in make_plan(inputs, out).tasks]
+    shards = [make_plan(inputs, out, shard=(index, count)).tasks for index in range(first, first + count)]
+    assert sorted(task.name for task in chain.from_iterable(shards)) == sorted(whole)
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1
+
+
+@pytest.mark.parametrize("out", [None, "out/", "F.npz", "out"])
+def test_one_file_is_in_one_shard(out: str | None) -> None:
+    shards = [make_plan(["a.mp4"], out, shard=(index, 3)).tasks for index in range(3)]
+    assert sorted(map(len, shards)) == [0, 0, 1]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_second_run_skips(sounds: Path, encoder: Encoder, form: str) -> None:
+    plan = make_plan([str(sounds)], str(sounds.parent / "out"), form)
+    assert isinstance(finish(plan, encoder)[0], Done)
+    assert (sounds.parent / "out" / "sub" / f"a.wav.{form}").is_file()
+    assert finish(plan, encoder) == [Skipped(plan.tasks[0])]
+
+
+@pytest.fixture(params=["npz", "npy", "jsonl", "parquet", "h5"])
+def done(request: pytest.FixtureRequest, sounds: Path, encoder: Encoder) -> Plan:
+    """A plan of one file whose work is done."""
+    plan = make_plan([str(sounds)], str(sounds.parent / "out"), request.param)
+    finish(plan, encoder)
+    assert is_done(plan.tasks[0], plan, encoder, Settings())
+    return plan
+
+
+def output_of(plan: Plan) -> Path:
+    output = plan.tasks[0].output
+    assert output is not None
+    return output
+
+
+def test_default_hop_may_be_spelled_out(done: Plan, encoder: Encoder) -> None:
+    assert is_done(done.tasks[0], done, encoder, Settings(hop=encoder.bundle.seconds))
+
+
+def test_other_hop_is_redone(done: Plan, encoder: Encoder) -> None:
+    settings = Settings(hop=0.25)
+    assert not is_done(done.tasks[0], done, encoder, settings)
+    assert isinstance(finish(done, encoder, settings)[0], Done)
+    assert is_done(done.tasks[0], done, encoder, settings)
+    assert not is_done(done.tasks[0], done, encoder, Settings())
+
+
+def test_hop_finer_than_a_microsecond_is_done_once(done: Plan, encoder: Encoder) -> None:
+    settings = Settings(hop=1 / 3)
+    finish(done, encoder, settings)
+    assert is_done(done.tasks[0], done, encoder, settings)
+
+
+def test_other_bundle_is_redone(done: Plan, encoder: Encoder) -> None:
+    other = SimpleNamespace(bundle=replace(encoder.bundle, sha256="0" * 64))
+    assert not is_done(done.tasks[0], done, other, Settings())
+
+
+def test_overwrite_is_redone(done: Plan, encoder: Encoder) -> None:
+    assert not is_done(done.tasks[0], done, encoder, Settings(overwrite=True))
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])
+def test_truncated_output_is_redone(done: Plan, encoder: Encoder, kept: float) -> None:
+    content = output_of(done).read_bytes()
+    output_of(done).write_bytes(content[: int(len(content) * kept)])
+    assert not is_done(done.tasks[0], done, encoder, Settings())
+    assert isinstance(finish(done, encoder)[0], Done)
+    assert is_done(done.tasks[0], done, encoder, Settings())
+
+
+def test_missing_output_is_redone(done: Plan, encoder: Encoder) -> None:
+    output_of(done).unlink()
+    assert not is_done(done.tasks[0], done, encoder, Settings())
+
+
+def test_newer_input_is_redone(done: Plan, encoder: Encoder) -> None:
+    source = done.tasks[0].source
+    later = output_of(done).stat().st_mtime + 10
+    assert isinstance(source, str)
+    os.utime(source, (later, later))
+    assert not is_done(done.tasks[0], done, encoder, Settings())
+
+
+def test_input_that_has_gone_is_redone(done: Plan, encoder: Encoder) -> None:
+    source = done.tasks[0].source
+    assert isinstance(source, str)
+    Path(source).unlink()
+    event = finish(done, encoder)[0]
+    assert isinstance(event, Failed) and event.failure.reason == "not_found"
+
+
+def test_output_of_another_input_is_redone(done: Plan, sounds: Path, encoder: Encoder) -> None:
+    shutil.copytree(sounds, sounds.parent / "others")
+    other = make_plan([str(sounds.parent / "others")], str(done.folder), done.format)
+    assert other.tasks[0].output == done.tasks[0].output
+    assert not is_done(other.tasks[0], other, encoder, Settings())
+
+
+def test_stdin_is_never_done_before(sound: Path, sounds: Path, encoder: Encoder) -> None:
+    content, inputs = sound.read_bytes(), ["-", str(sounds / "sub" / "a.wav")]
+    out = str(sounds.parent / "out")
+    first = finish(make_plan(inputs, out, stdin=io.BytesIO(content)), encoder)
+    second = finish(make_plan(inputs, out, stdin=io.BytesIO(content)), encoder)
+    assert [type(event) for event in first] == [Done, Done]
+    assert [type(event) for event in second] == [Done, Skipped]
+
+
+def test_damaged_output_is_not_done_for_a_strict_run(sounds: Path, encoder: Encoder) -> None:
+    plan = make_plan([str(sounds)], str(sounds.parent / "out"))
+    damaged = replace(encoder.embed(sounds / "sub" / "a.wav"), damaged=True, damage=("a corrupt packet",))
+    FORMATS["npz"].write(output_of(plan), damaged)
+    assert is_done(plan.tasks[0], plan, encoder, Settings())
+    assert not is_done(plan.tasks[0], plan, encoder, Settings(strict=True))
+
+
+def test_lost_journal_means_work_done_again(sounds: Path, encoder: Encoder) -> None:
+    plan = make_plan([str(sounds)], str(sounds.parent / "out"), "npy")
+    finish(plan, encoder)
+    (sounds.parent / "out" / ".avfeat-journal.jsonl").unlink()
+    assert isinstance(finish(plan, encoder)[0], Done)
+    assert isinstance(finish(plan, encoder)[0], Skipped)
+
+
+def test_one_file_is_always_embedded(sound: Path, tmp_path: Path, encoder: Encoder) -> None:
+    plan = make_plan([str(sound)], str(tmp_path / "F.npz"))
+    assert [type(finish(plan, encoder)[0]) for _ in range(2)] == [Done, Done]
+    assert [path.name for path in tmp_path.iterdir()] == ["F.npz"]
+
+
+@pytest.mark.parametrize("form", ["npz", "npy", "jsonl"])
+def test_failures_appear_are_updated_and_disappear(
+    sounds: Path, sound: Path, encoder: Encoder, form: str
+) -> None:
+    out = sounds.parent / "out"
+    for name in ("b.mp4", "c.mp4"):
+        (sounds / name).write_bytes(b"")
+    plan = make_plan([str(sounds)], str(out), form)
+    finish(plan, encoder)
+    assert failures(out) == [("b.mp4", "empty"), ("c.mp4", "empty")]
+    copy_old(sound, sounds / "b.mp4")
+    (sounds / "c.mp4").write_bytes(b"text")
+    finish(plan, encoder)
+    assert failures(out) == [("c.mp4", "unreadable")]
+    copy_old(sound, sounds / "c.mp4")
+    finish(plan, encoder)
+    assert not (out / "failures.jsonl").exists()
+    assert len(list(out.rglob(f"*.wav.{form}")) + list(out.rglob(f"*.mp4.{form}"))) == 3
+
+
+def test_failures_of_other_shards_are_kept(sounds: Path, sound: Path, encoder: Encoder) -> None:
+    for name in ("b.mp4", "c.mp4"):
+        (sounds / name).write_bytes(b"")
+    out = sounds.parent / "out"
+    for index in range(3):
+        finish(make_plan([str(sounds)], str(out), shard=(index, 3)), encoder)
+    assert sorted(failures(out)) == [("b.mp4", "empty"), ("c.mp4", "empty")]
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\x85"])
+def test_failures_with_odd_names_are_updated(
+    sounds: Path, sound: Path, encoder: Encoder, separator: str
+) -> None:
+    odd = sounds / f"b{separator}b.mp4"
+    odd.write_bytes(b"")
+    plan = make_plan([str(sounds)], str(sounds.parent / "out"))
+    finish(plan, encoder)
+    copy_old(sound, odd)
+    finish(plan, encoder)
+    assert not (sounds.parent / "out" / "failures.jsonl").exists()
+
+
+def test_no_failures_no_file(sounds: Path, encoder: Encoder) -> None:
+    finish(make_plan([str(sounds)], str(sounds.parent / "out")), encoder)
+    assert [path.name for path in (sounds.parent / "out").iterdir()] == ["sub"]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_table_holds_the_rows_of_all_inputs(sounds: Path, sound: Path, encoder: Encoder, form: str) -> None:
+    copy_old(sound, sounds / "b.wav")
+    (sounds / "c.wav").write_bytes(b"")
+    table = sounds.parent / f"all.{form}"
+    events = finish(make_plan([str(sounds)], str(table)), encoder, Settings(hop=0.2))
+    assert [type(event) for event in events] == [Done, Failed, Done]
+    if form == "jsonl":
+        rows = [json.loads(line) for line in table.read_text("utf-8").splitlines()]
+    else:
+        rows = pyarrow.parquet.read_table(table).to_pylist()
+    expected = encoder.embed(sound, hop=0.2)
+    assert [Path(row["source"]).name for row in rows] == ["b.wav"] * len(expected) + ["a.wav"] * len(expected)
+    assert [row["window"] for row in rows] == [*range(len(expected))] * 2
+    np.testing.assert_array_equal(
+        np.array([row["audio"] for row in rows], np.float32)[: len(expected)], expected.audio
+    )
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_table_of_failures_only_can_be_read_or_is_not_there(
+    tmp_path: Path, encoder: Encoder, form: str
+) -> None:
+    table = tmp_path / f"all.{form}"
+    events = finish(make_plan([str(tmp_path / "x.mp4"), str(tmp_path / "y.mp4")], str(table)), encoder)
+    assert [type(event) for event in events] == [Failed, Failed]
+    if form == "parquet" and table.exists():
+        assert pyarrow.parquet.read_table(table).num_rows == 0
+    else:
+        assert not table.exists() or table.read_bytes() == b""
+
+
+def test_output_that_cannot_be_written_ends_the_job(sounds: Path, encoder: Encoder) -> None:
+    (sounds.parent / "out").mkdir()
+    (sounds.parent / "out" / "sub").write_bytes(b"a file in the way")
+    with pytest.raises(OutputError, match="cannot be written"):
+        finish(make_plan([str(sounds)], str(sounds.parent / "out")), encoder)
+
+
+def test_bad_hop_is_refused_before_any_work(sounds: Path, encoder: Encoder) -> None:
+    with pytest.raises(ArgumentError, match="hop"):
+        finish(make_plan([str(sounds)], str(sounds.parent / "out")), encoder, Settings(hop=0.0))
+    assert not (sounds.parent / "out").exists()

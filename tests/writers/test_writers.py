@@ -1,0 +1,312 @@
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+import avfeat
+from avfeat import BackendError, Embedding, OutputError
+from avfeat.writers import FORMATS, embedding_lines, write_parquet_table
+from avfeat.writers.atomic import atomic
+from avfeat.writers.journal import Journal
+
+ARRAYS = ["start", "end", "video", "audio", "video_shared", "audio_shared", "has_video", "has_audio"]
+VECTORS = ["video", "audio", "video_shared", "audio_shared"]
+COLUMNS = ["source", "window", "start", "end", *VECTORS]
+META = {"source", "bundle", "hop", "seconds", "duration", "avfeat", "damaged", "damage"}
+DAMAGE = ("a corrupt packet",)
+
+
+@pytest.fixture
+def embedding() -> Embedding:
+    """Awkward numbers: video is missing in the last window, audio in the first."""
+    rng = np.random.default_rng(0)
+    values = {
+        name: rng.standard_normal((4, 6 if "shared" in name else 9)).astype(np.float32) for name in VECTORS
+    }
+    values["video"][0, :6] = [1 / 3, 1e-38, -3.4028235e38, 1.17549435e-38, 16777217, -0.0]
+    has_video, has_audio = np.array([True, True, True, False]), np.array([False, True, True, True])
+    for name, rows in values.items():
+        rows[~(has_video if name.startswith("video") else has_audio)] = 0
+    start = np.array([0.0, 0.1, 0.2, 0.30000000000000004])
+    return Embedding(
+        start=start,
+        end=start + 2,
+        has_video=has_video,
+        has_audio=has_audio,
+        source="a folder/ü—日本.mp4",
+        bundle="c0ffee" * 10 + "c0de",
+        seconds=2.0,
+        hop=0.1,
+        duration=2.345678,
+        damaged=True,
+        damage=DAMAGE,
+        **values,
+    )
+
+
+def mask_of(embedding: Embedding, name: str) -> np.ndarray:
+    return embedding.has_video if name.startswith("video") else embedding.has_audio
+
+
+def check_rows(embedding: Embedding, rows: list[dict]) -> None:
+    """Rows of a table are the windows, with nulls where a modality is missing."""
+    assert len(rows) == len(embedding)
+    for index, row in enumerate(rows):
+        assert list(row) == COLUMNS
+        assert (row["source"], row["window"]) == (embedding.source, index)
+        assert (row["start"], row["end"]) == (embedding.start[index], embedding.end[index])
+        for name in VECTORS:
+            if mask_of(embedding, name)[index]:
+                np.testing.assert_array_equal(
+                    np.array(row[name], np.float32), getattr(embedding, name)[index]
+                )
+            else:
+                assert row[name] is None
+
+
+def check_meta(embedding: Embedding, meta: dict) -> None:
+    assert set(meta) == META
+    for name in ("source", "bundle", "hop", "seconds", "duration", "damaged"):
+        assert meta[name] == getattr(embedding, name)
+    assert meta["avfeat"] == avfeat.__version__
+    assert meta["damage"] == list(DAMAGE)
+
+
+def test_npz_holds_exactly_the_arrays_and_meta(tmp_path: Path, embedding: Embedding) -> None:
+    FORMATS["npz"].write(tmp_path / "a.npz", embedding)
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
+        assert sorted(arrays) == sorted([*ARRAYS, "meta"])
+        for name in ARRAYS:
+            expected = getattr(embedding, name)
+            assert arrays[name].dtype == expected.dtype
+            np.testing.assert_array_equal(arrays[name], expected)
+        check_meta(embedding, json.loads(str(arrays["meta"])))
+
+
+def test_npy_holds_the_pooled_vector(tmp_path: Path, embedding: Embedding) -> None:
+    FORMATS["npy"].write(tmp_path / "a.npy", embedding)
+    vector = np.load(tmp_path / "a.npy", allow_pickle=False)
+    assert vector.dtype == np.float32
+    np.testing.assert_array_equal(vector, embedding.pooled())
+
+
+def test_jsonl_rows_are_exact(tmp_path: Path, embedding: Embedding) -> None:
+    FORMATS["jsonl"].write(tmp_path / "a.jsonl", embedding)
+    content = (tmp_path / "a.jsonl").read_bytes()
+    assert content.endswith(b"\n") and content.count(b"\n") == len(embedding)
+    assert embedding.source.encode() in content
+    check_rows(embedding, [json.loads(line) for line in content.split(b"\n")[:-1]])
+
+
+def test_embedding_lines_are_the_lines_of_the_file(tmp_path: Path, embedding: Embedding) -> None:
+    FORMATS["jsonl"].write(tmp_path / "a.jsonl", embedding)
+    assert list(embedding_lines(embedding)) == (tmp_path / "a.jsonl").read_text("utf-8").split("\n")[:-1]
+
+
+def test_parquet_rows_are_exact(tmp_path: Path, embedding: Embedding) -> None:
+    FORMATS["parquet"].write(tmp_path / "a.parquet", embedding)
+    table = pyarrow.parquet.read_table(tmp_path / "a.parquet")
+    check_rows(embedding, table.to_pylist())
+    check_meta(embedding, json.loads(table.schema.metadata[b"meta"]))
+
+
+def test_parquet_vectors_are_fixed_size_float32_lists(tmp_path: Path, embedding: Embedding) -> None:
+    FORMATS["parquet"].write(tmp_path / "a.parquet", embedding)
+    schema = pyarrow.parquet.read_schema(tmp_path / "a.parquet")
+    assert schema.names == COLUMNS
+    for name in VECTORS:
+        kind = schema.field(name).type
+        assert pyarrow.types.is_fixed_size_list(kind) and kind.value_type == pyarrow.float32()
+        assert kind.list_size == getattr(embedding, name).shape[1]
+    assert schema.field("start").type == schema.field("end").type == pyarrow.float64()
+    assert schema.field("window").type == pyarrow.int64() and schema.field("source").type == pyarrow.string()
+
+
+def test_parquet_table_of_many_embeddings(tmp_path: Path, embedding: Embedding) -> None:
+    other = replace(embedding, source="other.mp4", has_video=np.zeros(4, dtype=bool))
+    write_parquet_table(tmp_path / "all.parquet", iter([embedding, other]))
+    rows = pyarrow.parquet.read_table(tmp_path / "all.parquet").to_pylist()
+    check_rows(embedding, rows[:4])
+    check_rows(other, rows[4:])
+
+
+def test_h5_columns_are_exact(tmp_path: Path, embedding: Embedding) -> None:
+    FORMATS["h5"].write(tmp_path / "a.h5", embedding)
+    with h5py.File(tmp_path / "a.h5") as store:
+        assert sorted(store) == sorted({*ARRAYS, *COLUMNS})
+        for name in ARRAYS:
+            expected = getattr(embedding, name)
+            assert store[name].dtype == expected.dtype
+            np.testing.assert_array_equal(store[name][:], expected)
+        assert list(store["source"].asstr()) == [embedding.source] * 4
+        assert list(store["window"]) == [0, 1, 2, 3]
+        check_meta(embedding, json.loads(store.attrs["meta"]))
+
+
+@pytest.mark.parametrize("form", ["npz", "parquet", "h5"])
+def test_meta_reads_back(tmp_path: Path, embedding: Embedding, form: str) -> None:
+    FORMATS[form].write(tmp_path / f"a.{form}", embedding)
+    check_meta(embedding, FORMATS[form].read_meta(tmp_path / f"a.{form}"))
+
+
+@pytest.mark.parametrize("form", ["npz", "parquet", "h5"])
+def test_truncated_file_has_no_meta(tmp_path: Path, embedding: Embedding, form: str) -> None:
+    whole, cut = tmp_path / f"whole.{form}", tmp_path / f"cut.{form}"
+    FORMATS[form].write(whole, embedding)
+    content = whole.read_bytes()
+    lengths = {*range(0, len(content), 1 + len(content) // 150), *range(len(content) - 40, len(content))}
+    for length in lengths:
+        cut.write_bytes(content[:length])
+        assert FORMATS[form].read_meta(cut) is None, length
+
+
+@pytest.mark.parametrize("form", ["npz", "parquet", "h5"])
+@pytest.mark.parametrize("content", [b"", b"text", bytes(999)], ids=["empty", "text", "zeros"])
+def test_foreign_file_has_no_meta(tmp_path: Path, form: str, content: bytes) -> None:
+    (tmp_path / "a").write_bytes(content)
+    assert FORMATS[form].read_meta(tmp_path / "a") is None
+    assert FORMATS[form].read_meta(tmp_path / "nowhere") is None
+
+
+def test_npz_with_a_damaged_byte_never_raises(tmp_path: Path, embedding: Embedding) -> None:
+    FORMATS["npz"].write(tmp_path / "a.npz", embedding)
+    content = (tmp_path / "a.npz").read_bytes()
+    directory = content.index(b"PK\x01\x02")
+    for place in range(directory, directory + 60):
+        damaged = bytearray(content)
+        damaged[place] ^= 1
+        (tmp_path / "b.npz").write_bytes(damaged)
+        FORMATS["npz"].read_meta(tmp_path / "b.npz")
+
+
+def test_npz_with_a_damaged_row_has_no_meta(tmp_path: Path, embedding: Embedding) -> None:
+    FORMATS["npz"].write(tmp_path / "a.npz", embedding)
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    place = content.index(embedding.audio[2].tobytes())
+    content[place] ^= 1
+    (tmp_path / "a.npz").write_bytes(content)
+    assert FORMATS["npz"].read_meta(tmp_path / "a.npz") is None
+
+
+def test_npz_without_an_array_has_no_meta(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", meta=np.array('{"bundle": "x"}'), video=np.zeros(3))
+    assert FORMATS["npz"].read_meta(tmp_path / "a.npz") is None
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_source_of_any_bytes_can_be_written(tmp_path: Path, embedding: Embedding, form: str) -> None:
+    odd = replace(embedding, source="caf\udce9.mp4")
+    FORMATS[form].write(tmp_path / f"a.{form}", odd)
+    assert (tmp_path / f"a.{form}").stat().st_size > 0
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_folders_are_made(tmp_path: Path, embedding: Embedding, form: str) -> None:
+    FORMATS[form].write(tmp_path / "deep" / "er" / f"a.{form}", embedding)
+    assert [path.name for path in (tmp_path / "deep" / "er").iterdir()] == [f"a.{form}"]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_place_that_cannot_be_written(tmp_path: Path, embedding: Embedding, form: str) -> None:
+    (tmp_path / "file").write_bytes(b"mine")
+    with pytest.raises(OutputError, match="cannot be written"):
+        FORMATS[form].write(tmp_path / "file" / f"a.{form}", embedding)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(("form", "module"), [("parquet", "pyarrow"), ("h5", "h5py")])
+def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch, form: str, module: str) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(sys.modules, "pyarrow.parquet", raising=False)
+    check = FORMATS[form].check
+    assert check is not None
+    with pytest.raises(BackendError, match=rf"pip install 'avfeat\[{form}\]'"):
+        check()
+
+
+def test_atomic_writes_the_file(tmp_path: Path) -> None:
+    with atomic(tmp_path / "a.bin") as file:
+        file.write(b"new")
+        assert not (tmp_path / "a.bin").exists()
+    assert (tmp_path / "a.bin").read_bytes() == b"new"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, GeneratorExit])
+def test_atomic_leaves_nothing_when_the_block_fails(tmp_path: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error), atomic(tmp_path / "a.bin") as file:
+        file.write(b"part")
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_atomic_keeps_the_old_file_when_the_block_fails(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"old")
+    with pytest.raises(RuntimeError), atomic(tmp_path / "a.bin") as file:
+        file.write(b"part")
+        raise RuntimeError
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.bin", b"old")]
+
+
+def test_atomic_full_disk_is_an_output_error(tmp_path: Path) -> None:
+    message = r"a\.bin: cannot be written \(No space left on device\)"
+    with pytest.raises(OutputError, match=message), atomic(tmp_path / "a.bin"):
+        raise OSError(28, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_atomic_does_not_replace_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(OutputError), atomic(tmp_path / "a") as file:
+        file.write(b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.fixture
+def noted(tmp_path: Path, embedding: Embedding) -> Path:
+    """An output that the journal of its folder knows."""
+    output = tmp_path / "sub" / "a.jsonl"
+    FORMATS["jsonl"].write(output, embedding)
+    Journal(tmp_path).note(output, embedding)
+    return output
+
+
+def test_journal_remembers_meta(tmp_path: Path, noted: Path, embedding: Embedding) -> None:
+    check_meta(embedding, Journal(tmp_path).read(noted))
+
+
+def test_journal_knows_the_newest_line(tmp_path: Path, noted: Path, embedding: Embedding) -> None:
+    Journal(tmp_path).note(noted, replace(embedding, hop=0.7))
+    assert Journal(tmp_path).read(noted)["hop"] == 0.7
+
+
+def test_journal_does_not_vouch_for_a_changed_file(tmp_path: Path, noted: Path) -> None:
+    noted.write_bytes(noted.read_bytes()[:-2])
+    assert Journal(tmp_path).read(noted) is None
+
+
+def test_journal_does_not_know_other_files(tmp_path: Path, noted: Path) -> None:
+    other = noted.with_name("b.jsonl")
+    other.write_bytes(noted.read_bytes())
+    assert Journal(tmp_path).read(other) is None
+
+
+@pytest.mark.parametrize(
+    "rest", [b'{"output": "sub/a.j', b"[]", b"3", b"\xff\xff", b'{"output": "sub/a.jsonl"}']
+)
+def test_line_that_was_cut_costs_the_journal_only_itself(
+    tmp_path: Path, noted: Path, embedding: Embedding, rest: bytes
+) -> None:
+    with (tmp_path / ".avfeat-journal.jsonl").open("ab") as file:
+        file.write(rest)
+    Journal(tmp_path).read(noted)
+    Journal(tmp_path).note(noted, embedding)
+    check_meta(embedding, Journal(tmp_path).read(noted))
