@@ -1,0 +1,53 @@
+"""Only calls the public API; checked by mypy against the installed build, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import assert_type
+
+import avfeat
+from avfeat import Bundle, Embedding, Encoder, Failure, WindowEmbedding
+from avfeat.media import Decoded, decode, probe
+
+
+def everything(path: Path, file: BinaryIO, data: bytes, frames: NDArray[np.uint8]) -> None:
+    encoder = avfeat.load()
+    assert_type(encoder, Encoder)
+    assert_type(avfeat.load(path, device="cpu", backend="onnx", threads=2), Encoder)
+    assert_type(encoder.bundle, Bundle)
+    for source in (path, str(path), data, file):
+        assert_type(encoder.embed(source, hop=0.5, start=-1.0, end=9.0, strict=True), Embedding)
+    e = encoder.embed(path)
+    assert_type(e.start, NDArray[np.float64])
+    assert_type(e.video, NDArray[np.float32])
+    assert_type(e.audio_shared, NDArray[np.float32])
+    assert_type(e.has_video, NDArray[np.bool_])
+    assert_type(e.pooled(), NDArray[np.float32])
+    assert_type(e.damaged, bool)
+    assert_type(encoder.embed_many([path, data], workers=2), Iterator[Embedding | Failure])
+    for result in encoder.embed_many([path]):
+        if isinstance(result, Failure):
+            assert_type(result.message, str)
+        else:
+            assert_type(result, Embedding)
+    for window in encoder.stream(file, hop=1.0):
+        assert_type(window, WindowEmbedding)
+    assert_type(encoder.embed_arrays(frames, 25.0, None, None), Embedding)
+    assert_type(encoder.embed_arrays(None, None, np.zeros(16_000, np.float32), 16_000), Embedding)
+    decoded = decode(path)
+    assert_type(decoded, Decoded)
+    encoder.embed_arrays(decoded.frames, decoded.fps, decoded.waveform, decoded.sample_rate)
+    assert_type(probe(path).duration, float | None)
+    with avfeat.load() as other:
+        assert_type(other, Encoder)
+    try:
+        encoder.embed(path)
+    except avfeat.MediaError as error:
+        print(error.source, error.reason)
+    except (avfeat.ArgumentError, avfeat.BackendError, avfeat.BundleError, avfeat.OutputError) as error:
+        assert isinstance(error, avfeat.AvfeatError)
