@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,8 +130,11 @@ class Bundle:
         path = self.path / GOLDEN
         if not path.is_file():
             raise BundleError(f"{self.path}: has no {GOLDEN} to verify against; export it again.")
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+            raise BundleError(f"{path}: is no archive of arrays; export the bundle again.") from error
 
 
 def default_bundle() -> Path:
@@ -152,6 +156,8 @@ def write_bundle(path: str | Path, manifest: Mapping[str, Any], files: Mapping[s
     target = Path(path)
     if target.exists():
         raise BundleError(f"{target}: exists already; choose another name or remove it first.")
+    if any(not _plain(name) for name in files):
+        raise BundleError(f"{target}: files of a bundle must have plain names, not {', '.join(map(repr, files))}.")
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
@@ -167,6 +173,11 @@ def write_bundle(path: str | Path, manifest: Mapping[str, Any], files: Mapping[s
         shutil.rmtree(staging, ignore_errors=True)
         raise
     return Bundle.open(target)
+
+
+def _plain(name: str) -> bool:
+    """Whether a name is one of a file in the bundle's own folder."""
+    return Path(name).name == name and "\0" not in name and "\\" not in name
 
 
 def _read_manifest(folder: Path) -> bytes:
@@ -210,7 +221,7 @@ class _Manifest:
     def check_files(self) -> None:
         sums = self._take(self.values, "sha256", dict)
         for name, expected in sums.items():
-            if Path(name).name != name:
+            if not _plain(name):
                 raise self._wrong("sha256", f"names {name!r}, which is not a plain file name")
             try:
                 found = hashlib.sha256((self.folder / name).read_bytes()).hexdigest()
@@ -228,6 +239,9 @@ class _Manifest:
         video = self._take(self.values, "video", dict)
         audio = self._take(self.values, "audio", dict)
         precision = self._choice(self.values, "precision", get_args(Precision))
+        spec, video_graph, audio_graph = self._video_spec(video, seconds), *self._graphs(video, audio)
+        if video_graph.input.shape[1] != spec.frames or video_graph.input.shape[4] != 3:
+            raise self._wrong("shape", f"must have {spec.frames} frames and 3 channels")
         return Bundle(
             path=self.folder,
             sha256=sha256,
@@ -235,10 +249,10 @@ class _Manifest:
             licence=self._take(self.values, "licence", str),
             trained=self._take(self.values, "trained", bool),
             seconds=seconds,
-            video=self._video_spec(video, seconds),
+            video=spec,
             audio=self._audio_spec(audio, seconds),
-            video_graph=self._graph(video, "uint8", 5),
-            audio_graph=self._graph(audio, "float32", 2),
+            video_graph=video_graph,
+            audio_graph=audio_graph,
             precision=cast(Precision, precision),
             provenance=self._take(self.values, "provenance", dict),
             parity=self._take(self.values, "parity", dict),
@@ -261,11 +275,17 @@ class _Manifest:
             raise self._wrong("sample_rate", f"must be positive, not {rate}")
         return AudioSpec(rate, microseconds(seconds) * rate // microseconds(1))
 
+    def _graphs(self, video: Mapping[str, Any], audio: Mapping[str, Any]) -> tuple[Graph, Graph]:
+        graphs = self._graph(video, "uint8", 5), self._graph(audio, "float32", 2)
+        if graphs[0].shared.shape != graphs[1].shared.shape:
+            raise self._wrong("shared", "must be equally wide for video and audio")
+        return graphs
+
     def _graph(self, values: Mapping[str, Any], dtype: str, rank: int) -> Graph:
         files = self._take(values, "files", dict)
         sums = self._take(self.values, "sha256", dict)
         for backend, name in files.items():
-            if name not in sums:
+            if not isinstance(name, str) or name not in sums:
                 raise self._wrong("files", f"names {name!r} for {backend}, which has no checksum")
         outputs = self._take(values, "outputs", dict)
         graph = Graph(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,8 +61,6 @@ def examine(bundle: Path | None = None) -> Report:
         packages={name: _version(name) for name in _PACKAGES},
         ffmpeg={name: ".".join(map(str, version)) for name, version in av.library_versions.items()},
     )
-    if sys.version_info < (3, 11):
-        report.problems.append(f"Python {report.python} is too old; use 3.11 or newer.")
     try:
         runtime = import_onnxruntime()
         report.providers = list(runtime.get_available_providers())

@@ -130,4 +130,5 @@ def _weighted_mean(rows: FloatRows, weights: NDArray[np.float64]) -> FloatRows:
     total = weights.sum()
     if total <= 0:
         return np.zeros(rows.shape[1], dtype=np.float32)
-    return (weights @ rows.astype(np.float64) / total).astype(np.float32)
+    mean: NDArray[np.float64] = weights @ rows.astype(np.float64) / total
+    return mean.astype(np.float32)

@@ -90,8 +90,9 @@ class Encoder:
 
     def close(self) -> None:
         """Let go of the graphs; the encoder cannot be used afterwards."""
-        self._closed = True
-        del self._video, self._audio
+        if not self._closed:
+            self._closed = True
+            del self._video, self._audio
 
     def check_times(self, hop: float | None, start: float = 0.0, end: float | None = None) -> None:
         """Raise ``ArgumentError`` for times that make no grid, before any work."""

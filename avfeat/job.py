@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal, cast
+from typing import IO, Any, Literal, cast
 
 from avfeat.embedding import Embedding, Failure
 from avfeat.encoder import Encoder
-from avfeat.errors import ArgumentError, OutputError
+from avfeat.errors import ArgumentError, MediaError, OutputError
+from avfeat.grid import MICROSECONDS, microseconds
 from avfeat.media import Source
 from avfeat.media.source import MEDIA_SUFFIXES
-from avfeat.writers import FORMATS, embedding_lines, write_parquet_table
-from avfeat.writers.atomic import atomic
+from avfeat.writers import FORMATS, jsonl_table, parquet_table
+from avfeat.writers.atomic import atomic, encoded
 from avfeat.writers.journal import Journal
 
 Format = Literal["npz", "npy", "jsonl", "parquet", "h5"]
 TABLES = (".parquet", ".jsonl")
+STDOUT = "-"
 FAILURES = "failures.jsonl"
 
 
@@ -100,36 +102,46 @@ def make_plan(
 
     Args:
         inputs: files, folders (taken with all media files below them), and ``-`` for ``stdin``.
-        out: a file, a folder, a table (``.parquet``, ``.jsonl``), or None for the current folder.
+        out: a folder; for one input a file with the suffix of a format; for several a table (``.parquet``,
+            ``.jsonl``); ``-`` for stdout; or None for the current folder.
         form: format of the outputs; None for the one that ``out`` names, else npz.
         stdin: what ``-`` stands for.
         shard: ``(i, n)``: every n-th input, from the i-th on (modulo n).
 
     Raises:
         ArgumentError: no input, contradicting outputs, or two inputs that would share an output.
+        MediaError: a folder that cannot be read.
     """
     given = list(inputs)
     found = [item for path in given for item in _expand(path, stdin)]
     if not found:
         raise ArgumentError(f"No media file in {', '.join(given) or 'the list'}; name files or folders.")
     alone = len(given) == 1 and not Path(given[0]).is_dir()
-    if alone and out is not None and not Path(out).is_dir() and not out.endswith("/"):
-        task = Task(found[0].source, found[0].name, Path(out))
-        return Plan((task,), _format(form, Path(out)))
     index, count = shard
     mine = slice(index % count, None, count)
-    if not alone and out is not None and Path(out).suffix in TABLES:
+    if out == STDOUT:
+        if form not in (None, "jsonl"):
+            raise ArgumentError(f"Only jsonl can go to stdout, not {form}; give -o a file or a folder.")
+        tasks = [Task(item.source, item.name, None) for item in found]
+        return Plan(tuple(tasks[mine]), "jsonl")
+    suffix = Path(out or "").suffix.lower()
+    if out is not None and not Path(out).is_dir() and alone and suffix.removeprefix(".") in FORMATS:
+        tasks = [Task(found[0].source, found[0].name, Path(out))]
+        return Plan(tuple(tasks[mine]), _format(form, Path(out)))
+    if out is not None and not Path(out).is_dir() and suffix in TABLES:
         tasks = [Task(item.source, item.name, None) for item in found]
         return Plan(tuple(tasks[mine]), _format(form, Path(out)), table=Path(out))
     chosen: Format = form or "npz"
     folder = Path(out or ".")
     tasks = [Task(item.source, item.name, folder / f"{item.relative}.{chosen}") for item in found]
     _refuse_shared(tasks)
-    return Plan(tuple(tasks[mine]), chosen, folder=None if alone else folder)
+    return Plan(tuple(tasks[mine]), chosen, folder=None if alone and out is None else folder)
 
 
 def run(plan: Plan, encoder: Encoder, settings: Settings) -> Iterator[Skipped | Done | Failed]:
-    """Do the job; yield what became of each task, in order. Stop early by closing the generator.
+    """Do the job; yield what became of each task: what was done before, then the others in order.
+
+    Closing the generator stops the job; a table then does not appear.
 
     Raises:
         OutputError: an output cannot be written.
@@ -145,41 +157,38 @@ def run(plan: Plan, encoder: Encoder, settings: Settings) -> Iterator[Skipped | 
         yield from _run_files(plan, encoder, settings)
 
 
-def is_done(task: Task, plan: Plan, encoder: Encoder, settings: Settings) -> bool:
-    """Whether an earlier run wrote the task's output, whole, with this bundle and these settings."""
-    output = task.output
-    if output is None or plan.folder is None or settings.overwrite or not output.is_file():
-        return False
-    if _newer(task.source, output):
-        return False
-    read = FORMATS[plan.format].read_meta
-    found = read(output) if read is not None else Journal(plan.folder).read(output)
-    hop = encoder.bundle.seconds if settings.hop is None else settings.hop
-    return found is not None and found.get("bundle") == encoder.bundle.sha256 and found.get("hop") == hop
+def done_before(plan: Plan, encoder: Encoder, settings: Settings) -> list[bool]:
+    """For each task, whether an earlier run wrote its output: whole, of this input, bundle and settings."""
+    if plan.folder is None or settings.overwrite:
+        return [False] * len(plan.tasks)
+    read = FORMATS[plan.format].read_meta or Journal(plan.folder).read
+    return [_is_done(task, read, encoder, settings) for task in plan.tasks]
 
 
-def write_failures(plan: Plan, failed: Iterable[Failed]) -> None:
-    """Bring ``failures.jsonl`` up to date: this job's failures, and those of inputs that it did not touch."""
+def write_failures(plan: Plan, events: Iterable[Skipped | Done | Failed]) -> None:
+    """Bring ``failures.jsonl`` up to date: the failures among ``events``, and those of other inputs as before."""
     if plan.folder is None:
         return
     path = plan.folder / FAILURES
-    touched = {task.name for task in plan.tasks}
+    seen = list(events)
+    touched = {event.task.name for event in seen}
     lines = [line for line in _lines(path) if _source_of(line) not in touched]
-    for item in failed:
-        failure = item.failure
-        row = {"source": failure.source, "reason": failure.reason, "message": failure.message}
-        lines.append(json.dumps(row, ensure_ascii=False))
+    for event in seen:
+        if isinstance(event, Failed):
+            failure = event.failure
+            row = {"source": failure.source, "reason": failure.reason, "message": failure.message}
+            lines.append(json.dumps(row, ensure_ascii=False))
     if not lines:
         path.unlink(missing_ok=True)
         return
     with atomic(path) as file:
-        file.writelines(line.encode() + b"\n" for line in lines)
+        file.writelines(encoded(line) for line in lines)
 
 
 def _run_files(plan: Plan, encoder: Encoder, settings: Settings) -> Iterator[Skipped | Done | Failed]:
     waiting = []
-    for task in plan.tasks:
-        if is_done(task, plan, encoder, settings):
+    for task, done in zip(plan.tasks, done_before(plan, encoder, settings), strict=True):
+        if done:
             yield Skipped(task)
         else:
             waiting.append(task)
@@ -197,29 +206,18 @@ def _run_files(plan: Plan, encoder: Encoder, settings: Settings) -> Iterator[Ski
 
 
 def _run_table(plan: Plan, table: Path, encoder: Encoder, settings: Settings) -> Iterator[Done | Failed]:
-    """All rows into one table, which appears when the last of them is written."""
-    events: list[Done | Failed] = []
-
-    def embeddings() -> Iterator[Embedding]:
+    """All rows into one table, which appears when the last of them is written, if there is any."""
+    open_table = parquet_table if plan.format == "parquet" else jsonl_table
+    with open_table(table) as add:
         for task, result in zip(plan.tasks, _embed(plan.tasks, encoder, settings), strict=True):
             if isinstance(result, Failure):
-                events.append(Failed(task, result))
+                yield Failed(task, result)
             else:
-                events.append(Done(task, result))
-                yield result
-
-    if plan.format == "parquet":
-        write_parquet_table(table, embeddings())
-    else:
-        with atomic(table) as file:
-            for embedding in embeddings():
-                file.writelines(line.encode() + b"\n" for line in embedding_lines(embedding))
-    yield from events
+                add(result)
+                yield Done(task, result)
 
 
-def _embed(
-    tasks: Iterable[Task], encoder: Encoder, settings: Settings
-) -> Iterator[Embedding | Failure]:
+def _embed(tasks: Iterable[Task], encoder: Encoder, settings: Settings) -> Iterator[Embedding | Failure]:
     return encoder.embed_many(
         (task.source for task in tasks), hop=settings.hop, strict=settings.strict, workers=settings.workers
     )
@@ -235,12 +233,16 @@ def _expand(path: str, stdin: IO[bytes] | None) -> Iterator[_Input]:
     if not Path(path).is_dir():
         yield _Input(path, path, Path(path).name)
         return
-    for base, folders, files in os.walk(path):
+    for base, folders, files in os.walk(path, onerror=_unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if Path(name).suffix.lower() in MEDIA_SUFFIXES and not name.startswith("."):
                 full = Path(base) / name
                 yield _Input(str(full), str(full), str(full.relative_to(path)))
+
+
+def _unreadable(error: OSError) -> None:
+    raise MediaError(str(error.filename), "unreadable", f"the folder cannot be read ({error.strerror}).")
 
 
 def _format(form: Format | None, out: Path) -> Format:
@@ -264,21 +266,40 @@ def _refuse_shared(tasks: Iterable[Task]) -> None:
         seen[task.output] = task.name
 
 
-def _newer(source: Source, output: Path) -> bool:
+def _is_done(
+    task: Task, read: Callable[[Path], dict[str, Any] | None], encoder: Encoder, settings: Settings
+) -> bool:
+    source, output = task.source, task.output
+    if output is None or not isinstance(source, str) or not output.is_file() or _newer(source, output):
+        return False
+    found = read(output)
+    hop = encoder.bundle.seconds if settings.hop is None else settings.hop
+    return (
+        found is not None
+        and found.get("bundle") == encoder.bundle.sha256
+        and found.get("hop") == microseconds(hop) / MICROSECONDS
+        and Path(str(found.get("source"))).resolve() == Path(source).resolve()
+        and not (settings.strict and found.get("damaged"))
+    )
+
+
+def _newer(source: str, output: Path) -> bool:
     """Whether the input has changed since the output was written; a missing one is for the embedding to say."""
     try:
-        return isinstance(source, str) and Path(source).stat().st_mtime > output.stat().st_mtime
+        return Path(source).stat().st_mtime > output.stat().st_mtime
     except OSError:
         return True
 
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text("utf-8").splitlines()
+        text = path.read_text("utf-8", "replace")
     except FileNotFoundError:
         return []
     except OSError as error:
         raise OutputError(f"{path}: cannot be read ({error.strerror}).") from error
+    # Not splitlines: JSON may hold other characters that Python takes for line ends.
+    return [line for line in text.split("\n") if line]
 
 
 def _source_of(line: str) -> str | None:
@@ -287,4 +308,3 @@ def _source_of(line: str) -> str | None:
     except json.JSONDecodeError:
         return None
     return found.get("source") if isinstance(found, dict) else None
-

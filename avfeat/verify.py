@@ -55,7 +55,7 @@ def verify(bundle: Bundle, device: str = "auto", backend: str = "onnx") -> list[
     pairs: tuple[tuple[Modality, str], ...] = (("video", "frames"), ("audio", "waveform"))
     for modality, inputs in pairs:
         session = open_session(bundle, modality, backend, device, available_processors())
-        out = session.run(_array(bundle, golden, inputs))
+        out = session.run(_checked_input(bundle, modality, _array(bundle, golden, inputs)))
         for name in ("features", "shared"):
             expected = _array(bundle, golden, f"{modality}_{name}")
             error, cosine = _compare(getattr(out, name), expected)
@@ -67,6 +67,19 @@ def _array(bundle: Bundle, golden: dict[str, NDArray[Any]], name: str) -> NDArra
     if name not in golden:
         raise BundleError(f"{bundle.path / GOLDEN}: has no {name!r}; export the bundle again.")
     return golden[name]
+
+
+def _checked_input(bundle: Bundle, modality: Modality, batch: NDArray[Any]) -> NDArray[Any]:
+    port = bundle.graph(modality).input
+    fits = batch.ndim == len(port.shape) and all(
+        size == wanted for size, wanted in zip(batch.shape, port.shape, strict=True) if isinstance(wanted, int)
+    )
+    if batch.dtype != port.dtype or not fits:
+        raise BundleError(
+            f"{bundle.path / GOLDEN}: {port.name!r} is {batch.dtype} {batch.shape}, not {port.dtype} "
+            f"{list(port.shape)}; export the bundle again."
+        )
+    return batch
 
 
 def _compare(found: NDArray[np.float32], expected: NDArray[np.float32]) -> tuple[float, float]:

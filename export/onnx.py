@@ -38,7 +38,11 @@ def audio_onnx(network: nn.Module, sample_rate: int, metadata: Mapping[str, Any]
     """ONNX of a ``RawAudio``: batch and samples (0.1 s or more) are dynamic."""
     example = 0.1 * torch.randn(2, sample_rate + 123)
     return _export(
-        network, "waveform", example, {0: Dim("batch", min=1), 1: Dim("samples", min=sample_rate // 10)}, metadata
+        network,
+        "waveform",
+        example,
+        {0: Dim("batch", min=1), 1: Dim("samples", min=sample_rate // 10)},
+        metadata,
     )
 
 
@@ -68,4 +72,4 @@ def _export(
     foreign = {node.domain for node in model.graph.node} - {"", "ai.onnx"}
     if foreign:
         raise ValueError(f"The graph uses operators that are not standard ONNX: {', '.join(sorted(foreign))}.")
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())

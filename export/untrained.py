@@ -14,16 +14,16 @@ from typing import Annotated
 
 import torch
 import typer
+from avfeat.export.bundle import Origin, export_onnx_bundle
+from avfeat.training.networks import PAIRS, PairSpec, build_pair
+from avfeat.training.networks.calibrate import calibrate_batch_norm
+from avfeat.training.networks.log_mel import LogMel
 from torch import Tensor
 
 from avfeat.bundle import Bundle
 from avfeat.errors import MediaError
-from avfeat.export.bundle import Origin, export_onnx_bundle
 from avfeat.media import Decoded, decode
 from avfeat.media.source import MEDIA_SUFFIXES
-from avfeat.training.networks import PAIRS, PairSpec, build_pair
-from avfeat.training.networks.calibrate import calibrate_batch_norm
-from avfeat.training.networks.log_mel import LogMel
 
 _CARD = """# {name}: untrained
 
@@ -33,7 +33,7 @@ baseline that a trained model has to beat. Do not expect its embeddings to mean 
 | | video | audio |
 |---|---|---|
 | network | {spec.video} | {spec.audio} |
-| a window | {spec.frames} frames at {spec.fps} frames/s, {spec.size}x{spec.size} RGB | {spec.seconds:g} s at {spec.sample_rate} Hz, mono |
+| a window | {frames} | {samples} |
 | features | {video_dim} | {audio_dim} |
 | shared | {spec.shared} | {spec.shared} |
 
@@ -80,6 +80,8 @@ def export_untrained(media: Path, out: Path, name: str = "mini", seed: int = 0, 
     card = _CARD.format(
         name=origin.name,
         spec=spec,
+        frames=f"{spec.frames} frames at {spec.fps}/s, {spec.size}x{spec.size} RGB",
+        samples=f"{spec.seconds:g} s at {spec.sample_rate} Hz, mono",
         video_dim=pair.video.dim,
         audio_dim=pair.audio.dim,
         seed=seed,

@@ -13,6 +13,10 @@ from making import AudioTrack, VideoTrack, chirps, make_media, moving_square
 import avfeat
 from avfeat import cli
 
+# Several test processes share the processors: each takes one.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=100)
 settings.load_profile("fixed")
 
@@ -57,9 +61,7 @@ class Ran:
 
 
 @pytest.fixture
-def avfeat_command(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
+def avfeat_command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """Runs the command line in this process, in an empty folder, with a terminal of fixed width."""
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("NO_COLOR", "1")

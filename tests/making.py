@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -53,7 +53,7 @@ class VideoTrack:
 
     seconds: float = 4.0
     fps: Fraction = Fraction(25)
-    picture: Picture = moving_square()
+    picture: Picture = field(default_factory=moving_square)
     start: float = 0.0
     times: Sequence[float] | None = None
     codec: str = "libx264"
@@ -76,7 +76,7 @@ class AudioTrack:
 
     seconds: float = 4.0
     rate: int = 44_100
-    sound: Sound = chirps()
+    sound: Sound = field(default_factory=chirps)
     start: float = 0.0
     layout: str = "mono"
     codec: str = "aac"

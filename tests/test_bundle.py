@@ -48,11 +48,7 @@ REQUIRED = (*((key,) for key in TOP_LEVEL), *VIDEO, *AUDIO, *PORTS)
 
 
 def dotted(path: Any) -> str:
-    return (
-        ".".join(path)
-        if isinstance(path, tuple) and all(isinstance(key, str) for key in path)
-        else repr(path)
-    )
+    return ".".join(path) if isinstance(path, tuple) and all(isinstance(key, str) for key in path) else repr(path)
 
 
 def default_manifest() -> dict[str, Any]:
@@ -141,9 +137,7 @@ def test_manifest_that_is_not_json(tmp_path: Path, text: bytes) -> None:
     assert "is not JSON" in refusal(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "text", ["[]", "3", "null", "{}", '{"format": "other"}', '{"format": ["avfeat-bundle"]}']
-)
+@pytest.mark.parametrize("text", ["[]", "3", "null", "{}", '{"format": "other"}', '{"format": ["avfeat-bundle"]}'])
 def test_foreign_format(tmp_path: Path, text: str) -> None:
     (tmp_path / "bundle.json").write_text(text, "utf-8")
     assert "not an avfeat bundle" in refusal(tmp_path)
@@ -289,9 +283,7 @@ def test_written_bundle_reads_back(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "deep" / "bundle", manifest, FILES)
     assert (bundle.name, bundle.trained, dict(bundle.parity)) == ("né", True, {"video": 1e-6})
     assert bundle == Bundle.open(tmp_path / "deep" / "bundle")
-    assert {
-        path.name: path.read_bytes() for path in bundle.path.iterdir() if path.name != "bundle.json"
-    } == FILES
+    assert {path.name: path.read_bytes() for path in bundle.path.iterdir() if path.name != "bundle.json"} == FILES
     assert [path.name for path in bundle.path.parent.iterdir()] == ["bundle"]
 
 

@@ -114,9 +114,7 @@ def test_a_shorter_stream_is_masked_only_where_it_is_over(encoder: Encoder, tmp_
 
 def test_different_clips_differ_and_a_reencoded_one_stays_close(encoder: Encoder, tmp_path: Path) -> None:
     def clip(name: str, seed: int, crf: str, rate: int, suffix: str = ".mp4") -> Embedding:
-        video = VideoTrack(
-            picture=moving_square(160, 120, seed), options=(("crf", crf), ("preset", "ultrafast"))
-        )
+        video = VideoTrack(picture=moving_square(160, 120, seed), options=(("crf", crf), ("preset", "ultrafast")))
         return encoder.embed(
             make_media(tmp_path / f"{name}{suffix}", video, AudioTrack(rate=rate, sound=chirps(seed)))
         )

@@ -40,9 +40,7 @@ def test_exists_agrees_with_count(seconds: int, hop: int, start: int, duration: 
 
 
 @given(lengths, st.integers(10_000, 20 * MICROSECONDS), starts, durations, st.integers(0, 5 * MICROSECONDS))
-def test_longer_media_never_has_fewer_windows(
-    seconds: int, hop: int, start: int, duration: int, more: int
-) -> None:
+def test_longer_media_never_has_fewer_windows(seconds: int, hop: int, start: int, duration: int, more: int) -> None:
     grid = Grid(seconds, hop, start)
     assert grid.count(duration) <= grid.count(duration + more)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,7 @@ from avfeat.encoder import Encoder, load
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.media import probe
 from avfeat.writers import window_line
+from avfeat.writers.atomic import encoded
 
 
 class OnError(StrEnum):
@@ -77,10 +79,9 @@ def embed(
     paths = [*(inputs or []), *(_read_list(listed) if listed is not None else [])]
     if not paths:
         raise ArgumentError("Name at least one file or folder, - for stdin, or a --list.")
-    on_stdout = out == "-"
-    if on_stdout and form not in (None, "jsonl"):
-        raise ArgumentError(f"Only jsonl can go to stdout, not {form}; give -o a file or a folder.")
-    plan = job.make_plan(paths, "stdout/" if on_stdout else out, form, sys.stdin.buffer, _shard(shard))
+    on_stdout = out == job.STDOUT
+    stdin = None if sys.stdin is None else sys.stdin.buffer
+    plan = job.make_plan(paths, out, form, stdin, _shard(shard))
     settings = job.Settings(hop=hop, strict=strict, workers=workers, overwrite=overwrite)
     with load(model, device=device, backend=backend) as encoder:
         encoder.check_times(hop)
@@ -100,25 +101,21 @@ def embed(
 
 def _write_files(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_error: OnError) -> bool:
     """Do the job under a progress bar; print what became of it; say whether anything failed."""
-    done: list[job.Done] = []
-    failed: list[job.Failed] = []
-    skipped = 0
-    begun = time.perf_counter()
-    with _progress(len(plan.tasks)) as advance:
-        for event in job.run(plan, encoder, settings):
+    summary = _Summary(time.perf_counter())
+    seen: list[job.Skipped | job.Done | job.Failed] = []
+    with _progress(len(plan.tasks)) as advance, closing(job.run(plan, encoder, settings)) as events:
+        for event in events:
             advance(event.task.name)
+            summary.add(event)
+            # The vectors are written: of what is done, the name is enough.
+            seen.append(job.Skipped(event.task) if isinstance(event, job.Done) else event)
             if isinstance(event, job.Failed):
                 note(f"error: {event.failure.message}")
-                failed.append(event)
                 if on_error is OnError.fail:
                     break
-            elif isinstance(event, job.Done):
-                done.append(event)
-            else:
-                skipped += 1
-    job.write_failures(plan, failed)
-    _show_results(plan, encoder, done, skipped, len(failed), time.perf_counter() - begun)
-    return bool(failed)
+    job.write_failures(plan, seen)
+    summary.show(plan, encoder)
+    return summary.failed > 0
 
 
 def _print_lines(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_error: OnError) -> bool:
@@ -128,8 +125,8 @@ def _print_lines(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_er
         try:
             windows = encoder.stream(task.source, hop=settings.hop, strict=settings.strict)
             for index, window in enumerate(windows):
-                sys.stdout.write(window_line(task.name, index, window) + "\n")
-                sys.stdout.flush()
+                sys.stdout.buffer.write(encoded(window_line(task.name, index, window)))
+                sys.stdout.buffer.flush()
         except MediaError as error:
             note(f"error: {error}")
             failed = True
@@ -140,8 +137,8 @@ def _print_lines(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_er
 
 def _show_plan(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_stdout: bool) -> None:
     rows = []
-    for task in plan.tasks:
-        state = "done before" if job.is_done(task, plan, encoder, settings) else "to do"
+    for task, done in zip(plan.tasks, job.done_before(plan, encoder, settings), strict=True):
+        state = "done before" if done else "to do"
         output = "stdout" if on_stdout else str(task.output or plan.table)
         rows.append((task.name, _duration(task), state, output))
     table(("input", "duration", "state", "output"), rows)
@@ -157,24 +154,47 @@ def _duration(task: job.Task) -> str:
     return "-" if stated is None else f"{stated:.2f} s"
 
 
-def _show_results(
-    plan: job.Plan, encoder: Encoder, done: list[job.Done], skipped: int, failed: int, took: float
-) -> None:
-    media = sum(event.embedding.duration for event in done)
-    if len(plan.tasks) == 1 and done:
-        table(
-            ("input", "duration", "windows", "video", "audio", "output"),
-            [_row(plan, event.task, event.embedding) for event in done],
-        )
-    else:
-        parts = [f"{len(done)} embedded"]
-        parts += [f"{skipped} done before"] if skipped else []
-        parts += [f"{failed} failed"] if failed else []
-        where = plan.table or plan.folder
-        print(f"{', '.join(parts)} -> {where}")
-    if done:
-        speed = f"{media / took:.0f} times real time" if took > 0 else ""
-        print(f"{media:.1f} s of media in {took:.2f} s ({speed}) on {encoder.device} with {encoder.bundle.name}")
+@dataclass
+class _Summary:
+    """What a job came to."""
+
+    begun: float
+    embedded: int = 0
+    skipped: int = 0
+    failed: int = 0
+    media: float = 0.0
+    last: job.Done | None = None
+
+    def add(self, event: job.Skipped | job.Done | job.Failed) -> None:
+        """Count one event."""
+        if isinstance(event, job.Done):
+            self.embedded += 1
+            self.media += event.embedding.duration
+            self.last = event
+        elif isinstance(event, job.Failed):
+            self.failed += 1
+        else:
+            self.skipped += 1
+
+    def show(self, plan: job.Plan, encoder: Encoder) -> None:
+        """Print it: a row for one file, a line for many."""
+        took = time.perf_counter() - self.begun
+        if len(plan.tasks) == 1 and self.last is not None:
+            table(
+                ("input", "duration", "windows", "video", "audio", "output"),
+                [_row(plan, self.last.task, self.last.embedding)],
+            )
+        else:
+            parts = [f"{self.embedded} embedded"]
+            parts += [f"{self.skipped} done before"] if self.skipped else []
+            parts += [f"{self.failed} failed"] if self.failed else []
+            where = plan.table or plan.folder
+            print(", ".join(parts) + ("" if where is None else f" -> {where}"))
+        if self.embedded:
+            print(
+                f"{self.media:.1f} s of media in {took:.2f} s ({self.media / took:.0f} times real time) "
+                f"on {encoder.device} with {encoder.bundle.name}"
+            )
 
 
 def _row(plan: job.Plan, task: job.Task, embedding: Embedding) -> tuple[str, ...]:
@@ -223,10 +243,10 @@ class _Advance:
 
 def _read_list(path: Path) -> list[str]:
     try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ArgumentError(f"{path}: the list cannot be read ({getattr(error, 'strerror', error)}).") from error
-    return [line for line in (line.strip() for line in lines) if line]
+        lines = path.read_text("utf-8", "surrogateescape").split("\n")
+    except OSError as error:
+        raise ArgumentError(f"{path}: the list cannot be read ({error.strerror}).") from error
+    return [line for line in (line.rstrip("\r") for line in lines) if line.strip()]
 
 
 def _shard(text: str | None) -> tuple[int, int]:
@@ -237,5 +257,3 @@ def _shard(text: str | None) -> tuple[int, int]:
     if not (first.isdecimal() and count.isdecimal() and 0 <= int(first) <= int(count) and int(count) > 0):
         raise ArgumentError(f"--shard must be I/N with I from 1 to N, such as 2/4, not {text!r}.")
     return (int(first) - 1) % int(count), int(count)
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,12 +22,23 @@ JsonOption = Annotated[
 
 def write_json(values: Any, target: str) -> None:
     """Write ``values`` to the file ``target``, whole or not at all, or to stdout for ``-``."""
-    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(_finite(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     if target == "-":
         sys.stdout.write(text)
         return
     with atomic(Path(target)) as file:
         file.write(text.encode())
+
+
+def _finite(values: Any) -> Any:
+    """JSON knows neither infinity nor NaN: null stands for them."""
+    if isinstance(values, float):
+        return values if math.isfinite(values) else None
+    if isinstance(values, Mapping):
+        return {key: _finite(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_finite(value) for value in values]
+    return values
 
 
 def facts(rows: Mapping[str, str]) -> None:

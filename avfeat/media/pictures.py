@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
+from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
@@ -27,7 +29,10 @@ _MATRICES = {
 # The triangle filter is the graphs' own. Full chroma keeps colour edges in place, accurate rounding keeps equal
 # pictures equal on every CPU.
 _SCALING = (
-    Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP | Interpolation.ACCURATE_RND
+    Interpolation.BILINEAR
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.FULL_CHR_H_INP
+    | Interpolation.ACCURATE_RND
 )
 
 
@@ -99,7 +104,8 @@ def upright(pixels: NDArray[np.uint8], matrix: tuple[int, int, int, int] | None)
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:
     """The turning part of the frame's display matrix, if it has one."""
-    for item in frame.side_data:
+    # PyAV's stub takes it for a dictionary; it iterates over the items themselves.
+    for item in cast("Iterable[SideData]", frame.side_data):
         if item.type is SideDataType.DISPLAYMATRIX:
             values = np.frombuffer(bytes(item), dtype=np.int32)
             return int(values[0]), int(values[1]), int(values[3]), int(values[4])

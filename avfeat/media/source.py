@@ -24,12 +24,46 @@ from avfeat.errors import ArgumentError, MediaError
 Source = str | os.PathLike[str] | bytes | IO[bytes]
 
 MEDIA_SUFFIXES = frozenset(
-    ".3g2 .3gp .aac .ac3 .aif .aiff .asf .avi .flac .flv .m2ts .m4a .m4v .mka .mkv .mov .mp2 .mp3 .mp4 .mpeg "
-    ".mpg .mts .mxf .oga .ogg .ogv .opus .ts .vob .wav .webm .wma .wmv .y4m".split()
+    [
+        ".3g2",
+        ".3gp",
+        ".aac",
+        ".ac3",
+        ".aif",
+        ".aiff",
+        ".asf",
+        ".avi",
+        ".flac",
+        ".flv",
+        ".m2ts",
+        ".m4a",
+        ".m4v",
+        ".mka",
+        ".mkv",
+        ".mov",
+        ".mp2",
+        ".mp3",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".oga",
+        ".ogg",
+        ".ogv",
+        ".opus",
+        ".ts",
+        ".vob",
+        ".wav",
+        ".webm",
+        ".wma",
+        ".wmv",
+        ".y4m",
+    ]
 )
 """Suffixes (lower case) by which a file in a folder counts as media."""
 
-_HEAD = 1 << 16
+_HEAD = 1 << 12
 
 
 def source_name(source: Source) -> str:
@@ -83,7 +117,7 @@ def open_media(source: Source, threads: int = 0) -> Iterator[OpenMedia]:
             raise MediaError(name, "no_streams", "has neither a video nor an audio stream that can be decoded.")
         for stream in (video, audio):
             if stream is not None:
-                stream.thread_type = "AUTO"
+                stream.codec_context.thread_type = "AUTO"
                 stream.codec_context.thread_count = threads
         yield OpenMedia(name, container, video, audio)
 
@@ -131,7 +165,7 @@ def _forward(source: IO[bytes], name: str, stack: ExitStack) -> Any:
     reader = _Forward(head, source)
     if not _index_last(head):
         return reader
-    spool = stack.enter_context(tempfile.TemporaryFile(prefix="avfeat-"))
+    spool = stack.enter_context(tempfile.TemporaryFile(prefix="avfeat-"))  # noqa: SIM115
     shutil.copyfileobj(reader, spool)
     spool.seek(0)
     return spool

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import av
 from av.audio.frame import AudioFrame
@@ -101,9 +101,11 @@ class Timeline:
         if not first:
             raise MediaError(self.media.name, "unreadable", "nothing in it can be decoded.")
         self._origin = min(time for time, _ in first)
-        rest = (timed for packet in itertools.chain(_drain(held), packets) for timed in self._follow(packet))
-        for time, frame in itertools.chain(_drain(first), rest):
+        for time, frame in _drain(first):
             yield time - self._origin, frame
+        for packet in itertools.chain(_drain(held), packets):
+            for time, item in self._follow(packet):
+                yield time - self._origin, item
         self._finish()
 
     def duration(self) -> Fraction:
@@ -181,7 +183,7 @@ class Timeline:
     def _drain(self, track: _Track) -> Iterator[tuple[Fraction, Frame | Silence]]:
         """Take out what the decoder of a silent stream still holds."""
         track.silent = True
-        yield from self._place_all(track, lambda: track.stream.codec_context.decode(None))
+        yield from self._place_all(track, lambda: cast(Any, track.stream.codec_context).decode(None))
         last = self._origin if track.end is None else track.end
         more = track.stated_end is not None and track.stated_end > last + _EARLY
         yield last, Silence(track.stream, None if more else last - self._origin)

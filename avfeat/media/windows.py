@@ -196,9 +196,7 @@ def array_windows(
         outcome.video_end, outcome.audio_end = cutter.ends
 
 
-def _media_items(
-    media: OpenMedia, timeline: Timeline, video: VideoSpec, audio: AudioSpec
-) -> Iterator[_Item]:
+def _media_items(media: OpenMedia, timeline: Timeline, video: VideoSpec, audio: AudioSpec) -> Iterator[_Item]:
     """Frames and samples of an open file, in order of arrival."""
     scaler = PictureScaler(video.size, video.aspect)
     placer = SoundPlacer(audio.rate)
@@ -441,7 +439,7 @@ class _Pictures:
 
     def _at(self, instant: int) -> Pixels:
         """The picture on screen at ``instant``; before the first and after the last: the nearest one."""
-        if self._current is not None and instant >= self._current.start or not self._kept:
+        if (self._current is not None and instant >= self._current.start) or not self._kept:
             return self._pixels_of_current()
         for begin, end, pixels in self._kept:
             if instant < end or begin > instant:
@@ -507,4 +505,3 @@ class _Samples:
         first = self._spec.position(time)
         while self._kept and self._kept[0].end <= first:
             self._kept.popleft()
-

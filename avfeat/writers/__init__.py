@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from avfeat.embedding import Embedding
-from avfeat.writers.h5 import import_h5py, read_h5_meta, write_h5
-from avfeat.writers.jsonl import embedding_lines, window_line, write_jsonl
+from avfeat.writers.h5 import import_h5py, write_h5
+from avfeat.writers.jsonl import jsonl_table, window_line, write_jsonl
 from avfeat.writers.npy import write_npy
 from avfeat.writers.npz import read_npz_meta, write_npz
-from avfeat.writers.parquet import import_pyarrow, read_parquet_meta, write_parquet, write_parquet_table
+from avfeat.writers.parquet import import_pyarrow, parquet_table, read_parquet_meta, write_parquet
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Format:
 
     Attributes:
         write: writes it, whole or not at all.
-        read_meta: what a whole file says of itself; None if the format has no place for that.
+        read_meta: what a whole file says of itself; None where a journal has to say it.
         check: raises if a package is missing, before any work.
     """
 
@@ -35,7 +35,7 @@ FORMATS = {
     "npy": Format(write_npy),
     "jsonl": Format(write_jsonl),
     "parquet": Format(write_parquet, read_parquet_meta, import_pyarrow),
-    "h5": Format(write_h5, read_h5_meta, import_h5py),
+    "h5": Format(write_h5, check=import_h5py),
 }
 
-__all__ = ["FORMATS", "Format", "embedding_lines", "window_line", "write_parquet_table"]
+__all__ = ["FORMATS", "Format", "jsonl_table", "parquet_table", "window_line"]

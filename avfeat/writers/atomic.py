@@ -14,9 +14,25 @@ PREFIX = ".avfeat-"
 """Temporary names begin with it: hidden, and never taken for a result."""
 
 
+def encoded(line: str) -> bytes:
+    """A JSON line as bytes; file names that are no UTF-8 become JSON's own escapes, so that nothing is lost."""
+    return line.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def printable(name: str) -> str:
+    """A file name that any UTF-8 column can hold."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+class Nothing(Exception):  # noqa: N818
+    """There is nothing to write."""
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[IO[bytes]]:
     """A binary file that takes its name when all of it is written, and leaves nothing when that fails.
+
+    ``Nothing`` raised in the block leaves nothing either, and goes no further.
 
     Raises:
         OutputError: the folder cannot be made or written to, or the disk is full.
@@ -31,6 +47,8 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
         with file:
             yield file
         staging.replace(path)
+    except Nothing:
+        return
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error}).") from error
     finally:

@@ -10,8 +10,8 @@ import numpy as np
 
 from avfeat.embedding import Embedding
 from avfeat.errors import BackendError
-from avfeat.writers.atomic import atomic
-from avfeat.writers.meta import ARRAYS, meta, parse_meta
+from avfeat.writers.atomic import atomic, printable
+from avfeat.writers.meta import ARRAYS, meta
 
 
 def write_h5(path: Path, embedding: Embedding) -> None:
@@ -20,20 +20,10 @@ def write_h5(path: Path, embedding: Embedding) -> None:
     rows = len(embedding)
     with atomic(path) as file, h5py.File(file, "w") as store:
         store.attrs["meta"] = json.dumps(meta(embedding))
-        store.create_dataset("source", data=[embedding.source] * rows, dtype=h5py.string_dtype())
+        store.create_dataset("source", data=[printable(embedding.source)] * rows, dtype=h5py.string_dtype())
         store.create_dataset("window", data=np.arange(rows))
         for name in ARRAYS:
             store.create_dataset(name, data=getattr(embedding, name))
-
-
-def read_h5_meta(path: Path) -> dict[str, Any] | None:
-    """The ``meta`` of a file of ours that is whole, else None."""
-    h5py = import_h5py()
-    try:
-        with h5py.File(path) as store:
-            return parse_meta(store.attrs["meta"]) if all(name in store for name in ARRAYS) else None
-    except (OSError, KeyError):
-        return None
 
 
 def import_h5py() -> Any:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from avfeat.embedding import Embedding, WindowEmbedding
-from avfeat.writers.atomic import atomic
+from avfeat.writers.atomic import Nothing, atomic, encoded
 
 
 def window_line(source: str, index: int, window: WindowEmbedding) -> str:
@@ -35,9 +36,21 @@ def embedding_lines(embedding: Embedding) -> Iterator[str]:
 
 def write_jsonl(path: Path, embedding: Embedding) -> None:
     """Write one object a window."""
+    with jsonl_table(path) as add:
+        add(embedding)
+
+
+@contextmanager
+def jsonl_table(path: Path) -> Iterator[Callable[[Embedding], None]]:
+    """A file of many embeddings; call what this gives with each. It appears when all are written."""
     with atomic(path) as file:
-        for line in embedding_lines(embedding):
-            file.write(line.encode() + b"\n")
+
+        def add(embedding: Embedding) -> None:
+            file.writelines(encoded(line) for line in embedding_lines(embedding))
+
+        yield add
+        if not file.tell():
+            raise Nothing
 
 
 def _digits(values: Any) -> list[float]:

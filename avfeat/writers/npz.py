@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -29,5 +30,5 @@ def read_npz_meta(path: Path) -> dict[str, Any] | None:
                 return None
         with np.load(path, allow_pickle=False) as arrays:
             return parse_meta(str(arrays["meta"])) if all(name in arrays for name in ARRAYS) else None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
         return None

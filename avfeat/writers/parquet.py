@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ from numpy.typing import NDArray
 
 from avfeat.embedding import Embedding
 from avfeat.errors import BackendError
-from avfeat.writers.atomic import atomic
+from avfeat.writers.atomic import Nothing, atomic, printable
 from avfeat.writers.meta import meta, parse_meta
 
 
 def write_parquet(path: Path, embedding: Embedding) -> None:
     """Write the table of one embedding, with its ``meta`` in the schema."""
-    write_parquet_table(path, [embedding], {"meta": json.dumps(meta(embedding))})
+    with parquet_table(path, {"meta": json.dumps(meta(embedding))}) as add:
+        add(embedding)
 
 
 def read_parquet_meta(path: Path) -> dict[str, Any] | None:
@@ -31,19 +33,24 @@ def read_parquet_meta(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def write_parquet_table(
-    path: Path, embeddings: Iterable[Embedding], metadata: Mapping[str, str] | None = None
-) -> None:
-    """Write one table of many embeddings, each as it comes."""
+@contextmanager
+def parquet_table(path: Path, metadata: Mapping[str, str] | None = None) -> Iterator[Callable[[Embedding], None]]:
+    """A table of many embeddings; call what this gives with each. It appears when all are written."""
     parquet = import_pyarrow()
     writer = None
+
+    def add(embedding: Embedding) -> None:
+        nonlocal writer
+        table = _table(embedding).replace_schema_metadata(metadata)
+        if writer is None:
+            writer = parquet.ParquetWriter(file, table.schema)
+        writer.write_table(table)
+
     with atomic(path) as file:
         try:
-            for embedding in embeddings:
-                table = _table(embedding).replace_schema_metadata(metadata)
-                if writer is None:
-                    writer = parquet.ParquetWriter(file, table.schema)
-                writer.write_table(table)
+            yield add
+            if writer is None:
+                raise Nothing
         finally:
             if writer is not None:
                 writer.close()
@@ -63,7 +70,7 @@ def _table(embedding: Embedding) -> Any:
 
     rows = len(embedding)
     columns = {
-        "source": pyarrow.array([embedding.source] * rows, pyarrow.string()),
+        "source": pyarrow.array([printable(embedding.source)] * rows, pyarrow.string()),
         "window": pyarrow.array(range(rows), pyarrow.int64()),
         "start": pyarrow.array(embedding.start),
         "end": pyarrow.array(embedding.end),

@@ -187,9 +187,7 @@ def test_swapped_graphs_are_refused(tmp_path: Path) -> None:
 def test_dimension_that_the_graph_does_not_have_is_refused(tmp_path: Path, output: str) -> None:
     wrong = altered(tmp_path, {}, **{output: 100})
     for modality in MODALITIES:
-        with pytest.raises(
-            BundleError, match=rf"{modality}\.onnx: '{output}' is .* not float32 \['batch', 100\]"
-        ):
+        with pytest.raises(BundleError, match=rf"{modality}\.onnx: '{output}' is .* not float32 \['batch', 100\]"):
             open_session(wrong, modality, "onnx", "cpu", 1)
 
 

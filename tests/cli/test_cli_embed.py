@@ -111,9 +111,7 @@ def check_same(rows: dict[str, np.ndarray], expected: Embedding) -> None:
         np.testing.assert_allclose(rows[name], getattr(expected, name), rtol=1e-4, atol=1e-4)
 
 
-def test_one_file_goes_to_the_current_folder(
-    avfeat_command, tmp_path: Path, clip: Path, encoder: Encoder
-) -> None:
+def test_one_file_goes_to_the_current_folder(avfeat_command, tmp_path: Path, clip: Path, encoder: Encoder) -> None:
     ran = avfeat_command("embed", clip, "--device", "cpu")
     assert (ran.status, sentences(ran.err)) == (0, [])
     assert files_in(tmp_path) == ["clip.mp4.npz"]
@@ -147,9 +145,7 @@ def test_format_names_the_output(avfeat_command, tmp_path: Path, short: Path, fo
     assert files_in(tmp_path) == [f"short.m4a.{form}"]
 
 
-def test_bad_files_do_not_stop_the_others(
-    avfeat_command, tmp_path: Path, mixed: Path, encoder: Encoder
-) -> None:
+def test_bad_files_do_not_stop_the_others(avfeat_command, tmp_path: Path, mixed: Path, encoder: Encoder) -> None:
     (tmp_path / "list").write_text(f"{tmp_path}/missing.mp4\n\n", "utf-8")
     ran = avfeat_command("embed", mixed, "--list", "list", "-o", "out")
     assert ran.status == 1
@@ -227,15 +223,11 @@ def test_folder_into_one_table(avfeat_command, tmp_path: Path, mixed: Path) -> N
     assert ran.status == 1 and "3 embedded, 3 failed" in ran.out
     assert files_in(tmp_path) == ["all.parquet"]
     sources = pyarrow.parquet.read_table(tmp_path / "all.parquet")["source"].to_pylist()
-    assert sorted(set(sources)) == sorted(
-        str(mixed / name) for name in ("good.mp4", "silent.mkv", "sub/sound.m4a")
-    )
+    assert sorted(set(sources)) == sorted(str(mixed / name) for name in ("good.mp4", "silent.mkv", "sub/sound.m4a"))
 
 
 def test_shards_do_all_the_work_once(avfeat_command, tmp_path: Path, mixed: Path) -> None:
-    counts = [
-        avfeat_command("embed", mixed, "-o", "out", "--shard", f"{index}/4").status for index in range(1, 5)
-    ]
+    counts = [avfeat_command("embed", mixed, "-o", "out", "--shard", f"{index}/4").status for index in range(1, 5)]
     assert counts.count(1) >= 1
     assert files_in(tmp_path / "out") == [
         "failures.jsonl",
@@ -263,9 +255,7 @@ def test_damaged_media_is_embedded_with_a_warning(tmp_path: Path, cut: Path) -> 
     assert meta_of(tmp_path / "cut.ts.npz")["damaged"] is True
 
 
-def test_damaged_media_is_a_failure_with_strict(
-    avfeat_command, tmp_path: Path, cut: Path, short: Path
-) -> None:
+def test_damaged_media_is_a_failure_with_strict(avfeat_command, tmp_path: Path, cut: Path, short: Path) -> None:
     ran = avfeat_command("embed", cut, short, "-o", "out", "--strict")
     assert ran.status == 1
     assert failures_in(tmp_path / "out") == {"cut.ts": "damaged"}
@@ -345,18 +335,14 @@ def test_piped_media_gives_the_rows_of_the_file(
     assert meta_of(tmp_path / "F.npz")["source"] == "<stdin>"
 
 
-def test_redirected_media_gives_the_rows_of_the_file(
-    tmp_path: Path, encoder: Encoder, index_last: Path
-) -> None:
+def test_redirected_media_gives_the_rows_of_the_file(tmp_path: Path, encoder: Encoder, index_last: Path) -> None:
     with index_last.open("rb") as stdin:
         ran = process("embed", "-", "--device", "cpu", cwd=tmp_path, stdin=stdin)
     assert ran.returncode == 0
     check_same(load_rows(tmp_path / "stdin.npz"), encoder.embed(index_last))
 
 
-@pytest.mark.parametrize(
-    ("content", "why"), [(b"", "no bytes"), (b"this is no video\n" * 50, "not a media file")]
-)
+@pytest.mark.parametrize(("content", "why"), [(b"", "no bytes"), (b"this is no video\n" * 50, "not a media file")])
 def test_bad_stdin_is_one_sentence(tmp_path: Path, content: bytes, why: str) -> None:
     ran = process("embed", "-", cwd=tmp_path, input=content)
     (sentence,) = sentences(ran.stderr.decode())
@@ -474,9 +460,7 @@ def test_missing_package_of_a_format_is_said_before_any_work(
 
 @pytest.mark.parametrize(("debug", "traceback"), [("1", True), ("0", False)])
 def test_traceback_only_for_those_who_ask(tmp_path: Path, debug: str, traceback: bool) -> None:
-    ran = process(
-        "embed", "a.mp4", "--model", "nowhere", cwd=tmp_path, env={**os.environ, "AVFEAT_DEBUG": debug}
-    )
+    ran = process("embed", "a.mp4", "--model", "nowhere", cwd=tmp_path, env={**os.environ, "AVFEAT_DEBUG": debug})
     assert ran.returncode == 1
     assert (b"Traceback" in ran.stderr) is traceback
     assert b"nowhere: no such bundle" in ran.stderr

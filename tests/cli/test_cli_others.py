@@ -137,9 +137,7 @@ def test_broken_bundle_is_one_sentence(avfeat_command, tmp_path: Path, command: 
     (tmp_path / "broken" / "audio.onnx").write_bytes(content)
     ran = avfeat_command(command, "broken")
     assert (ran.status, ran.out) == (1, "")
-    assert (
-        ran.err.startswith("error: broken/audio.onnx: differs from its checksum") and ran.err.count("\n") == 1
-    )
+    assert ran.err.startswith("error: broken/audio.onnx: differs from its checksum") and ran.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", ["info", "verify"])
@@ -287,9 +285,7 @@ def test_doctor_json_has_stable_keys(avfeat_command) -> None:
         "verified",
         "problems",
     ]
-    assert found["avfeat"] == avfeat.__version__ and found["python"] == ".".join(
-        map(str, sys.version_info[:3])
-    )
+    assert found["avfeat"] == avfeat.__version__ and found["python"] == ".".join(map(str, sys.version_info[:3]))
     assert found["verified"]["cpu"] is True and found["problems"] == []
     assert found["packages"]["numpy"] == np.__version__ and found["trained"] is False
     assert 1 <= found["processors"] <= (os.cpu_count() or 1)
@@ -304,9 +300,7 @@ def test_doctor_says_what_is_missing(avfeat_command, monkeypatch: pytest.MonkeyP
     assert ran.err == f"problem: {found['problems'][0]}\n"
 
 
-def test_doctor_names_both_distributions(
-    avfeat_command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_doctor_names_both_distributions(avfeat_command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("onnxruntime", "onnxruntime-gpu"):
         info = tmp_path / "site" / f"{name.replace('-', '_')}-1.0.dist-info"
         info.mkdir(parents=True)

@@ -69,7 +69,8 @@ def check(path: Path, times: list[Fraction], grid: Grid) -> None:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
 @pytest.mark.parametrize(
-    "rate", [Fraction(24000, 1001), Fraction(30000, 1001), Fraction(25), Fraction(16), Fraction(1, 2), Fraction(60)]
+    "rate",
+    [Fraction(24000, 1001), Fraction(30000, 1001), Fraction(25), Fraction(16), Fraction(1, 2), Fraction(60)],
 )
 def test_constant_rates(tmp_path: Path, suffix: str, rate: Fraction) -> None:
     times = [k / rate for k in range(max(4, int(5 * rate)))]

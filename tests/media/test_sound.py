@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
 
@@ -139,7 +140,7 @@ def test_stretches_never_overlap_and_lie_where_the_stamps_say(steps: list[int]) 
         out += placer.push(Fraction(time, 1000), frame_of(np.full(1600, 0.01 * (index + 1)), RATE))
         ends.append(time + 100)
     out += placer.flush()
-    for a, b in zip(out[:-1], out[1:], strict=True):
+    for a, b in itertools.pairwise(out):
         assert a.end <= b.position
     assert out[-1].end <= (max(ends) + 31 * len(steps)) * RATE // 1000
 

@@ -25,6 +25,9 @@ class LogMel(nn.Module):
             enough that rounding in float32 does not show in near silence.
     """
 
+    basis: Tensor
+    mel: Tensor
+
     # About the mean and standard deviation of log-mel values over 150 public clips with sound.
     MEAN, STD = -3.7, 4.6
 

@@ -7,13 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from torch import nn
-
 from avfeat.training.networks.encoder import Encoder, EncoderPair
 from avfeat.training.networks.mel_mobile import MelMobileNet
 from avfeat.training.networks.reference import MelResNet, R2Plus1D
 from avfeat.training.networks.temporal_shift import ShiftMobileNet
-
+from torch import nn
 
 T = TypeVar("T")
 

@@ -28,7 +28,7 @@ def temporal_shift(x: Tensor, frames: int, fold: int = 8) -> Tensor:
         (TSM, figure 1b, the offline, bidirectional shift).
     """
     part = x.shape[1] // fold
-    clip = x.unflatten(0, (-1, frames))
+    clip = x.reshape(-1, frames, *x.shape[1:])
     past = F.pad(clip[:, :-1, :part], (0, 0, 0, 0, 0, 0, 1, 0))
     future = F.pad(clip[:, 1:, part : 2 * part], (0, 0, 0, 0, 0, 0, 0, 1))
     return torch.cat([past, future, clip[:, :, 2 * part :]], dim=2).flatten(0, 1)
