@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, cast
@@ -138,7 +138,7 @@ def make_plan(
     return Plan(tuple(tasks[mine]), chosen, folder=None if alone and out is None else folder)
 
 
-def run(plan: Plan, encoder: Encoder, settings: Settings) -> Iterator[Skipped | Done | Failed]:
+def run(plan: Plan, encoder: Encoder, settings: Settings) -> Generator[Skipped | Done | Failed, None, None]:
     """Do the job; yield what became of each task: what was done before, then the others in order.
 
     Closing the generator stops the job; a table then does not appear.
