@@ -19,9 +19,8 @@ from avfeat.bundle import Bundle, Graph, default_bundle
 from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import MICROSECONDS, Grid, microseconds
-from avfeat.media import Source, Window, array_windows, media_windows
+from avfeat.media import Outcome, Source, Window, array_windows, media_windows
 from avfeat.media.source import source_name
-from avfeat.media.windows import Outcome
 
 # One window at a time keeps a CPU's caches warm (batches of 8 are slower there); a GPU wants more.
 _BATCH = {"cpu": 1, "cuda": 16}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from making import AudioTrack, VideoTrack, make_media, moving_square
 
-CALL = [sys.executable, "-c", "from avfeat.cli import main; main()"]
+CALL = [sys.executable, "-m", "avfeat"]
 SUFFIXES = (".mp4", ".mkv", ".ts", ".avi")
 
 

@@ -2,15 +2,16 @@
 
 The way of the data is a chain of small steps, each at constant memory: ``source`` opens what the caller named,
 ``timeline`` demuxes and decodes it and puts every frame and sample at its presentation time, ``pictures`` turns
-frames into upright RGB of the wanted size, ``sound`` turns samples into mono float32 at the wanted rate, and
-``windows`` cuts both by one grid.
+frames into upright RGB of the wanted size, ``sound`` turns samples into mono float32 at the wanted rate,
+``items`` puts both in one sequence, ``cutter`` cuts that by one grid, and ``windows`` is the way in.
 """
 
 from avfeat.media.decode import Decoded, decode
 from avfeat.media.pictures import Aspect
 from avfeat.media.probe import AudioInfo, MediaInfo, VideoInfo, probe
 from avfeat.media.source import Source
-from avfeat.media.windows import AudioSpec, VideoSpec, Window, array_windows, media_windows
+from avfeat.media.spec import AudioSpec, Outcome, VideoSpec, Window
+from avfeat.media.windows import array_windows, media_windows
 
 __all__ = [
     "Aspect",
@@ -18,6 +19,7 @@ __all__ = [
     "AudioSpec",
     "Decoded",
     "MediaInfo",
+    "Outcome",
     "Source",
     "VideoInfo",
     "VideoSpec",

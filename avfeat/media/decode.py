@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from avfeat.grid import MICROSECONDS, Grid
 from avfeat.media.pictures import Aspect
 from avfeat.media.source import Source
-from avfeat.media.windows import AudioSpec, Outcome, VideoSpec, media_windows
+from avfeat.media.spec import AudioSpec, Outcome, VideoSpec
+from avfeat.media.windows import media_windows
 
 
 @dataclass(frozen=True)

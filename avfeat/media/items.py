@@ -1,0 +1,158 @@
+"""Media, from a file or from arrays, as one sequence of pictures and stretches of sound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from avfeat.grid import MICROSECONDS
+from avfeat.media.pictures import PictureScaler
+from avfeat.media.sound import SoundPlacer, Stretch
+from avfeat.media.source import OpenMedia
+from avfeat.media.spec import AudioSpec, Pixels, VideoSpec
+from avfeat.media.timeline import Silence, Timeline
+
+_ARRAY_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A frame that comes on screen at ``start`` microseconds."""
+
+    start: int
+    render: Callable[[], Pixels]
+
+
+@dataclass(frozen=True)
+class Silent:
+    """A stream that is not to be waited for until it goes on; ``end`` is where it seems to be over."""
+
+    kind: Literal["video", "audio"]
+    end: int | None = None
+
+
+@dataclass(frozen=True)
+class End:
+    """The media is over; ends are in microseconds, None for a stream that is not there.
+
+    ``duration`` overrules the later of them as the end of the media.
+    """
+
+    video: int | None
+    audio: int | None
+    duration: int | None = None
+
+
+Item = Picture | Stretch | Silent | End
+
+
+def media_items(media: OpenMedia, timeline: Timeline, video: VideoSpec, audio: AudioSpec) -> Iterator[Item]:
+    """Frames and samples of an open file, in order of arrival."""
+    scaler = PictureScaler(video.size, video.aspect)
+    placer = SoundPlacer(audio.rate)
+    held: tuple[Fraction, AudioFrame, Fraction] | None = None
+    for time, frame in timeline.frames():
+        if isinstance(frame, VideoFrame):
+            yield Picture(_ceil(time), _renderer(scaler, frame))
+            continue
+        if isinstance(frame, Silence):
+            if frame.stream.type == "video":
+                yield Silent("video", None if frame.end is None else _ceil(frame.end))
+            elif held is None:
+                yield from placer.flush()
+                yield Silent("audio")
+            continue
+        if held is not None:
+            # Another frame follows, so the stated end was none: all of the held one is presented.
+            yield from _placed(placer, timeline, *held[:2])
+            held = None
+        assert media.audio is not None
+        length = timeline.trim(media.audio, time, Fraction(frame.samples, frame.sample_rate))
+        if length is None:
+            yield from _placed(placer, timeline, time, frame)
+        else:
+            held = (time, frame, length)
+    if held is not None:
+        yield from _placed(placer, timeline, *held)
+    yield from placer.flush()
+    yield End(
+        None if timeline.video_end is None else _ceil(timeline.video_end),
+        None if timeline.audio_end is None else _ceil(timeline.audio_end),
+    )
+
+
+def _placed(
+    placer: SoundPlacer, timeline: Timeline, time: Fraction, frame: AudioFrame, length: Fraction | None = None
+) -> Iterator[Stretch]:
+    try:
+        yield from placer.push(time, frame, length)
+    except av.error.FFmpegError as error:
+        # Parameters that no sound can have, in a broken file.
+        timeline.note(f"sound that cannot be converted ({error.strerror or error})")
+
+
+def array_items(
+    frames: Pixels | None,
+    fps: float,
+    waveform: NDArray[np.float32] | None,
+    sample_rate: int,
+    video: VideoSpec,
+    audio: AudioSpec,
+    duration: int | None,
+) -> Iterator[Item]:
+    """Frames and samples of decoded media: all pictures first, for they are rendered only when on screen."""
+    video_end = audio_end = None
+    if waveform is not None:
+        if duration is not None:
+            waveform = waveform[: -(-duration * sample_rate // MICROSECONDS)]
+        yield from _array_sound(waveform, sample_rate, audio.rate)
+        audio_end = _ceil(Fraction(len(waveform), sample_rate))
+    if frames is not None:
+        scaler = PictureScaler(video.size, video.aspect)
+        rate = Fraction(fps).limit_denominator(1_000_000)
+        if duration is not None:
+            frames = frames[: math.ceil(duration * rate / MICROSECONDS)]
+        for index, pixels in enumerate(frames):
+            yield Picture(_ceil(index / rate), _array_renderer(scaler, pixels))
+        video_end = _ceil(len(frames) / rate)
+    yield End(video_end, audio_end, duration)
+
+
+def _array_sound(waveform: NDArray[np.float32], sample_rate: int, rate: int) -> Iterator[Stretch]:
+    if sample_rate == rate:
+        yield Stretch(0, waveform)
+        return
+    placer = SoundPlacer(rate)
+    for begin in range(0, len(waveform), _ARRAY_CHUNK):
+        chunk = np.ascontiguousarray(waveform[None, begin : begin + _ARRAY_CHUNK], dtype=np.float32)
+        frame = av.AudioFrame.from_ndarray(chunk, format="fltp", layout="mono")
+        frame.sample_rate = sample_rate
+        yield from placer.push(Fraction(begin, sample_rate), frame)
+    yield from placer.flush()
+
+
+def _renderer(scaler: PictureScaler, frame: VideoFrame) -> Callable[[], Pixels]:
+    return lambda: scaler(frame)
+
+
+def _array_renderer(scaler: PictureScaler, pixels: Pixels) -> Callable[[], Pixels]:
+    def render() -> Pixels:
+        if scaler.size is None or pixels.shape[:2] == (scaler.size, scaler.size):
+            return pixels
+        return scaler(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24"))
+
+    return render
+
+
+def _ceil(seconds: Fraction) -> int:
+    """Microseconds, rounded up: for integer t, ``_ceil(s) <= t`` says exactly ``s <= t``."""
+    return -(-seconds.numerator * MICROSECONDS // seconds.denominator)
