@@ -15,7 +15,9 @@ def meta(embedding: Embedding) -> dict[str, Any]:
     """The facts that make an embedding reproducible."""
     return {
         "source": embedding.source,
+        # The bundle's checksum, as the attribute is called and as what it is.
         "bundle": embedding.bundle,
+        "sha256": embedding.bundle,
         "hop": embedding.hop,
         "seconds": embedding.seconds,
         "duration": embedding.duration,

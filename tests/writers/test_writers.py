@@ -21,7 +21,7 @@ from avfeat.writers.jsonl import embedding_lines
 ARRAYS = ["start", "end", "video", "audio", "video_shared", "audio_shared", "has_video", "has_audio"]
 VECTORS = ["video", "audio", "video_shared", "audio_shared"]
 COLUMNS = ["source", "window", "start", "end", *VECTORS]
-META = {"source", "bundle", "hop", "seconds", "duration", "avfeat", "damaged", "damage"}
+META = {"source", "bundle", "sha256", "hop", "seconds", "duration", "avfeat", "damaged", "damage"}
 DAMAGE = ("a corrupt packet",)
 
 
