@@ -40,7 +40,16 @@ _LONGEST_GROUP = 5000
 class _Track:
     """What is known of one stream while it is decoded; times are seconds of the stream's own clock.
 
-    ``group`` holds the packets since the last key frame: what it takes to start the decoder again.
+    Attributes:
+        stream: the stream.
+        stated_end: where the container says that it ends.
+        end: where what has been decoded ends.
+        last_start: where the last decoded frame begins.
+        read: decoding time of the last packet.
+        silent: nothing has come for a while, and the decoder is drained.
+        given: the frames up to here were given out before the last silence.
+        intact: a frame without errors has been decoded.
+        group: the packets since the last key frame: what it takes to start the decoder again.
     """
 
     stream: Stream
@@ -101,9 +110,9 @@ class Timeline:
         if not first:
             raise MediaError(self.media.name, "unreadable", "nothing in it can be decoded.")
         self._origin = min(time for time, _ in first)
-        for time, frame in _drain(first):
+        for time, frame in _taken(first):
             yield time - self._origin, frame
-        for packet in itertools.chain(_drain(held), packets):
+        for packet in itertools.chain(_taken(held), packets):
             for time, item in self._follow(packet):
                 yield time - self._origin, item
         self._finish()
@@ -267,7 +276,8 @@ class Timeline:
         ends: dict[str, Fraction] = {}
         for track in self._tracks.values():
             if track.end is None or track.last_start is None:
-                self.note(f"the {track.stream.type} stream gives nothing")
+                if track.stated_end is not None:
+                    self.note(f"the {track.stream.type} stream gives nothing")
                 continue
             shown = self.trim(track.stream, track.last_start - self._origin, track.end - track.last_start)
             end = track.end if shown is None else track.last_start + shown
@@ -294,7 +304,7 @@ class Timeline:
             self.damage.append(what)
 
 
-def _drain(items: deque[T]) -> Iterator[T]:
+def _taken(items: deque[T]) -> Iterator[T]:
     """The items in order, each let go as it is taken."""
     while items:
         yield items.popleft()
