@@ -28,6 +28,7 @@ VERSION = 1
 MANIFEST = "bundle.json"
 GOLDEN = "golden.npz"
 MODEL_CARD = "MODEL_CARD.md"
+MIN_SIZE, MAX_SIZE = 16, 4320
 
 Modality = Literal["video", "audio"]
 Precision = Literal["fp32", "fp16", "int8"]
@@ -181,9 +182,9 @@ def _plain(name: str) -> bool:
 
 
 def _read_manifest(folder: Path) -> bytes:
-    if not folder.is_dir():
-        raise BundleError(f"{folder}: no such bundle; give the folder that holds {MANIFEST}.")
     try:
+        if not folder.is_dir():
+            raise BundleError(f"{folder}: no such bundle; give the folder that holds {MANIFEST}.")
         return (folder / MANIFEST).read_bytes()
     except FileNotFoundError as error:
         raise BundleError(f"{folder}: is no bundle, for it has no {MANIFEST}.") from error
@@ -194,7 +195,7 @@ def _read_manifest(folder: Path) -> bytes:
 def _parse(folder: Path, raw: bytes) -> dict[str, Any]:
     try:
         manifest = json.loads(raw)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{folder / MANIFEST}: is not JSON; export the bundle again.") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BundleError(f"{folder}: is not an avfeat bundle ({MANIFEST} does not say '{FORMAT}').")
@@ -247,7 +248,7 @@ class _Manifest:
             sha256=sha256,
             name=self._take(self.values, "name", str),
             licence=self._take(self.values, "licence", str),
-            trained=self._take(self.values, "trained", bool),
+            trained=self._take({"trained": True, **self.values}, "trained", bool),
             seconds=seconds,
             video=spec,
             audio=self._audio_spec(audio, seconds),
@@ -264,9 +265,9 @@ class _Manifest:
         if frames < 1 or abs(frames - fps * seconds) > 1e-6:
             raise self._wrong("frames", f"must be fps * seconds ({fps} * {seconds}), not {frames}")
         size = self._take(video, "size", int)
-        if size < 1:
-            raise self._wrong("size", f"must be positive, not {size}")
-        aspect = self._choice(video, "aspect", get_args(Aspect))
+        if not MIN_SIZE <= size <= MAX_SIZE:
+            raise self._wrong("size", f"must be from {MIN_SIZE} to {MAX_SIZE}, not {size}")
+        aspect = self._choice({"aspect": "stretch", **video}, "aspect", get_args(Aspect))
         return VideoSpec(fps, frames, size, cast(Aspect, aspect))
 
     def _audio_spec(self, audio: Mapping[str, Any], seconds: float) -> AudioSpec:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,7 +19,7 @@ from avfeat.backends import Session, open_session
 from avfeat.bundle import Bundle, Graph, default_bundle
 from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
 from avfeat.errors import ArgumentError, MediaError
-from avfeat.grid import MICROSECONDS, Grid, microseconds
+from avfeat.grid import FAR, MICROSECONDS, Grid, microseconds
 from avfeat.media import Outcome, Source, Window, array_windows, media_windows
 from avfeat.media.source import source_name
 
@@ -47,8 +48,8 @@ def load(
     """
     if threads is None:
         threads = available_processors()
-    if threads < 1:
-        raise ArgumentError(f"threads must be at least 1, not {threads}.")
+    if not isinstance(threads, int) or threads < 1:
+        raise ArgumentError(f"threads must be a whole number of at least 1, not {threads}.")
     opened = Bundle.open(default_bundle() if bundle is None else Path(bundle))
     video = open_session(opened, "video", backend, device, threads)
     audio = open_session(opened, "audio", backend, device, threads)
@@ -120,7 +121,7 @@ class Encoder:
             MediaError: the file is missing, empty, unreadable, has no streams, or (strict) is damaged.
             ArgumentError: times that make no grid.
         """
-        return self._embed(source, hop, start, end, strict, self.threads)
+        return self._embed(source, hop, start, end, strict, self.threads, threading.Event())
 
     def embed_many(
         self,
@@ -147,14 +148,15 @@ class Encoder:
             raise ArgumentError(f"workers must be at least 1, not {workers}.")
         self._grid(hop, start, end)
         decoding = max(1, self.threads // workers)
+        stop = threading.Event()
 
         def attempt(source: Source) -> Embedding | Failure:
             try:
-                return self._embed(source, hop, start, end, strict, decoding)
+                return self._embed(source, hop, start, end, strict, decoding, stop)
             except MediaError as error:
                 return Failure.of(error)
 
-        return _ordered(attempt, sources, workers)
+        return _ordered(attempt, sources, workers, stop)
 
     def stream(
         self,
@@ -172,15 +174,14 @@ class Encoder:
         grid = self._grid(hop, start, end)
         # One decoding thread: with more, frames would come later than they could.
         windows = media_windows(source, grid, self.bundle.video, self.bundle.audio, threads=1, strict=strict)
-        for rows in self._rows(windows, batch=1):
-            yield from rows
+        return itertools.chain.from_iterable(self._rows(windows, batch=1))
 
     def embed_arrays(
         self,
         frames: NDArray[np.uint8] | None,
         fps: float | None,
         waveform: NDArray[np.floating[Any]] | None,
-        sample_rate: int | None,
+        sample_rate: float | None,
         *,
         hop: float | None = None,
         start: float = 0.0,
@@ -207,7 +208,7 @@ class Encoder:
         if frames is None and waveform is None:
             raise ArgumentError("embed_arrays needs frames, a waveform, or both.")
         grid = self._grid(hop, start, end)
-        if duration is not None and not 0 < duration < float("inf"):
+        if duration is not None and not 0 < duration <= FAR:
             raise ArgumentError(f"duration must be a positive number of seconds, not {duration}.")
         outcome = Outcome()
         windows = array_windows(
@@ -224,7 +225,14 @@ class Encoder:
         return self._gather(windows, grid, "<arrays>", outcome)
 
     def _embed(
-        self, source: Source, hop: float | None, start: float, end: float | None, strict: bool, threads: int
+        self,
+        source: Source,
+        hop: float | None,
+        start: float,
+        end: float | None,
+        strict: bool,
+        threads: int,
+        stop: threading.Event,
     ) -> Embedding:
         grid = self._grid(hop, start, end)
         outcome = Outcome()
@@ -237,7 +245,7 @@ class Encoder:
             strict=strict,
             outcome=outcome,
         )
-        return self._gather(windows, grid, source_name(source), outcome)
+        return self._gather(_until(stop, windows), grid, source_name(source), outcome)
 
     def _gather(self, windows: Iterator[Window], grid: Grid, source: str, outcome: Outcome) -> Embedding:
         rows = list(itertools.chain.from_iterable(self._rows(windows, _BATCH[self.device])))
@@ -293,9 +301,10 @@ class _Runner:
 
     def __init__(self, session: Session, graph: Graph) -> None:
         self._session = session
-        self._widths = int(graph.features.shape[1]), int(graph.shared.shape[1])
         self._input: NDArray[Any] | None = None
-        self._row = self._zeros()
+        widths = int(graph.features.shape[1]), int(graph.shared.shape[1])
+        self._nothing = np.zeros(widths[0], np.float32), np.zeros(widths[1], np.float32)
+        self._row = self._nothing
 
     def rows(self, inputs: list[NDArray[Any] | None]) -> list[tuple[FloatRows, FloatRows]]:
         """Features and shared of each window; zeros where there is no input."""
@@ -313,18 +322,20 @@ class _Runner:
         for place in places:
             if place is not None and place >= 0:
                 self._row = computed[place]
-            rows.append(self._zeros() if place is None else self._row)
+            rows.append(self._nothing if place is None else self._row)
         return rows
-
-    def _zeros(self) -> tuple[FloatRows, FloatRows]:
-        features, shared = self._widths
-        return np.zeros(features, dtype=np.float32), np.zeros(shared, dtype=np.float32)
 
 
 def _ordered(
-    function: Callable[[Source], Embedding | Failure], sources: Iterable[Source], workers: int
+    function: Callable[[Source], Embedding | Failure],
+    sources: Iterable[Source],
+    workers: int,
+    stop: threading.Event,
 ) -> Iterator[Embedding | Failure]:
-    """Map on threads, in order, with a bounded number of results ahead of the consumer."""
+    """Map on threads, in order, with a bounded number of results ahead of the consumer.
+
+    Closing it (an error, Ctrl-C) sets ``stop``, so that nobody waits for hours of video.
+    """
     pending: deque[Future[Embedding | Failure]] = deque()
     waiting = iter(sources)
     with ThreadPoolExecutor(workers, thread_name_prefix="avfeat") as pool:
@@ -337,32 +348,50 @@ def _ordered(
                     pending.append(pool.submit(function, source))
                 yield result
         finally:
+            stop.set()
             for future in pending:
                 future.cancel()
+
+
+def _until(stop: threading.Event, windows: Iterator[Window]) -> Iterator[Window]:
+    """The windows, as long as somebody wants them."""
+    for window in windows:
+        if stop.is_set():
+            raise CancelledError
+        yield window
 
 
 def _checked_frames(frames: NDArray[np.uint8] | None, fps: float | None) -> tuple[NDArray[np.uint8] | None, float]:
     if frames is None:
         return None, 1.0
-    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not len(frames):
+    frames = np.asarray(frames)
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
         raise ArgumentError(
-            f"frames must be uint8 (n, height, width, 3) with n of 1 or more, not {frames.dtype} {frames.shape}."
+            f"frames must be uint8 (n, height, width, 3) with no side of 0, not {frames.dtype} {frames.shape}."
         )
-    if fps is None or not 0 < fps < 1e6:
-        raise ArgumentError(f"fps must be a positive number of frames a second, not {fps}.")
-    return frames, fps
+    return frames, _rate("fps", fps, 1e-3, 1e6)
 
 
 def _checked_waveform(
-    waveform: NDArray[np.floating[Any]] | None, sample_rate: int | None
+    waveform: NDArray[np.floating[Any]] | None, sample_rate: float | None
 ) -> tuple[NDArray[np.float32] | None, int]:
     if waveform is None:
         return None, 1
+    waveform = np.asarray(waveform)
     if not np.issubdtype(waveform.dtype, np.floating) or waveform.ndim != 1 or not len(waveform):
         raise ArgumentError(
             f"waveform must be floating and mono, (m,) with m of 1 or more, not {waveform.dtype} "
             f"{waveform.shape}; mix channels with waveform.mean(axis=0)."
         )
-    if sample_rate is None or sample_rate < 1:
-        raise ArgumentError(f"sample_rate must be a positive number of samples a second, not {sample_rate}.")
-    return waveform.astype(np.float32, copy=False), sample_rate
+    if not np.isfinite(waveform).all():
+        raise ArgumentError("waveform holds values that are no numbers; replace NaN and infinity first.")
+    rate = _rate("sample_rate", sample_rate, 1, 1e7)
+    if rate != int(rate):
+        raise ArgumentError(f"sample_rate must be a whole number of samples a second, not {sample_rate}.")
+    return np.clip(waveform, -1, 1).astype(np.float32, copy=False), int(rate)
+
+
+def _rate(name: str, value: float | None, least: float, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not least <= value <= most:
+        raise ArgumentError(f"{name} must be a number from {least:g} to {most:g} a second, not {value!r}.")
+    return float(value)

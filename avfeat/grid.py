@@ -9,14 +9,16 @@ would otherwise get a last window of padding.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
+
+import numpy as np
 
 from avfeat.errors import ArgumentError
 
 MICROSECONDS = 1_000_000
 TAIL = 100_000
+FAR = 1e9
 
 
 def microseconds(seconds: float | Fraction) -> int:
@@ -63,9 +65,10 @@ class Grid:
         if end is not None:
             given["end"] = end
         for name, value in given.items():
-            if not math.isfinite(value):
-                raise ArgumentError(f"{name} must be a finite number of seconds, not {value}.")
-        return cls(**{name: microseconds(value) for name, value in given.items()})
+            # A bool is a number to Python, and NaN is no number that compares.
+            if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not abs(value) <= FAR:
+                raise ArgumentError(f"{name} must be a number of seconds of at most {FAR:g}, not {value!r}.")
+        return cls(**{name: microseconds(float(value)) for name, value in given.items()})
 
     def window_start(self, index: int) -> int:
         """Start of window ``index``."""

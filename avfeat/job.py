@@ -16,7 +16,7 @@ from avfeat.grid import MICROSECONDS, microseconds
 from avfeat.media import Source
 from avfeat.media.source import MEDIA_SUFFIXES
 from avfeat.writers import FORMATS, jsonl_table, parquet_table
-from avfeat.writers.atomic import atomic, encoded
+from avfeat.writers.atomic import atomic, encoded, locked
 from avfeat.writers.journal import Journal
 
 Format = Literal["npz", "npy", "jsonl", "parquet", "h5"]
@@ -116,7 +116,7 @@ def make_plan(
     found = [item for path in given for item in _expand(path, stdin)]
     if not found:
         raise ArgumentError(f"No media file in {', '.join(given) or 'the list'}; name files or folders.")
-    alone = len(given) == 1 and not Path(given[0]).is_dir()
+    alone = len(given) == 1 and not _is_dir(given[0])
     index, count = shard
     mine = slice(index % count, None, count)
     if out == STDOUT:
@@ -128,7 +128,9 @@ def make_plan(
     if out is not None and not Path(out).is_dir() and alone and suffix.removeprefix(".") in FORMATS:
         tasks = [Task(found[0].source, found[0].name, Path(out))]
         return Plan(tuple(tasks[mine]), _format(form, Path(out)))
-    if out is not None and not Path(out).is_dir() and suffix in TABLES:
+    if out is not None and not Path(out).is_dir() and suffix.removeprefix(".") in FORMATS:
+        if suffix not in TABLES:
+            raise ArgumentError(f"{out}: one table for many inputs is .parquet or .jsonl; or give a folder.")
         tasks = [Task(item.source, item.name, None) for item in found]
         return Plan(tuple(tasks[mine]), _format(form, Path(out)), table=Path(out))
     chosen: Format = form or "npz"
@@ -169,8 +171,12 @@ def write_failures(plan: Plan, events: Iterable[Skipped | Done | Failed]) -> Non
     """Bring ``failures.jsonl`` up to date: the failures among ``events``, and those of other inputs as before."""
     if plan.folder is None:
         return
-    path = plan.folder / FAILURES
     seen = list(events)
+    with locked(plan.folder / FAILURES):
+        _merge_failures(plan.folder / FAILURES, seen)
+
+
+def _merge_failures(path: Path, seen: Iterable[Skipped | Done | Failed]) -> None:
     touched = {event.task.name for event in seen}
     lines = [line for line in _lines(path) if _source_of(line) not in touched]
     for event in seen:
@@ -230,7 +236,7 @@ def _expand(path: str, stdin: IO[bytes] | None) -> Iterator[_Input]:
             raise ArgumentError("There is no standard input to read '-' from.")
         yield _Input(stdin, "<stdin>", "stdin")
         return
-    if not Path(path).is_dir():
+    if not _is_dir(path):
         yield _Input(path, path, Path(path).name)
         return
     for base, folders, files in os.walk(path, onerror=_unreadable):
@@ -239,6 +245,14 @@ def _expand(path: str, stdin: IO[bytes] | None) -> Iterator[_Input]:
             if Path(name).suffix.lower() in MEDIA_SUFFIXES and not name.startswith("."):
                 full = Path(base) / name
                 yield _Input(str(full), str(full), str(full.relative_to(path)))
+
+
+def _is_dir(path: str) -> bool:
+    """Whether it is a folder; a name that no file can have is none."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _unreadable(error: OSError) -> None:

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
+from avfeat.bundle import MAX_SIZE, MIN_SIZE
+
 OPSET = 18
 """Has the antialiased Resize; what onnxruntime 1.21 and later run."""
-
-MIN_SIZE, MAX_SIZE = 16, 4320
 
 
 def video_onnx(network: nn.Module, frames: int, metadata: Mapping[str, Any]) -> bytes:

@@ -116,8 +116,8 @@ def _encode_video(container, track: VideoTrack):
     stream = container.add_stream(track.codec, rate=track.fps, options=dict(track.options))
     stream.height, stream.width = first.shape[:2]
     stream.pix_fmt = track.pix_fmt
-    # MPEG-4 part 2 knows no time base as fine as 1/90000.
-    base = 1 / track.fps if track.codec == "mpeg4" else Fraction(1, 90_000)
+    # MPEG-2 and MPEG-4 part 2 know no time base as fine as 1/90000.
+    base = 1 / track.fps if track.codec in ("mpeg4", "mpeg2video") else Fraction(1, 90_000)
     stream.codec_context.time_base = base
     if track.colorspace is not None:
         stream.codec_context.colorspace = track.colorspace

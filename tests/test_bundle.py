@@ -184,7 +184,17 @@ def test_truncated_file(folder: Path, name: str) -> None:
     assert "differs from its checksum" in refusal(folder)
 
 
-@pytest.mark.parametrize("path", REQUIRED, ids=dotted)
+OPTIONAL = (("trained",), ("video", "aspect"))
+
+
+@pytest.mark.parametrize("path", OPTIONAL, ids=dotted)
+def test_keys_with_a_default_may_be_missing(folder: Path, path: tuple[str, ...]) -> None:
+    change(folder, path, REMOVED)
+    opened = Bundle.open(folder)
+    assert opened.trained is (path == ("trained",)) and opened.video.aspect == "stretch"
+
+
+@pytest.mark.parametrize("path", [path for path in REQUIRED if path not in OPTIONAL], ids=dotted)
 def test_missing_key(folder: Path, path: tuple[str, ...]) -> None:
     change(folder, path, REMOVED)
     sentence = refusal(folder)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -269,6 +270,64 @@ def test_wrong_arguments_are_refused(encoder: Encoder, clip: Path, tmp_path: Pat
         avfeat.load(threads=0)
     with pytest.raises(BundleError, match="no such bundle"):
         avfeat.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"sample_rate": 0.5},
+        {"sample_rate": 3e9},
+        {"sample_rate": "16000"},
+        {"waveform": np.array([0.0, np.nan])},
+        {"waveform": np.array([0.0, np.inf])},
+        {"start": 1e14},
+        {"hop": "1"},
+        {"start": None},
+        {"duration": -1.0},
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(encoder: Encoder, arguments: dict) -> None:
+    values = {"waveform": np.zeros(16_000), "sample_rate": 16_000} | arguments
+    with pytest.raises(ArgumentError, match=r"must|no numbers"):
+        encoder.embed_arrays(None, None, values.pop("waveform"), values.pop("sample_rate"), **values)
+
+
+def test_numbers_of_every_kind_are_taken(encoder: Encoder) -> None:
+    rng = np.random.default_rng(0)
+    frames, wave = rng.integers(0, 256, (60, 24, 32, 3), dtype=np.uint8), rng.uniform(-1, 1, 96_000)
+    expected = encoder.embed_arrays(frames, 30.0, wave, 48_000, hop=1.0)
+    found = encoder.embed_arrays(frames, np.float32(30), wave, np.int32(48_000), hop=np.float64(1))
+    assert_same(expected, found)
+    assert_same(expected, encoder.embed_arrays(frames, 30, 0 * wave + wave, 48_000.0, hop=1))
+
+
+def test_loud_sound_is_clipped_at_every_rate(encoder: Encoder) -> None:
+    for rate in (16_000, 48_000):
+        loud = 1e30 * np.sign(np.sin(np.arange(2 * rate) / 50))
+        assert np.isfinite(encoder.embed_arrays(None, None, loud, rate).audio).all()
+
+
+def test_a_text_file_object_is_refused(encoder: Encoder) -> None:
+    with pytest.raises(ArgumentError, match="binary mode"):
+        encoder.embed(io.StringIO("text"))  # type: ignore[arg-type]
+
+
+def test_a_stream_of_wrong_times_is_refused_at_once(encoder: Encoder, clip: Path) -> None:
+    with pytest.raises(ArgumentError, match="hop"):
+        encoder.stream(clip, hop=-1)
+
+
+def test_closing_a_job_does_not_wait_for_the_files_in_hand(encoder: Encoder, tmp_path: Path) -> None:
+    long = make_media(tmp_path / "long.flac", None, AudioTrack(1200.0, 8_000, codec="flac"))
+    begun = time.perf_counter()
+    whole = encoder.embed(long)
+    alone = time.perf_counter() - begun
+    assert len(whole) == 600
+    results = encoder.embed_many([tmp_path / "missing.mp4", long], workers=2)
+    begun = time.perf_counter()
+    assert isinstance(next(results), Failure)
+    results.close()
+    assert time.perf_counter() - begun < 0.5 * alone
 
 
 def test_a_closed_encoder_says_so(clip: Path) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.bundle import Bundle, Modality
-from avfeat.errors import ArgumentError
+from avfeat.errors import ArgumentError, BackendError
 
-Backend = Literal["onnx"]
+Backend = Literal["onnx", "torchscript", "pt2"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -57,4 +57,6 @@ def open_session(bundle: Bundle, modality: Modality, backend: str, device: str, 
         from avfeat.backends.onnx import OnnxSession
 
         return OnnxSession(bundle, modality, device, threads)
+    if backend in get_args(Backend):
+        raise BackendError(f"The {backend} backend is not there in this version of avfeat; use onnx.")
     raise ArgumentError(f"backend must be one of {', '.join(get_args(Backend))}, not {backend!r}.")

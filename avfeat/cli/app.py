@@ -59,6 +59,14 @@ def run() -> None:
         # Whoever read our output has gone; what is still buffered has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if os.environ.get("AVFEAT_DEBUG") == "1":
+            raise
+        _leave(f"error: {error.filename or 'output'}: {error.strerror or error}.", 1)
+    except Exception as error:  # a fault of ours: still one sentence, and the way to the traceback
+        if os.environ.get("AVFEAT_DEBUG") == "1":
+            raise
+        _leave(f"error: unexpected {type(error).__name__}: {error}; AVFEAT_DEBUG=1 shows where.", 1)
     except KeyboardInterrupt:
         _leave("interrupted; what is finished is kept, and the same command goes on from there.", 130)
 

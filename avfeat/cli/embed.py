@@ -103,17 +103,21 @@ def _write_files(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_er
     """Do the job under a progress bar; print what became of it; say whether anything failed."""
     summary = _Summary(time.perf_counter())
     seen: list[job.Skipped | job.Done | job.Failed] = []
-    with _progress(len(plan.tasks)) as advance, closing(job.run(plan, encoder, settings)) as events:
-        for event in events:
-            advance(event.task.name)
-            summary.add(event)
-            # The vectors are written: of what is done, the name is enough.
-            seen.append(job.Skipped(event.task) if isinstance(event, job.Done) else event)
-            if isinstance(event, job.Failed):
-                note(f"error: {event.failure.message}")
-                if on_error is OnError.fail:
-                    break
-    job.write_failures(plan, seen)
+    try:
+        with _progress(len(plan.tasks)) as advance, closing(job.run(plan, encoder, settings)) as events:
+            for event in events:
+                advance(event.task.name)
+                summary.add(event)
+                # The vectors are written: of what is done, the name is enough.
+                seen.append(job.Skipped(event.task) if isinstance(event, job.Done) else event)
+                if isinstance(event, job.Failed):
+                    note(f"error: {event.failure.message}")
+                    if on_error is OnError.fail:
+                        break
+    finally:
+        # Also when the disk is full or somebody interrupts: no failure is forgotten.
+        if seen:
+            job.write_failures(plan, seen)
     summary.show(plan, encoder)
     return summary.failed > 0
 
@@ -243,7 +247,7 @@ class _Advance:
 
 def _read_list(path: Path) -> list[str]:
     try:
-        lines = path.read_text("utf-8", "surrogateescape").split("\n")
+        lines = path.read_text("utf-8-sig", "surrogateescape").split("\n")
     except OSError as error:
         raise ArgumentError(f"{path}: the list cannot be read ({error.strerror}).") from error
     return [line for line in (line.rstrip("\r") for line in lines) if line.strip()]

@@ -69,5 +69,6 @@ def note(text: str) -> None:
 
 
 def _stdout() -> Console:
-    # File names may look like markup: nothing in a result is interpreted.
-    return Console(markup=False, highlight=False, emoji=False)
+    # File names may look like markup: nothing in a result is interpreted. Programs get lines that are not folded.
+    width = None if sys.stdout.isatty() else 10_000
+    return Console(markup=False, highlight=False, emoji=False, width=width)

@@ -45,7 +45,7 @@ class Cutter:
                 self._samples.silent = True
         elif isinstance(item, Stretch):
             assert self._samples is not None
-            self._samples.add(item)
+            self._samples.add(item, self._grid.window_start(self._next))
             self._check_order(self._samples.begun)
         else:
             assert self._pictures is not None
@@ -65,8 +65,8 @@ class Cutter:
             raise MediaError(
                 self._name,
                 "unreadable",
-                f"its audio and video lie more than {LAG} s apart in the file; rewrite it with: "
-                "ffmpeg -i IN -c copy OUT",
+                f"its audio and video lie more than {LAG['audio']} s apart in the file; rewrite it with: "
+                "ffmpeg -i IN -c copy -max_interleave_delta 0 OUT",
             )
 
     def _finish(self, item: End) -> None:
@@ -85,9 +85,9 @@ class Cutter:
         if not self._grid.exists(self._next, seen):
             return False
         end = self._grid.window_start(self._next) + self._grid.seconds
-        # A silent stream is not waited for, so that memory stays constant; it may go on within LAG seconds of
+        # A silent stream is not waited for, so that memory stays constant; it may go on within its LAG of
         # where the other one is.
-        known = (seen - LAG * MICROSECONDS if buffer.silent else buffer.reached for buffer in buffers)
+        known = (seen - LAG[buffer.kind] * MICROSECONDS if buffer.silent else buffer.reached for buffer in buffers)
         return all(time >= end for time in known)
 
     def _cut(self) -> Window:
@@ -106,6 +106,8 @@ class Cutter:
 
 class _PictureBuffer:
     """The pictures that a window still to come will show, each rendered at most once."""
+
+    kind = "video"
 
     def __init__(self, grid: Grid, spec: VideoSpec) -> None:
         self._grid = grid
@@ -189,6 +191,8 @@ class _PictureBuffer:
 class _SampleBuffer:
     """The samples that a window still to come will hear."""
 
+    kind = "audio"
+
     def __init__(self, spec: AudioSpec) -> None:
         self._spec = spec
         self._kept: deque[Stretch] = deque()
@@ -196,10 +200,11 @@ class _SampleBuffer:
         self.begun = -FOREVER
         self.silent = False
 
-    def add(self, stretch: Stretch) -> None:
-        """Samples that follow all that came before."""
+    def add(self, stretch: Stretch, needed_from: int) -> None:
+        """Samples that follow all that came before; none before ``needed_from`` will be asked for."""
         self.silent = False
-        self._kept.append(stretch)
+        if stretch.end > self._spec.position(needed_from):
+            self._kept.append(stretch)
         # A sample is some microseconds long: a window may end within the last one.
         self.begun = -(-stretch.position * MICROSECONDS // self._spec.rate) + MICROSECONDS // self._spec.rate
         self.reached = stretch.end * MICROSECONDS // self._spec.rate

@@ -14,6 +14,7 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from avfeat.errors import MediaError
 from avfeat.grid import MICROSECONDS
 from avfeat.media.pictures import PictureScaler
 from avfeat.media.sound import SoundPlacer, Stretch
@@ -57,12 +58,12 @@ Item = Picture | Stretch | Silent | End
 
 def media_items(media: OpenMedia, timeline: Timeline, video: VideoSpec, audio: AudioSpec) -> Iterator[Item]:
     """Frames and samples of an open file, in order of arrival."""
-    scaler = PictureScaler(video.size, video.aspect)
+    scaler = PictureScaler(video.size, video.aspect, _pixel_aspect(media))
     placer = SoundPlacer(audio.rate)
     held: tuple[Fraction, AudioFrame, Fraction] | None = None
     for time, frame in timeline.frames():
         if isinstance(frame, VideoFrame):
-            yield Picture(_ceil(time), _renderer(scaler, frame))
+            yield Picture(_ceil(time), _renderer(scaler, frame, media.name))
             continue
         if isinstance(frame, Silence):
             if frame.stream.type == "video":
@@ -140,8 +141,19 @@ def _array_sound(waveform: NDArray[np.float32], sample_rate: int, rate: int) -> 
     yield from placer.flush()
 
 
-def _renderer(scaler: PictureScaler, frame: VideoFrame) -> Callable[[], Pixels]:
-    return lambda: scaler(frame)
+def _renderer(scaler: PictureScaler, frame: VideoFrame, name: str) -> Callable[[], Pixels]:
+    def render() -> Pixels:
+        try:
+            return scaler(frame)
+        except av.error.FFmpegError as error:
+            raise MediaError(name, "unreadable", f"a picture cannot be converted ({error.strerror}).") from error
+
+    return render
+
+
+def _pixel_aspect(media: OpenMedia) -> float:
+    aspect = None if media.video is None else media.video.sample_aspect_ratio
+    return float(aspect) if aspect else 1.0
 
 
 def _array_renderer(scaler: PictureScaler, pixels: Pixels) -> Callable[[], Pixels]:

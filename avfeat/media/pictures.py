@@ -43,10 +43,12 @@ class PictureScaler:
     Attributes:
         size: height and width of the result in pixels, or None to keep the frame's own.
         aspect: ``stretch`` the whole picture to a square, or ``crop`` its central square.
+        pixel_aspect: width over height of a pixel as it is shown.
     """
 
     size: int | None
     aspect: Aspect = "stretch"
+    pixel_aspect: float = 1.0
     _reformatter: VideoReformatter = field(default_factory=VideoReformatter)
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
@@ -78,7 +80,7 @@ class PictureScaler:
         if self.aspect == "stretch":
             return self.size, self.size
         # Pixels need not be square: the picture is as wide as it is shown.
-        shown = frame.width * float(_pixel_aspect(frame))
+        shown = frame.width * self.pixel_aspect
         scale = self.size / min(shown, frame.height)
         return max(self.size, round(shown * scale)), max(self.size, round(frame.height * scale))
 
@@ -125,8 +127,3 @@ def _range(frame: VideoFrame) -> ColorRange:
     if frame.format.name.startswith("yuvj") or frame.format.is_rgb:
         return ColorRange.JPEG
     return ColorRange.JPEG if int(frame.color_range) == ColorRange.JPEG else ColorRange.MPEG
-
-
-def _pixel_aspect(frame: VideoFrame) -> float:
-    aspect = getattr(frame, "sample_aspect_ratio", None)
-    return float(aspect) if aspect else 1.0

@@ -132,6 +132,8 @@ def _target(source: Source, name: str, stack: ExitStack) -> Any:
         return _checked_path(os.fspath(source), name)
     if not hasattr(source, "read"):
         raise ArgumentError(f"A source must be a path, bytes or a binary file object, not {type(source).__name__}.")
+    if isinstance(cast(object, source), io.TextIOBase):
+        raise ArgumentError("A source must be opened in binary mode: open(path, 'rb').")
     seekable = getattr(source, "seekable", None)
     if seekable is not None and seekable():
         source.seek(0)
@@ -162,8 +164,13 @@ def _forward(source: IO[bytes], name: str, stack: ExitStack) -> Any:
     head = _read_up_to(source, _HEAD)
     if not head:
         raise MediaError(name, "empty", "no bytes came in.")
+    while (needed := _first_box_that_counts(head)) >= len(head) - 8:
+        more = _read_up_to(source, needed + 16 - len(head))
+        if not more:
+            break
+        head += more
     reader = _Forward(head, source)
-    if not _index_last(head):
+    if head[needed + 4 : needed + 8] != b"mdat":
         return reader
     spool = stack.enter_context(tempfile.TemporaryFile(prefix="avfeat-"))  # noqa: SIM115
     shutil.copyfileobj(reader, spool)
@@ -180,18 +187,19 @@ def _read_up_to(source: IO[bytes], size: int) -> bytes:
     return b"".join(pieces)
 
 
-def _index_last(head: bytes) -> bool:
-    """Whether ``head`` begins an ISO base media file (mp4, mov) whose data comes before its index."""
+def _first_box_that_counts(head: bytes) -> int:
+    """Where, in an ISO base media file (mp4, mov), the index or the data begins: whichever comes first.
+
+    Behind ``head`` if only other boxes lie in it; 0 for any other kind of file.
+    """
     position = 0
     while position + 8 <= len(head):
         size = int.from_bytes(head[position : position + 4], "big")
         kind = head[position + 4 : position + 8]
-        if kind == b"mdat":
-            return True
         if kind not in (b"ftyp", b"free", b"skip", b"wide", b"uuid", b"styp", b"pdin") or size < 8:
-            return False
+            break
         position += size
-    return False
+    return position
 
 
 class _Forward:

@@ -24,16 +24,24 @@ from avfeat.media.source import OpenMedia
 T = TypeVar("T")
 Frame = VideoFrame | AudioFrame
 
-LAG = 60
-"""Seconds by which one stream may lag behind the other in the file; beyond, it counts as silent for now."""
+LAG = {"video": 600, "audio": 60}
+"""Seconds by which a stream may lag behind the other in the file; beyond, it counts as silent for now.
+
+Encoders look tens of frames ahead, so that a slide show of one frame in ten seconds lags by minutes. Sound that
+waits for pictures is small; pictures that wait for sound are not.
+"""
 
 _EARLY = Fraction(1, 2)
 _JUMP = 60
 _JUMP_UNKNOWN = 3600
+_BACK = 1
+_APART = 600
 _LONGEST_FRAME = 24 * 3600
 _NOMINAL = Fraction(1, 25)
 _BAD_PACKETS = 1000
 _LONGEST_GROUP = 5000
+# Formats without a header: FFmpeg guesses their duration from the size and the first bit rate.
+_GUESSED = frozenset({"aac", "ac3", "eac3", "mp3", "dts", "loas"})
 
 
 @dataclass
@@ -50,6 +58,8 @@ class _Track:
         given: the frames up to here were given out before the last silence.
         intact: a frame without errors has been decoded.
         group: the packets since the last key frame: what it takes to start the decoder again.
+        offset: what makes up for time stamps that jumped.
+        stamps: decoding times of packets whose frames are still to come, where there are no presentation times.
     """
 
     stream: Stream
@@ -61,11 +71,13 @@ class _Track:
     given: Fraction | None = None
     intact: bool = False
     group: list[Packet[Stream]] = field(default_factory=list)
+    offset: Fraction = Fraction(0)
+    stamps: deque[Fraction] = field(default_factory=deque)
 
 
 @dataclass(frozen=True)
 class Silence:
-    """A stream has given no packet for ``LAG`` seconds of the other one, and all that it gave is decoded.
+    """A stream has given no packet for ``LAG`` seconds of the other one; all that it gave is decoded.
 
     ``end``: presentation time at which it seems to be over, or None if the container says that more will come.
     """
@@ -103,7 +115,10 @@ class Timeline:
         Raises:
             MediaError: ``unreadable``, if nothing decodes.
         """
-        self._tracks = {stream.index: _Track(stream, _stated_end(stream)) for stream in self.media.streams}
+        guessed = self.media.container.format.name in _GUESSED
+        self._tracks = {
+            stream.index: _Track(stream, None if guessed else _stated_end(stream)) for stream in self.media.streams
+        }
         packets = self._packets()
         held: deque[Packet[Stream]] = deque()
         first = self._first_frames(packets, held)
@@ -137,7 +152,8 @@ class Timeline:
     ) -> deque[tuple[Fraction, Frame]]:
         """Decode until every stream has given a frame: only then is time 0 known.
 
-        A stream that already gave one waits as packets, in ``held``: they are small, frames are not.
+        A stream that already gave one waits as packets, in ``held``: they are small, frames are not. Streams
+        whose first frames lie implausibly far apart are taken to begin together.
         """
         first: deque[tuple[Fraction, Frame]] = deque()
         seen: dict[int, Fraction] = {}
@@ -145,11 +161,19 @@ class Timeline:
             index = packet.stream.index
             if index in seen:
                 held.append(packet)
-                if (time := _packet_time(packet)) is not None and time > seen[index] + LAG:
+                others = max(LAG[track.stream.type] for k, track in self._tracks.items() if k not in seen)
+                if (time := _packet_time(packet)) is not None and time > seen[index] + others:
                     break
             elif decoded := list(self._decode(packet)):
+                begun = decoded[0][0]
+                if seen and abs(begun - min(seen.values())) > _APART:
+                    shift = self._rebase(self._tracks[index], min(seen.values()) - begun)
+                    begun += shift
+                    track = self._tracks[index]
+                    track.last_start, track.end = begun, begun
+                    decoded = [(time + shift, frame) for time, frame in decoded]
                 first += decoded
-                seen[index] = decoded[0][0]
+                seen[index] = begun
             if len(seen) == len(self._tracks):
                 break
         return first
@@ -186,7 +210,7 @@ class Timeline:
         for track in self._tracks.values():
             if track.read is None:
                 track.read = min(time, self._origin)
-            if not track.silent and time > track.read + LAG:
+            if not track.silent and time > track.read + LAG[track.stream.type]:
                 yield from self._drain(track)
 
     def _drain(self, track: _Track) -> Iterator[tuple[Fraction, Frame | Silence]]:
@@ -201,6 +225,8 @@ class Timeline:
         track = self._tracks[packet.stream.index]
         if track.silent and packet.size:
             self._wake(track)
+        if self._without_presentation_times(track) and packet.size and packet.dts is not None:
+            track.stamps.append(packet.dts * Fraction(packet.time_base))
         if packet.is_keyframe:
             track.group.clear()
         if len(track.group) < _LONGEST_GROUP:
@@ -240,18 +266,31 @@ class Timeline:
 
     def _place(self, track: _Track, frame: Frame) -> Fraction | None:
         """The frame's time on the stream's clock; None for a time that cannot be."""
-        if frame.pts is not None and frame.time_base is not None:
-            time = frame.pts * Fraction(frame.time_base)
+        if track.stamps:
+            time = track.stamps.popleft() + track.offset
+        elif frame.pts is not None and frame.time_base is not None:
+            time = frame.pts * Fraction(frame.time_base) + track.offset
         else:
             time = track.end if track.end is not None else Fraction(0)
         if track.given is not None and time <= track.given:
             return None
-        if track.end is not None and time > track.end + self._allowed_jump(track, time):
-            self.note("a time stamp far beyond the end")
-            return None
+        if track.end is not None and track.last_start is not None:
+            back = time < min(track.end, track.last_start + _BACK) - _BACK
+            if back or time > track.end + self._allowed_jump(track, time):
+                time += self._rebase(track, track.end - time)
         track.last_start = time
         track.end = max(track.end or time, time + self._shown_for(track, time, frame))
         return time
+
+    def _rebase(self, track: _Track, shift: Fraction) -> Fraction:
+        """Time stamps that jump (files put together, broken ones) are moved to where the stream is."""
+        self.note(f"the time stamps of the {track.stream.type} jump")
+        track.offset += shift
+        return shift
+
+    def _without_presentation_times(self, track: _Track) -> bool:
+        """AVI stores none: frames come out in order, and take the packets' times in order."""
+        return track.stream.type == "video" and self.media.container.format.name == "avi"
 
     def _shown_for(self, track: _Track, time: Fraction, frame: Frame) -> Fraction:
         """How long a frame lasts, if nothing follows; a claim that cannot be is not believed."""
@@ -289,7 +328,8 @@ class Timeline:
         container = self.media.container
         if _cut_in_mid_packet(container):
             self.note("the file ends in the middle of a packet")
-        if container.duration and not self.damage:
+        guessed = container.format.name in _GUESSED
+        if container.duration and not self.damage and not guessed:
             stated = Fraction((container.start_time or 0) + container.duration, 1_000_000)
             if self.duration() + self._origin < stated - _EARLY and self._holds_the_longest():
                 self.note("the file ends early")
