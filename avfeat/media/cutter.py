@@ -112,7 +112,8 @@ class _PictureBuffer:
     def __init__(self, grid: Grid, spec: VideoSpec) -> None:
         self._grid = grid
         self._offsets = spec.offsets()
-        self._kept: deque[tuple[int, int, Pixels]] = deque()
+        # When each leaves the screen, and what it shows.
+        self._kept: deque[tuple[int, Pixels]] = deque()
         self._current: Picture | None = None
         self._current_pixels: Pixels | None = None
         self._first: int | None = None
@@ -155,24 +156,24 @@ class _PictureBuffer:
 
     def forget(self, time: int) -> None:
         """Nothing before ``time`` will be asked for again."""
-        while len(self._kept) > 1 and self._kept[0][1] <= time:
+        while len(self._kept) > 1 and self._kept[0][0] <= time:
             self._kept.popleft()
 
     def _at(self, instant: int) -> Pixels:
         """The picture on screen at ``instant``; before the first and after the last: the nearest one."""
         if (self._current is not None and instant >= self._current.start) or not self._kept:
             return self._pixels_of_current()
-        for begin, end, pixels in self._kept:
-            if instant < end or begin > instant:
+        for end, pixels in self._kept:
+            if instant < end:
                 return pixels
-        return self._kept[-1][2]
+        return self._kept[-1][1]
 
     def _retire(self, end: int) -> None:
         """Keep the current picture, which leaves the screen at ``end``, if some instant falls on it."""
         assert self._current is not None
         begin = -FOREVER if self._current.start == self._first else self._current.start
         if self._current_pixels is not None or self._shows(begin, end):
-            self._kept.append((begin, end, self._pixels_of_current()))
+            self._kept.append((end, self._pixels_of_current()))
 
     def _shows(self, begin: int, end: int) -> bool:
         """Whether an instant of any window lies in ``[begin, end)``."""

@@ -110,7 +110,7 @@ def array_items(
     audio: AudioSpec,
     duration: int | None,
 ) -> Iterator[Item]:
-    """Frames and samples of decoded media: all pictures first, for they are rendered only when on screen."""
+    """Sound and pictures of decoded media: all sound first, for a picture is rendered only when it is shown."""
     video_end = audio_end = None
     if waveform is not None:
         if duration is not None:
