@@ -11,8 +11,8 @@ import av
 
 from avfeat.backends.onnx import import_onnxruntime, installed_packages
 from avfeat.bundle import Bundle, default_bundle
-from avfeat.encoder import available_processors
 from avfeat.errors import AvfeatError
+from avfeat.processors import available_processors
 from avfeat.verify import verify
 from avfeat.version import __version__
 

@@ -22,6 +22,7 @@ from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import FAR, MICROSECONDS, Grid, microseconds
 from avfeat.media import Outcome, Source, Window, array_windows, media_windows
 from avfeat.media.source import source_name
+from avfeat.processors import available_processors
 
 # One window at a time keeps a CPU's caches warm (batches of 8 are slower there); a GPU wants more.
 _BATCH = {"cpu": 1, "cuda": 16}
@@ -54,12 +55,6 @@ def load(
     video = open_session(opened, "video", backend, device, threads)
     audio = open_session(opened, "audio", backend, device, threads)
     return Encoder(opened, video, audio, threads)
-
-
-def available_processors() -> int:
-    """How many processors this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 class Encoder:

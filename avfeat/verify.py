@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from avfeat.backends import open_session
 from avfeat.bundle import GOLDEN, Bundle, Modality, Precision
-from avfeat.encoder import available_processors
 from avfeat.errors import BundleError
+from avfeat.processors import available_processors
 
 LIMITS: dict[Precision, float] = {"fp32": 1e-3, "fp16": 2e-2, "int8": 3e-1}
 """Greatest allowed ``max |a - b| / max |b|`` against the fp32 reference, by the bundle's precision."""

@@ -13,6 +13,7 @@ import typer
 from avfeat.cli.doctor import doctor
 from avfeat.cli.embed import embed
 from avfeat.cli.info import info
+from avfeat.cli.synth import synth
 from avfeat.cli.verify import verify
 from avfeat.errors import ArgumentError, AvfeatError
 from avfeat.version import __version__
@@ -27,6 +28,7 @@ app.command()(embed)
 app.command()(info)
 app.command()(verify)
 app.command()(doctor)
+app.add_typer(synth, name="synth")
 
 
 def _version(value: bool) -> None:

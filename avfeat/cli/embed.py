@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from avfeat import job
 from avfeat.backends import Backend, Device
-from avfeat.cli.printing import note, table
+from avfeat.cli.printing import note, progress, table
 from avfeat.embedding import Embedding
 from avfeat.encoder import Encoder, load
 from avfeat.errors import ArgumentError, MediaError
@@ -104,9 +100,9 @@ def _write_files(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_er
     summary = _Summary(time.perf_counter())
     seen: list[job.Skipped | job.Done | job.Failed] = []
     try:
-        with _progress(len(plan.tasks)) as advance, closing(job.run(plan, encoder, settings)) as events:
+        with progress("embedding", len(plan.tasks)) as advance, closing(job.run(plan, encoder, settings)) as events:
             for event in events:
-                advance(event.task.name)
+                advance(Path(event.task.name).name)
                 summary.add(event)
                 # The vectors are written: of what is done, the name is enough.
                 seen.append(job.Skipped(event.task) if isinstance(event, job.Done) else event)
@@ -214,35 +210,6 @@ def _row(plan: job.Plan, task: job.Task, embedding: Embedding) -> tuple[str, ...
 
 def _shape(rows: int, width: int) -> str:
     return f"{rows} x {width}" if rows else "none"
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[_Advance]:
-    """A progress bar on stderr, if that is a terminal and there is more than one thing to do."""
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("embedding", total=total)
-        yield _Advance(bar, task)
-
-
-class _Advance:
-    """Moves the bar on by one."""
-
-    def __init__(self, bar: Progress, task: object) -> None:
-        self._bar = bar
-        self._task = task
-
-    def __call__(self, name: str) -> None:
-        self._bar.update(self._task, advance=1, description=escape(Path(name).name))  # type: ignore[arg-type]
 
 
 def _read_list(path: Path) -> list[str]:

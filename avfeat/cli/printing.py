@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from avfeat.writers.atomic import atomic
@@ -66,6 +69,24 @@ def table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
 def note(text: str) -> None:
     """Say something on stderr that is no result."""
     print(text, file=sys.stderr)
+
+
+@contextmanager
+def progress(label: str, total: int | None) -> Iterator[Callable[[str], None]]:
+    """A progress bar on stderr, if that is a terminal; call what it gives with the name of each thing done."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task(label, total=total)
+        yield lambda name: bar.update(task, advance=1, description=escape(name))
 
 
 def _stdout() -> Console:
