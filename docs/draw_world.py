@@ -1,6 +1,6 @@
 """Draws the made world: a film strip and a spectrogram of one video of each class.
 
-python docs/draw_world.py docs/images/made-world.png
+python docs/draw_world.py docs/images/made-world.jpg
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main() -> None:
             axis.set_xticks([])
             axis.set_yticks([])
     figure.tight_layout(pad=0.2, h_pad=0.2, w_pad=0.2)
-    figure.savefig(sys.argv[1], dpi=90)
+    figure.savefig(sys.argv[1], dpi=80, pil_kwargs={"quality": 80})
 
 
 if __name__ == "__main__":

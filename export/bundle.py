@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from avfeat.export.onnx import audio_onnx, video_onnx
-from avfeat.export.raw import RawAudio, RawVideo
-from avfeat.training.networks import EncoderPair, PairSpec
-from avfeat.training.networks.log_mel import LogMel
 from numpy.typing import NDArray
 
 import avfeat
 from avfeat.bundle import Bundle, write_bundle
+from avfeat.export.onnx import audio_onnx, video_onnx
+from avfeat.export.raw import RawAudio, RawVideo
+from avfeat.training.networks import EncoderPair, PairSpec
+from avfeat.training.networks.log_mel import LogMel
 
 
 @dataclass(frozen=True)

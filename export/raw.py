@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from avfeat.training.networks import Encoder
 from avfeat.training.networks.log_mel import LogMel
-from torch import Tensor, nn
 
 
 class RawVideo(nn.Module):

@@ -14,16 +14,16 @@ from typing import Annotated
 
 import torch
 import typer
-from avfeat.export.bundle import Origin, export_onnx_bundle
-from avfeat.training.networks import PAIRS, PairSpec, build_pair
-from avfeat.training.networks.calibrate import calibrate_batch_norm
-from avfeat.training.networks.log_mel import LogMel
 from torch import Tensor
 
 from avfeat.bundle import Bundle
 from avfeat.errors import MediaError
+from avfeat.export.bundle import Origin, export_onnx_bundle
 from avfeat.media import Decoded, decode
 from avfeat.media.source import MEDIA_SUFFIXES
+from avfeat.training.networks import PAIRS, PairSpec, build_pair
+from avfeat.training.networks.calibrate import calibrate_batch_norm
+from avfeat.training.networks.log_mel import LogMel
 
 _CARD = """# {name}: untrained
 

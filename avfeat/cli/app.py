@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import warnings
+from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
@@ -18,6 +19,8 @@ from avfeat.cli.verify import verify
 from avfeat.errors import ArgumentError, AvfeatError
 from avfeat.version import __version__
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -29,6 +32,9 @@ app.command()(info)
 app.command()(verify)
 app.command()(doctor)
 app.add_typer(synth, name="synth")
+# The rooms above this one bring their commands with them; this one knows none of them.
+for _entry in sorted(entry_points(group="avfeat.commands"), key=lambda entry: entry.name):
+    app.command(_entry.name)(_entry.load())
 
 
 def _version(value: bool) -> None:
@@ -69,8 +75,11 @@ def run() -> None:
         if os.environ.get("AVFEAT_DEBUG") == "1":
             raise
         _leave(f"error: unexpected {type(error).__name__}: {error}; AVFEAT_DEBUG=1 shows where.", 1)
-    except KeyboardInterrupt:
-        _leave("interrupted; what is finished is kept, and the same command goes on from there.", 130)
+    except SystemExit as stop:
+        if stop.code == _INTERRUPTED:
+            # Typer has taken the KeyboardInterrupt itself, without a word.
+            _leave("interrupted; what is finished is kept, and the same command goes on from there.", _INTERRUPTED)
+        raise
 
 
 def _leave(sentence: str, status: int) -> None:

@@ -72,8 +72,9 @@ def decode(
     if outcome.video_end is not None:
         # The last one may begin after its instant's end of the video: the picture that stays on screen.
         count = min(len(windows) * fps, -(-outcome.video_end * fps // MICROSECONDS))
-        blank = next(window.frames for window in windows if window.frames is not None)
-        pictures = [np.zeros_like(blank) if window.frames is None else window.frames for window in windows]
+        first = next(window.frames[:1] for window in windows if window.frames is not None)
+        # Before the first picture, that one; behind the last one's end nothing is kept.
+        pictures = [first.repeat(fps, 0) if window.frames is None else window.frames for window in windows]
         frames = np.concatenate(pictures)[:count]
     if outcome.audio_end is not None:
         silence = np.zeros(sample_rate, dtype=np.float32)

@@ -54,7 +54,7 @@ def media_windows(
         if strict and timeline.damage:
             raise MediaError(media.name, "damaged", f"damaged: {'; '.join(timeline.damage)}.")
         if timeline.damage:
-            _LOG.warning("%s: damaged: %s; what decodes is embedded.", media.name, "; ".join(timeline.damage))
+            _LOG.warning("%s: damaged: %s; what decodes is taken.", media.name, "; ".join(timeline.damage))
         if outcome is not None:
             outcome.duration = cutter.duration or max(cutter.shown, media.container.duration or 0)
             outcome.damage = tuple(timeline.damage)

@@ -309,3 +309,15 @@ def test_doctor_names_both_distributions(avfeat_command, monkeypatch: pytest.Mon
     ran = avfeat_command("doctor")
     assert ran.status == 1
     assert ran.err.startswith("problem: Both onnxruntime and onnxruntime-gpu are installed")
+
+
+def test_an_interruption_is_one_sentence_and_status_130(
+    avfeat_command, monkeypatch: pytest.MonkeyPatch, clip: Path
+) -> None:
+    def interrupt(*arguments: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("avfeat.cli.embed.job.make_plan", interrupt)
+    ran = avfeat_command("embed", clip)
+    assert (ran.status, ran.out) == (130, "")
+    assert ran.err.startswith("interrupted; what is finished is kept")

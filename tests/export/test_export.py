@@ -7,14 +7,14 @@ import numpy as np
 import onnx
 import pytest
 import torch
+
+from avfeat import Bundle, load
 from avfeat.export.bundle import Origin, export_onnx_bundle
 from avfeat.export.raw import RawAudio, RawVideo
 from avfeat.export.untrained import export_untrained
 from avfeat.training.networks import PAIRS, EncoderPair, build_pair
 from avfeat.training.networks.calibrate import calibrate_batch_norm
 from avfeat.training.networks.log_mel import LogMel
-
-from avfeat import Bundle, load
 from avfeat.verify import verify
 
 ORIGIN = Origin("test", "MIT", False, "noise", "none", "unknown")

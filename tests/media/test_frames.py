@@ -14,7 +14,7 @@ from making import AudioTrack, VideoTrack, make_media
 from numpy.typing import NDArray
 
 from avfeat.grid import Grid
-from avfeat.media import AudioSpec, VideoSpec, array_windows, media_windows
+from avfeat.media import AudioSpec, VideoSpec, array_windows, decode, media_windows
 
 VIDEO = VideoSpec(fps=8, frames=16, size=32)
 AUDIO = AudioSpec(rate=16_000, samples=32_000)
@@ -142,3 +142,13 @@ def test_the_end_of_a_call_stops_the_reading(tmp_path: Path) -> None:
     for a, b in zip(part, whole, strict=False):
         np.testing.assert_array_equal(a.frames, b.frames)
         np.testing.assert_array_equal(a.waveform, b.waveform)
+
+
+def test_decoded_pictures_before_the_first_are_the_first(tmp_path: Path) -> None:
+    late = VideoTrack(seconds=2.0, start=2.5)
+    decoded = decode(make_media(tmp_path / "late.mkv", late, AudioTrack(seconds=5.0)))
+    assert decoded.frames is not None
+    assert len(decoded.frames) == 36
+    np.testing.assert_array_equal(decoded.frames[:20], decoded.frames[19:20].repeat(20, 0))
+    assert decoded.frames[0].mean() > 10
+    assert not np.array_equal(decoded.frames[20], decoded.frames[30])

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 import torch
 import torchaudio
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
 from avfeat.training.networks import PAIRS, EncoderPair, build_pair
 from avfeat.training.networks.calibrate import calibrate_batch_norm
 from avfeat.training.networks.encoder import Encoder
 from avfeat.training.networks.log_mel import LogMel
 from avfeat.training.networks.temporal_shift import ShiftMobileNet, temporal_shift
-from hypothesis import given
-from hypothesis import strategies as st
-from torch import nn
 
 
 def slow_shift(x: np.ndarray, frames: int, fold: int) -> np.ndarray:

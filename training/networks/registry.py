@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
+
+from torch import nn
 
 from avfeat.training.networks.encoder import Encoder, EncoderPair
 from avfeat.training.networks.mel_mobile import MelMobileNet
 from avfeat.training.networks.reference import MelResNet, R2Plus1D
 from avfeat.training.networks.temporal_shift import ShiftMobileNet
-from torch import nn
+from avfeat.training.suggest import suggestion
 
 T = TypeVar("T")
 
@@ -66,6 +67,4 @@ def build_pair(spec: PairSpec | str) -> EncoderPair:
 def _look_up(table: dict[str, T], name: str, what: str) -> T:
     if name in table:
         return table[name]
-    close = difflib.get_close_matches(name, table, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(table))}."
-    raise ValueError(f"There is no {what} {name!r}; {hint}")
+    raise ValueError(f"There is no {what} {name!r}; {suggestion(name, sorted(table))}")

@@ -1,0 +1,26 @@
+"""Spatiotemporal augmentations: batched, on the device, each sample with its own random numbers.
+
+``temporal`` and ``segmental`` lose content in time and keep the order; ``spatial`` and ``spectral`` lose it in
+every frame and in the spectrum; ``incoherent`` loses the order. ``compose`` puts them together; the sampling-based
+ones are the loader's (``avfeat.training.data.sampling``).
+"""
+
+from avfeat.training.augment.augmentation import Augmentation, Family, TemporalAugmentation
+from avfeat.training.augment.clips import Clips
+from avfeat.training.augment.compose import Composition, composition, load_composition, shipped
+from avfeat.training.augment.draws import Draws
+from avfeat.training.augment.registry import AUGMENTATIONS, name_of
+
+__all__ = [
+    "AUGMENTATIONS",
+    "Augmentation",
+    "Clips",
+    "Composition",
+    "Draws",
+    "Family",
+    "TemporalAugmentation",
+    "composition",
+    "load_composition",
+    "name_of",
+    "shipped",
+]

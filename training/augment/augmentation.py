@@ -1,0 +1,83 @@
+"""What every augmentation is: a probability, a strength, and a change of clips that is nothing at strength 0."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from avfeat.errors import ArgumentError
+from avfeat.training.augment.clips import Clips
+from avfeat.training.augment.draws import Draws
+
+Family = Literal["lossy coherent", "lossy spatial", "lossy spectral", "incoherent"]
+Streams = Literal["both", "video", "audio"]
+Sync = Literal["shared", "independent"]
+
+
+@dataclass(frozen=True)
+class Augmentation(ABC):
+    """One augmentation; subclasses say what it does and where it comes from.
+
+    Attributes:
+        p: probability that a sample is augmented.
+        strength: in [0, 1]: scales the largest change that may be drawn; 0 changes nothing.
+    """
+
+    p: float = 1.0
+    strength: float = 1.0
+
+    family: ClassVar[Family]
+
+    def __post_init__(self) -> None:
+        for name in ("p", "strength"):
+            self._need(0 <= getattr(self, name) <= 1, name, "from 0 to 1")
+
+    def _need(self, right: bool, name: str, what: str) -> None:
+        """Refuse a setting that is out of range."""
+        if not right:
+            raise ArgumentError(f"{type(self).__name__}: {name} must be {what}, not {getattr(self, name)!r}.")
+
+    @abstractmethod
+    def __call__(self, clips: Clips, draws: Draws) -> Clips:
+        """The augmented clips: same shapes, dtypes, ranges; every sample by its own numbers from ``draws``."""
+
+    def _amount(self, draws: Draws) -> Tensor:
+        """The part of the largest change that a sample may get: ``strength``, or 0 if left alone; ``(batch,)``."""
+        return draws.chance(self.p).to(torch.float32) * self.strength
+
+
+@dataclass(frozen=True)
+class TemporalAugmentation(Augmentation):
+    """One that changes what is seen and heard at some time.
+
+    Attributes:
+        streams: which of picture and sound it changes.
+        sync: whether both change at the same times.
+    """
+
+    streams: Streams = "both"
+    sync: Sync = "shared"
+
+    def __call__(self, clips: Clips, draws: Draws) -> Clips:
+        """The augmented clips."""
+        frames, waveform = clips.frames, clips.waveform
+        if not self.strength or not self.p:
+            return clips
+        if frames is not None and self.streams != "audio":
+            frames = self.on_frames(frames, draws.fork("both"))
+        if waveform is not None and self.streams != "video":
+            own = draws.fork("both" if self.sync == "shared" else "audio")
+            waveform = self.on_sound(waveform, clips, own)
+        return clips.with_(frames, waveform)
+
+    @abstractmethod
+    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+        """Change frames ``(batch, T, 3, height, width)``."""
+
+    @abstractmethod
+    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+        """Change a waveform ``(batch, samples)``; its first draws must be those of ``on_frames``."""

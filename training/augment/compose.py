@@ -1,0 +1,132 @@
+"""Compositions: augmentations in order, with one strength over all, read from YAML.
+
+.. code-block:: yaml
+
+    strength: 0.8                 # scales the strength of every augmentation, and the ranges of the sampling
+    sampling: {spacing: decreasing, jitter: 0.3}
+    augmentations:
+      - resized_crop: {scale: [0.3, 1.0]}
+      - time_mask: {p: 0.5, fraction: 0.5, fill: mean}
+      - fade
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from avfeat.errors import ArgumentError
+from avfeat.training.augment.augmentation import Augmentation
+from avfeat.training.augment.clips import Clips
+from avfeat.training.augment.draws import Draws
+from avfeat.training.augment.registry import AUGMENTATIONS, name_of
+from avfeat.training.data.sampling import Sampling
+from avfeat.training.schema import build, read_yaml
+from avfeat.training.suggest import suggestion
+
+_SHIPPED = files("avfeat.training.augment") / "compositions"
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Augmentations of views.
+
+    Attributes:
+        augmentations: in the order in which they are applied.
+        sampling: how views are sampled in time, the first augmentation of all.
+        strength: in [0, 1]: scales the strengths of all, and the ranges of the sampling.
+    """
+
+    augmentations: tuple[Augmentation, ...] = ()
+    sampling: Sampling = field(default_factory=Sampling)
+    strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise ArgumentError(f"strength must be from 0 to 1, not {self.strength!r}.")
+
+    def __call__(self, clips: Clips, draws: Draws) -> Clips:
+        """Apply all of them; each has its own random numbers, whatever stands before it.
+
+        Args:
+            clips: a batch of views, on any device.
+            draws: random numbers of its samples, on the same device.
+        """
+        for number, augmentation in enumerate(self.effective()):
+            clips = augmentation(clips, draws.fork(f"{number} {name_of(augmentation)}"))
+        return clips
+
+    def effective(self) -> tuple[Augmentation, ...]:
+        """The augmentations at the strength that they have in this composition."""
+        return tuple(replace(one, strength=one.strength * self.strength) for one in self.augmentations)
+
+    def effective_sampling(self) -> Sampling:
+        """The sampling at this strength: its jitter, offset and range of speeds shrink to nothing at 0."""
+        chosen = self.sampling
+        offset = chosen.max_offset * self.strength
+        return replace(
+            chosen,
+            jitter=chosen.jitter * self.strength,
+            speed=(chosen.speed[0] ** self.strength, chosen.speed[1] ** self.strength),
+            max_offset=offset,
+            timeline="offset" if offset else "shared",
+        )
+
+
+def composition(values: Any, where: str = "augment") -> Composition:
+    """A composition from YAML values (see the module).
+
+    Raises:
+        ArgumentError: unknown names (the nearest known one is suggested), or values out of range.
+    """
+    if not isinstance(values, Mapping):
+        raise ArgumentError(f"{where}: must be settings (name: value), not {values!r}.")
+    known = ("strength", "sampling", "augmentations")
+    for name in values:
+        if name not in known:
+            raise ArgumentError(f"{where}: there is no setting {name!r}; {suggestion(str(name), known)}")
+    listed = values.get("augmentations") or []
+    if not isinstance(listed, list):
+        raise ArgumentError(f"{where}.augmentations: must be a list, not {listed!r}.")
+    strength = values.get("strength", 1.0)
+    if isinstance(strength, bool) or not isinstance(strength, int | float):
+        raise ArgumentError(f"{where}.strength: must be a number from 0 to 1, not {strength!r}.")
+    return Composition(
+        tuple(_one(entry, f"{where}.augmentations[{number}]") for number, entry in enumerate(listed)),
+        build(Sampling, values.get("sampling") or {}, f"{where}.sampling"),
+        float(strength),
+    )
+
+
+def _one(entry: Any, where: str) -> Augmentation:
+    """``name``, or ``name: {setting: value}``."""
+    if isinstance(entry, str):
+        entry = {entry: {}}
+    if not isinstance(entry, Mapping) or len(entry) != 1:
+        raise ArgumentError(f"{where}: must be one name, or name: settings, not {entry!r}.")
+    [(name, settings)] = entry.items()
+    if name not in AUGMENTATIONS:
+        raise ArgumentError(f"{where}: there is no augmentation {name!r}; {suggestion(str(name), AUGMENTATIONS)}")
+    return build(AUGMENTATIONS[name], settings or {}, f"{where}.{name}")
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the compositions that come with avfeat."""
+    return tuple(sorted(Path(entry.name).stem for entry in _SHIPPED.iterdir() if entry.name.endswith(".yaml")))
+
+
+def load_composition(name: str) -> Composition:
+    """A shipped composition by name, or one from a YAML file.
+
+    Raises:
+        ArgumentError: neither, or a file that is no composition.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return composition(read_yaml(path), name)
+    if name not in shipped():
+        raise ArgumentError(f"There is no composition {name!r}; {suggestion(name, shipped())}")
+    return composition(read_yaml(Path(str(_SHIPPED / f"{name}.yaml"))), name)

@@ -1,0 +1,147 @@
+"""Incoherent controls: nothing is lost but the order. Expected to be worse (arXiv 2110.07082); tested here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from avfeat.training.augment.augmentation import TemporalAugmentation
+from avfeat.training.augment.clips import Clips
+from avfeat.training.augment.draws import Draws
+from avfeat.training.augment.segments import draw_blocks, inside
+
+
+@dataclass(frozen=True)
+class _Reordering(TemporalAugmentation):
+    """Puts the steps of a clip into another order."""
+
+    family = "incoherent"
+
+    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+        """Frames in the new order."""
+        source = self.source(draws, frames.shape[1], frames.shape[1])
+        return frames.gather(1, source[:, :, None, None, None].expand_as(frames))
+
+    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+        """The sound in the new order."""
+        cells = CELLS if clips.frames is None else clips.frames.shape[1]
+        return waveform.gather(1, self.source(draws, waveform.shape[1], cells))
+
+    def source(self, draws: Draws, count: int, cells: int) -> Tensor:
+        """Which of ``count`` equal steps comes at each place: int64 ``(batch, count)``.
+
+        ``cells``: number of frames, so that sound is cut where the pictures are.
+        """
+        raise NotImplementedError
+
+
+CELLS = 16
+"""Into how many parts the sound of clips without frames is cut."""
+
+
+def _cells_moved(order: Tensor, count: int) -> Tensor:
+    """Steps in a new order of equal cells, ``(batch, cells)``; the order within a cell stays."""
+    cells = order.shape[1]
+    place = torch.arange(count, device=order.device)
+    cell = (2 * place + 1) * cells // (2 * count)
+    begin = torch.ceil(torch.arange(cells, device=order.device) * (count / cells) - 0.5).long()
+    moved = begin[order[:, cell]] + (place - begin[cell])
+    return moved.clamp(0, count - 1)
+
+
+def _moved(draws: Draws, cells: int, part: Tensor) -> Tensor:
+    """A permutation that moves ``part`` of the cells (``(batch,)``, rounded) and leaves the others alone.
+
+    Those that move are a random cycle, each to the place of the next, so that none of them stays where it is.
+    """
+    taking = torch.floor(part * cells + 0.5)[:, None]
+    random = draws.order(cells)
+    number = torch.arange(cells, device=part.device)
+    following = torch.where(number + 1 < taking, number + 1, 0)
+    target = torch.where(number < taking, random.gather(1, following.expand_as(random).long()), random)
+    return torch.empty_like(random).scatter(1, random, target)
+
+
+@dataclass(frozen=True)
+class FrameShuffle(_Reordering):
+    """Frames change places at random, and the sound of their time with them.
+
+    As in "Shuffle and Learn" (Misra, Zitnick and Hebert, ECCV 2016, arXiv 1603.08561), all at once.
+
+    Attributes:
+        fraction: part of the frames that changes places at strength 1.
+    """
+
+    fraction: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._need(0 <= self.fraction <= 1, "fraction", "from 0 to 1")
+
+    def source(self, draws: Draws, count: int, cells: int) -> Tensor:
+        """Single frames move."""
+        return _cells_moved(_moved(draws, cells, self._amount(draws) * self.fraction), count)
+
+
+@dataclass(frozen=True)
+class SegmentPermutation(_Reordering):
+    """A few long segments change places; the order within each stays.
+
+    As in video jigsaws and clip order prediction (Xu et al., CVPR 2019).
+
+    Attributes:
+        segments: into how many the clip is cut; the part of them that strength says changes places.
+    """
+
+    segments: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._need(self.segments >= 2, "segments", "2 or more")
+
+    def source(self, draws: Draws, count: int, cells: int) -> Tensor:
+        """Whole segments move."""
+        return _cells_moved(_moved(draws, self.segments, self._amount(draws)), count)
+
+
+@dataclass(frozen=True)
+class Reversal(_Reordering):
+    """A stretch of the clip runs backwards: all of it at strength 1.
+
+    As in the arrow of time (Wei et al., CVPR 2018) and GDT's time reversal (Patrick et al., arXiv 2003.04298).
+    """
+
+    def source(self, draws: Draws, count: int, cells: int) -> Tensor:
+        """Backwards within one block."""
+        block = draw_blocks(draws, self._amount(draws), 1)
+        turned = inside(block, count)
+        place = torch.arange(count, device=block.device).expand_as(turned)
+        first = turned.long().argmax(1, keepdim=True)
+        last = first + turned.sum(1, keepdim=True) - 1
+        return torch.where(turned, first + last - place, place)
+
+
+@dataclass(frozen=True)
+class CircularShift(_Reordering):
+    """The end of the clip comes before its beginning.
+
+    CLAR's ``time shift``: ``numpy.roll`` by up to half a second, either way.
+
+    Attributes:
+        fraction: largest shift as a part of the clip, at strength 1.
+    """
+
+    fraction: float = 0.25
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._need(0 <= self.fraction <= 0.5, "fraction", "from 0 to 0.5")
+
+    def source(self, draws: Draws, count: int, cells: int) -> Tensor:
+        """Shifted by whole frames, so that sound and pictures stay together."""
+        part = self._amount(draws) * self.fraction * draws.uniform(-1, 1)
+        shift = torch.floor(part * cells + 0.5)[:, None] * (count / cells)
+        place = torch.arange(count, device=part.device)
+        return torch.remainder(place - shift.round().long(), count)

@@ -1,0 +1,143 @@
+"""Lossy and coherent over a segment: between two times, a part of what is seen and heard is lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from avfeat.training.augment.augmentation import TemporalAugmentation
+from avfeat.training.augment.clips import Clips
+from avfeat.training.augment.draws import Draws
+from avfeat.training.augment.filters import (
+    blur_space,
+    from_spectrogram,
+    low_pass,
+    spectrogram,
+)
+from avfeat.training.augment.segments import draw_blocks, inside
+
+
+@dataclass(frozen=True)
+class _Segment(TemporalAugmentation):
+    """What has one segment of a clip.
+
+    Attributes:
+        fraction: length of the segment as a part of the clip, at strength 1.
+    """
+
+    fraction: float = 0.5
+
+    family = "lossy coherent"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._need(0 <= self.fraction <= 1, "fraction", "from 0 to 1")
+
+    def lost(self, draws: Draws) -> Tensor:
+        """The segment: ``(batch, 1, 2)`` as parts of the clip."""
+        return draw_blocks(draws, self._amount(draws) * self.fraction, 1)
+
+
+@dataclass(frozen=True)
+class Cuboid(_Segment):
+    """A box in space and time is lost; in sound, a rectangle of time and frequency.
+
+    Cutout (DeVries and Taylor, 2017, arXiv 1708.04552) with a beginning and an end; on the spectrogram it is
+    SpecAugment's time and frequency mask at once (Park et al., Interspeech 2019, arXiv 1904.08779).
+
+    Attributes:
+        side: side of the box as a part of the picture's, and height of the rectangle as a part of all frequencies.
+    """
+
+    side: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._need(0 < self.side <= 1, "side", "above 0, to 1")
+
+    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+        """Fill the box with the clip's mean colour."""
+        when = inside(self.lost(draws), frames.shape[1])
+        where = draws.fork("box")
+        down, across = (_span(where, self.side, count) for count in frames.shape[-2:])
+        box = when[:, :, None, None, None] & down[:, None, None, :, None] & across[:, None, None, None, :]
+        return torch.where(box, frames.mean((1, 3, 4), keepdim=True), frames)
+
+    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+        """Silence the rectangle."""
+        spectrum = spectrogram(waveform)
+        when = inside(self.lost(draws), spectrum.shape[2])
+        band = _span(draws.fork("band"), self.side, spectrum.shape[1])
+        left = spectrum.masked_fill(when[:, None, :] & band[:, :, None], 0.0)
+        changed = from_spectrogram(left, waveform.shape[1]).clamp(-1, 1)
+        return torch.where(when.any(1, keepdim=True), changed, waveform)
+
+
+def _span(draws: Draws, part: float, count: int) -> Tensor:
+    """Which of ``count`` places lie in a stretch of ``part`` of them, anywhere: bool ``(batch, count)``."""
+    length = max(1, round(part * count))
+    start = draws.integers(0, count - length + 1)[:, None]
+    place = torch.arange(count, device=start.device)
+    return (place >= start) & (place < start + length)
+
+
+@dataclass(frozen=True)
+class SegmentBlur(_Segment):
+    """Between two times the picture is blurred and the sound is muffled.
+
+    Attributes:
+        sigma: standard deviation of the blur as a part of the picture's height, at strength 1.
+        cutoff: what is left of the sound, as a part of half the sample rate.
+    """
+
+    sigma: float = 0.06
+    cutoff: float = 0.08
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._need(self.sigma > 0, "sigma", "above 0")
+        self._need(0 < self.cutoff <= 1, "cutoff", "above 0, to 1")
+
+    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+        """Blur the frames of the segment."""
+        when = inside(self.lost(draws), frames.shape[1])
+        widths = torch.full((len(frames),), self.sigma * self.strength * frames.shape[-2], device=frames.device)
+        return torch.where(when[:, :, None, None, None], blur_space(frames, widths), frames)
+
+    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+        """Muffle the samples of the segment."""
+        when = inside(self.lost(draws), waveform.shape[1])
+        cutoff = torch.full((len(waveform),), self.cutoff**self.strength, device=waveform.device)
+        return torch.where(when, low_pass(waveform, cutoff).clamp(-1, 1), waveform)
+
+
+@dataclass(frozen=True)
+class SegmentNoise(_Segment):
+    """Between two times noise covers the picture and the sound.
+
+    Attributes:
+        level: standard deviation of the noise in the picture (whose range is 1), at strength 1.
+        snr: of the sound to the noise in dB, at strength 1; each halving of the strength adds 6 dB.
+    """
+
+    level: float = 0.4
+    snr: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._need(self.level > 0, "level", "above 0")
+
+    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+        """Add noise to the frames of the segment."""
+        when = inside(self.lost(draws), frames.shape[1])
+        noise = draws.fork("noise").normal(*frames.shape[1:]).to(frames.dtype) * (self.level * self.strength)
+        return torch.where(when[:, :, None, None, None], (frames + noise).clamp(0, 1), frames)
+
+    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+        """Add noise to the samples of the segment."""
+        when = inside(self.lost(draws), waveform.shape[1])
+        level = waveform.square().mean(1, keepdim=True).sqrt() * (10 ** (-self.snr / 20) * self.strength)
+        noise = draws.fork("noise").normal(waveform.shape[1])
+        return torch.where(when, (waveform + level * noise).clamp(-1, 1), waveform)

@@ -1,0 +1,1 @@
+"""Commands of the training room: options and printing, without torch until one runs."""

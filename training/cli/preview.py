@@ -1,0 +1,41 @@
+"""``avfeat preview``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avfeat.errors import ArgumentError
+from avfeat.training.cli.packages import training_packages
+
+
+def preview(
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="A picture (.png) or a video (.mp4).")],
+    recipe: Annotated[
+        str | None,
+        typer.Option(metavar="R", help="A composition by name, or a YAML file; every augmentation if none."),
+    ] = None,
+    strength: Annotated[float, typer.Option(min=0.0, max=1.0, help="Scales all strengths.")] = 1.0,
+    start: Annotated[float, typer.Option(min=0.0, metavar="S", help="Where the two seconds begin.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of the random numbers.")] = 0,
+) -> None:
+    """Draw what augmentations do to a clip: film strip, waveform and spectrogram, before and after each.
+
+    avfeat preview video.mp4 -o sheet.png                        every augmentation
+
+    avfeat preview video.mp4 --recipe reference -o sheet.png     those of a composition, and all together
+
+    avfeat preview video.mp4 -o before-and-after.mp4             as a video, with sound
+    """
+    if out.suffix.lower() not in (".png", ".mp4"):
+        raise ArgumentError(f"{out}: a preview is a .png or a .mp4.")
+    with training_packages():
+        from avfeat.training.augment.compose import load_composition
+        from avfeat.training.preview import draw_sheet, strips, write_video
+    composition = None if recipe is None else load_composition(recipe)
+    rows = strips(clip, composition, strength=strength, start=start, seed=seed)
+    (draw_sheet if out.suffix.lower() == ".png" else write_video)(rows, out)
+    print(f"{len(rows) - 1} before and after -> {out}")

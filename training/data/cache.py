@@ -1,0 +1,121 @@
+"""A prepared cache, open for training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import deque
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from avfeat.errors import ArgumentError
+from avfeat.training.data.clip import Clip
+from avfeat.training.data.index import NAME as INDEX
+from avfeat.training.data.index import Row, clip_path, read_index
+from avfeat.training.data.prepare import prepare
+from avfeat.training.data.settings import CacheError, Settings
+from avfeat.training.data.sources.address import exists, parse
+
+Needs = Literal["any", "both"]
+"""Which items take part: those with any stream, or those with picture and sound."""
+
+
+class Cache:
+    """The items of a prepared cache.
+
+    Attributes:
+        path: the folder.
+        settings: how its clips were prepared.
+        rows: its items, in the order of their source.
+        classes: the labels that occur, sorted; for probes, never for a loss.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the cache in the folder ``path``.
+
+        Raises:
+            CacheError: there is none, or one that was not finished.
+        """
+        index = read_index(path)
+        self.path = path
+        self.settings: Settings = index.settings
+        self.rows: tuple[Row, ...] = index.rows
+        self.classes = index.classes
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def clip(self, item: int) -> Clip:
+        """Open the clip of an item.
+
+        Raises:
+            CacheError: it is missing or broken.
+        """
+        return Clip(clip_path(self.path, self.rows[item].clip))
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """Number of each item's class in ``classes``, int64 ``(items,)``; -1 for items without."""
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        return np.array([-1 if row.label is None else numbers[row.label] for row in self.rows], dtype=np.int64)
+
+    def members(self, needs: Needs = "any") -> NDArray[np.int64]:
+        """The items that take part, int64, ascending.
+
+        Raises:
+            ArgumentError: ``needs`` is neither ``any`` nor ``both``.
+        """
+        if needs not in get_args(Needs):
+            raise ArgumentError(f"needs must be 'any' or 'both', not {needs!r}.")
+        both = [row.video_end is not None and row.audio_end is not None for row in self.rows]
+        return np.flatnonzero(np.array(both) | (needs == "any"))
+
+
+def open_or_prepare(
+    data: str, settings: Settings | None = None, root: Path | None = None, *, workers: int | None = None
+) -> Cache:
+    """The cache of ``data``, built or brought up to date first; several processes may ask at once.
+
+    Args:
+        data: what to prepare (see ``avfeat.training.data.sources``), or the folder of a finished cache.
+        settings: what clips hold; the defaults if None.
+        root: folder of all such caches; None for ``AVFEAT_CACHE`` or else the user's cache folder.
+        workers: processes, None for one a processor.
+
+    Raises:
+        AvfeatError: as ``prepare``, or a finished cache that has other settings.
+    """
+    if (Path(data) / INDEX).is_file():
+        return _finished(Path(data), settings)
+    chosen = settings or Settings()
+    path = (default_root() if root is None else root) / _key(data, chosen)
+    deque(prepare(data, path, chosen, workers=workers, wait=True), maxlen=0)
+    return Cache(path)
+
+
+def _finished(path: Path, settings: Settings | None) -> Cache:
+    cache = Cache(path)
+    if settings not in (None, cache.settings):
+        raise CacheError(f"{path}: prepared with {cache.settings}, not with {settings}; prepare its source again.")
+    return cache
+
+
+def default_root() -> Path:
+    """Where implicit caches lie: ``AVFEAT_CACHE``, or ``avfeat/prepared`` in the user's cache folder."""
+    named = os.environ.get("AVFEAT_CACHE")
+    return Path(named) if named else Path(platformdirs.user_cache_dir("avfeat", appauthor=False)) / "prepared"
+
+
+def _key(data: str, settings: Settings) -> str:
+    """A folder's name for data and settings; a relative path and its absolute one are the same data."""
+    address = parse(data)
+    path = str(Path(address.path).resolve()) if exists(Path(address.path)) else address.path
+    facts = [path, sorted(address.options.items()), settings.to_json()]
+    digest = hashlib.blake2b(json.dumps(facts, sort_keys=True).encode("utf-8", "backslashreplace"), digest_size=8)
+    return digest.hexdigest()

@@ -1,0 +1,241 @@
+"""Builds a prepared cache: every item decoded once, in parallel, resumable, with every failure accounted for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from avfeat.errors import ArgumentError, MediaError
+from avfeat.processors import available_processors
+from avfeat.training.data.clip import Clip
+from avfeat.training.data.crew import Crashed, run_all
+from avfeat.training.data.index import Index, Row, clip_path, read_index, write_index, write_lines
+from avfeat.training.data.lock import NAME as LOCK
+from avfeat.training.data.lock import building
+from avfeat.training.data.record import record
+from avfeat.training.data.settings import CacheError, Settings
+from avfeat.training.data.sources import Item, open_source
+from avfeat.training.data.sources.media import NoMedia
+from avfeat.writers.atomic import PREFIX
+
+FAILURES = "failures.jsonl"
+
+
+@dataclass(frozen=True)
+class Started:
+    """The work begins; ``total`` is the number of items, None where only the end of a stream tells."""
+
+    total: int | None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An item is in the cache; ``row`` is what the index will say."""
+
+    row: Row
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An item is left out; ``source`` is the media as the data set calls it."""
+
+    name: str
+    source: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The index is written."""
+
+    index: Index
+    failed: int
+
+
+Event = Started | Stored | Failed | Finished
+
+
+@dataclass(frozen=True)
+class _Task:
+    number: int
+    item: Item
+    settings: Settings
+    cache: Path
+
+
+def prepare(
+    data: str,
+    cache: Path,
+    settings: Settings | None = None,
+    *,
+    workers: int | None = None,
+    max_failed: float = 0.1,
+    wait: bool = False,
+) -> Generator[Event, None, None]:
+    """Build the cache of ``data`` in the folder ``cache``; yield what becomes of each item as it is known.
+
+    What an earlier run has decoded is kept, also one that was killed. The index appears last, and is the same
+    however many runs it took. Closing the generator stops the work and leaves the finished clips.
+
+    Args:
+        data: what to prepare (see ``avfeat.training.data.sources``).
+        cache: where to.
+        settings: what clips hold; the defaults if None.
+        workers: processes, None for one a processor, 0 to work in this one.
+        max_failed: the share of items that may fail.
+        wait: wait for another process that builds this cache, instead of raising.
+
+    Raises:
+        ArgumentError: ``data`` that is none, or a share outside [0, 1].
+        CacheError: more failures than ``max_failed`` allows, or another process builds the cache.
+        OutputError: the cache cannot be written.
+    """
+    if not 0 <= max_failed <= 1:
+        raise ArgumentError(f"max_failed must be a share from 0 to 1, not {max_failed!r}.")
+    found = open_source(data)
+    build = _Build(data, cache, settings or Settings(), max_failed, found.count)
+    with building(cache, wait):
+        yield Started(found.count)
+        try:
+            count = available_processors() if workers is None else workers
+            yield from build.run(found.items, count)
+        finally:
+            build.write_failures()
+            _sweep(cache)
+        yield Finished(build.finish(), len(build.failures))
+
+
+@dataclass
+class _Build:
+    """One run."""
+
+    data: str
+    cache: Path
+    settings: Settings
+    max_failed: float
+    total: int | None
+    rows: dict[int, Row] = field(default_factory=dict)
+    failures: dict[int, Failed] = field(default_factory=dict)
+
+    def run(self, items: Iterable[Item], workers: int) -> Iterator[Stored | Failed]:
+        kept: list[Stored] = []
+        with closing(run_all(_prepare, self._to_do(items, kept), workers)) as results:
+            for task, result in results:
+                yield from _taken(kept)
+                yield self._note(task, result)
+        yield from _taken(kept)
+
+    def finish(self) -> Index:
+        """Write the index, if enough of the items are there."""
+        self._check(len(self.rows) + len(self.failures))
+        if not self.rows:
+            raise CacheError(
+                f"{self.data}: none of its {len(self.failures)} clips can be read; {self._commonest()}."
+            )
+        return write_index(self.cache, self.settings, [self.rows[number] for number in sorted(self.rows)])
+
+    def write_failures(self) -> None:
+        """Write ``failures.jsonl`` as ``avfeat embed`` does."""
+        ordered = [self.failures[number] for number in sorted(self.failures)]
+        rows = [{"source": one.source, "reason": one.reason, "message": one.message} for one in ordered]
+        write_lines(self.cache / FAILURES, rows)
+
+    def _to_do(self, items: Iterable[Item], kept: list[Stored]) -> Iterator[_Task]:
+        """The items that an earlier run has not done; those that it has go to ``kept``."""
+        before = _rows_before(self.cache, self.settings)
+        for number, item in enumerate(items):
+            row = _unchanged(self.cache, item, before.get(item.name))
+            if row is None:
+                yield _Task(number, item, self.settings, self.cache)
+            else:
+                self.rows[number] = row
+                kept.append(Stored(row))
+
+    def _note(self, task: _Task, result: Row | Failed | Crashed) -> Stored | Failed:
+        if isinstance(result, Row):
+            self.rows[task.number] = result
+            return Stored(result)
+        if isinstance(result, Crashed):
+            source = task.item.media.name
+            message = f"{source}: its decoder crashed, or took more memory than there is."
+            result = Failed(task.item.name, source, "unreadable", message)
+        self.failures[task.number] = result
+        if self.total is not None:
+            self._check(self.total)
+        return result
+
+    def _check(self, total: int) -> None:
+        if len(self.failures) > self.max_failed * total:
+            raise CacheError(
+                f"{self.data}: {len(self.failures)} of {total} clips failed, more than the share of "
+                f"{self.max_failed:g} that max-failed allows; {self._commonest()}."
+            )
+
+    def _commonest(self) -> str:
+        reason, count = Counter(one.reason for one in self.failures.values()).most_common(1)[0]
+        return f"most often ({count} times) {reason}: see {self.cache / FAILURES}"
+
+
+def _prepare(task: _Task) -> Row | Failed:
+    """Make the clip of an item, unless it is there; done in a worker."""
+    item = task.item
+    try:
+        if isinstance(item.media, NoMedia):
+            item.media.digest()
+        stamp = item.media.stamp()
+        clip = task.settings.clip_id(item.media.digest())
+        path = clip_path(task.cache, clip)
+        if not _whole(path):
+            assert not isinstance(item.media, NoMedia)
+            record(item.media, task.settings, path, task.cache)
+        facts = Clip(path).facts
+    except MediaError as error:
+        return Failed(item.name, item.media.name, error.reason, str(error))
+    ends = (facts.video_end, facts.audio_end, facts.begin, facts.damage)
+    return Row(item.name, clip, item.label, item.group, *ends, path.stat().st_size, stamp)
+
+
+def _whole(path: Path) -> bool:
+    try:
+        Clip(path)
+    except CacheError:
+        return False
+    return True
+
+
+def _rows_before(cache: Path, settings: Settings) -> dict[str, Row]:
+    """The rows of an earlier build with the same settings, by name."""
+    try:
+        index = read_index(cache)
+    except CacheError:
+        # None, or none that can be read: then nothing is known of earlier builds, and every file is looked at.
+        return {}
+    return {row.name: row for row in index.rows} if index.settings == settings else {}
+
+
+def _unchanged(cache: Path, item: Item, before: Row | None) -> Row | None:
+    """The row of an item whose file is the one that an earlier run prepared, with its label of today."""
+    if before is None or before.stamp is None or before.stamp != item.media.stamp():
+        return None
+    try:
+        there = clip_path(cache, before.clip).stat().st_size == before.bytes
+    except OSError:
+        return None
+    return replace(before, label=item.label, group=item.group) if there else None
+
+
+def _taken(kept: list[Stored]) -> Iterator[Stored]:
+    yield from kept
+    kept.clear()
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what this run and killed ones have left half written; only the holder of the lock may."""
+    for folder in (cache, *(cache / "clips").glob("??")):
+        for path in folder.glob(f"{PREFIX}*"):
+            if path.name != LOCK:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,197 @@
+"""Sampling-based temporal augmentation: when the views of a clip are taken, at which speed, and with which sound.
+
+Two views with a gap that is more likely to be small: Qian et al., "Spatiotemporal Contrastive Video Representation
+Learning" (CVRL), CVPR 2021, arXiv 2008.03800, section 3.2.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avfeat.errors import ArgumentError
+from avfeat.grid import microseconds
+
+Offset = Literal["random", "centre", "start"]
+Spacing = Literal["independent", "decreasing", "same"]
+AudioSpeed = Literal["follow", "keep"]
+Timeline = Literal["shared", "offset"]
+
+_FASTEST = 16.0
+_HALVINGS = 60
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How views are sampled from a clip.
+
+    Attributes:
+        views: views of a clip.
+        seconds: length of a view as the encoders see it.
+        frames: frames of a view.
+        offset: where views begin: anywhere, so that they lie in the middle, or at the beginning.
+        spacing: ``independent`` starts; two with a gap of ``decreasing`` density; the ``same`` start for all.
+        power: of the decreasing density ``1 - (gap / longest) ** power``; 1 is CVRL's linear one.
+        speed: range of a view's speed, drawn log-uniformly: it spans ``seconds * speed`` of the clip.
+        audio_speed: the sound of the same span, its pitch changed (``follow``), or sound at its own speed from the
+            view's start (``keep``).
+        jitter: each sampling instant is displaced by up to this part of the interval between two.
+        timeline: the sound of a view is from the same time (``shared``), or displaced (``offset``).
+        max_offset: largest displacement of the sound in seconds, either way.
+
+    Raises:
+        ArgumentError: values that no view can have.
+    """
+
+    views: int = 2
+    seconds: float = 2.0
+    frames: int = 16
+    offset: Offset = "random"
+    spacing: Spacing = "independent"
+    power: float = 1.0
+    speed: tuple[float, float] = (1.0, 1.0)
+    audio_speed: AudioSpeed = "follow"
+    jitter: float = 0.0
+    timeline: Timeline = "shared"
+    max_offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, kind in (
+            ("offset", Offset), ("spacing", Spacing), ("audio_speed", AudioSpeed), ("timeline", Timeline)
+        ):  # fmt: skip
+            _require(getattr(self, name) in get_args(kind), name, f"one of {', '.join(get_args(kind))}", self)
+        _require(_whole(self.views) and self.views >= 1, "views", "a whole number from 1 on", self)
+        _require(_whole(self.frames) and self.frames >= 1, "frames", "a whole number from 1 on", self)
+        _require(_within(self.seconds, 0.05, 3600), "seconds", "from 0.05 to 3600", self)
+        _require(_within(self.power, 0.01, 100), "power", "from 0.01 to 100", self)
+        _require(_within(self.jitter, 0, 0.5), "jitter", "from 0 to 0.5", self)
+        _require(_within(self.max_offset, 0, 3600), "max_offset", "from 0 to 3600", self)
+        speeds = len(self.speed) == 2 and all(_within(one, 1 / _FASTEST, _FASTEST) for one in self.speed)
+        _require(
+            speeds and self.speed[0] <= self.speed[1],
+            "speed",
+            f"a range within 1/{_FASTEST:g} to {_FASTEST:g}",
+            self,
+        )
+        if self.spacing == "decreasing" and self.views != 2:
+            raise ArgumentError(f"spacing 'decreasing' is the gap between 2 views, not between {self.views}.")
+        if (self.timeline == "offset") != (self.max_offset > 0):
+            raise ArgumentError("timeline 'offset' goes with a max_offset above 0, 'shared' with 0.")
+
+    def samples(self, sample_rate: int) -> int:
+        """Samples of a view's sound."""
+        return round(self.seconds * sample_rate)
+
+
+@dataclass(frozen=True, eq=False)
+class ViewTimes:
+    """When a view is taken, in microseconds of the clip's presentation time.
+
+    Attributes:
+        start: where it begins.
+        speed: how much faster than the clip it runs.
+        frames: int64 ``(frames,)``: the instants of its frames, ascending.
+        sound: where its sound begins; negative before the clip does.
+        sound_speed: how much faster than recorded its sound runs.
+    """
+
+    start: int
+    speed: float
+    frames: NDArray[np.int64]
+    sound: int
+    sound_speed: float
+
+
+def draw(
+    rng: np.random.Generator, sampling: Sampling, video_end: int | None, audio_end: int | None, begin: int = 0
+) -> tuple[ViewTimes, ...]:
+    """Draw the times of a clip's views.
+
+    Views lie where all streams of the clip are there; one that is longer than that begins with it, and is padded as
+    the runtime pads: the nearest frame repeated, zeros for sound.
+
+    Args:
+        rng: all randomness comes from it.
+        sampling: how.
+        video_end: end of the video in microseconds, None without one.
+        audio_end: end of the audio, likewise.
+        begin: from here on all streams are there.
+
+    Raises:
+        ArgumentError: a clip without streams.
+    """
+    ends = [end for end in (video_end, audio_end) if end is not None]
+    if not ends:
+        raise ArgumentError("A clip without picture and sound has no views.")
+    low, high = (math.log(speed) for speed in sampling.speed)
+    speeds = [math.exp(rng.uniform(low, high)) for _ in range(sampling.views)]
+    spans = [microseconds(sampling.seconds * speed) for speed in speeds]
+    # Streams that hardly meet: as much as there is before the first of them ends.
+    begin = max(0, min(begin, min(ends) - max(spans)))
+    starts = _starts(rng, sampling, [max(0, min(ends) - begin - span) for span in spans])
+    return tuple(
+        _view(rng, sampling, begin + start, span, speed)
+        for start, span, speed in zip(starts, spans, speeds, strict=True)
+    )
+
+
+def _view(rng: np.random.Generator, sampling: Sampling, start: int, span: int, speed: float) -> ViewTimes:
+    places = np.arange(sampling.frames) + 0.5
+    if sampling.jitter:
+        places += rng.uniform(-sampling.jitter, sampling.jitter, sampling.frames)
+    instants = start + np.rint(places * (span / sampling.frames)).astype(np.int64)
+    sound = start
+    if sampling.timeline == "offset":
+        sound += microseconds(rng.uniform(-sampling.max_offset, sampling.max_offset))
+    return ViewTimes(start, speed, instants, sound, speed if sampling.audio_speed == "follow" else 1.0)
+
+
+def _starts(rng: np.random.Generator, sampling: Sampling, rooms: list[int]) -> list[int]:
+    """Where the views begin, given the room that each has for its start."""
+    if sampling.spacing == "independent":
+        return [_place(rng, sampling.offset, room) for room in rooms]
+    room = min(rooms)
+    if sampling.spacing == "same":
+        return [_place(rng, sampling.offset, room)] * len(rooms)
+    gap = round(room * decreasing(rng.uniform(), sampling.power))
+    first = _place(rng, sampling.offset, room - gap)
+    return [int(start) for start in rng.permutation([first, first + gap])]
+
+
+def _place(rng: np.random.Generator, offset: Offset, room: int) -> int:
+    """A start between 0 and ``room``, both included."""
+    if offset == "random":
+        return int(rng.integers(room + 1))
+    return room // 2 if offset == "centre" else 0
+
+
+def decreasing(level: float, power: float) -> float:
+    """The gap, as a part of the longest, below which ``level`` of all gaps lie, for density ``1 - gap ** power``.
+
+    Inverts the distribution function ``((power + 1) u - u ** (power + 1)) / power`` by halving.
+    """
+    low, high = 0.0, 1.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if ((power + 1) * middle - middle ** (power + 1)) / power < level:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def _require(right: bool, name: str, what: str, sampling: Sampling) -> None:
+    if not right:
+        raise ArgumentError(f"{name} must be {what}, not {getattr(sampling, name)!r}.")
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _within(value: Any, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high

@@ -1,0 +1,75 @@
+"""Settings from YAML into frozen dataclasses: typed, nothing unknown, nothing guessed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast, get_type_hints
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from avfeat.errors import ArgumentError
+from avfeat.training.suggest import suggestion
+
+T = TypeVar("T")
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file.
+
+    Raises:
+        ArgumentError: it cannot be read, or is no YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ArgumentError(f"{path}: cannot be read ({why}).") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark is not None else ""
+        raise ArgumentError(f"{path}{where}: not YAML ({getattr(error, 'problem', error)}).") from error
+
+
+def build(kind: type[T], values: Any, where: str) -> T:
+    """An instance of the dataclass ``kind`` with the settings ``values``.
+
+    Args:
+        kind: a dataclass; settings that are dataclasses themselves are built likewise.
+        values: a mapping of names to JSON values.
+        where: how messages call the place, such as ``recipe.yaml: sampling``.
+
+    Raises:
+        ArgumentError: unknown names (the nearest known one is suggested), missing ones, or values of another type.
+    """
+    if not isinstance(values, Mapping):
+        raise ArgumentError(f"{where}: must be settings (name: value), not {values!r}.")
+    known = {field.name: field for field in fields(cast(Any, kind)) if field.init}
+    for name in values:
+        if name not in known:
+            raise ArgumentError(f"{where}: there is no setting {name!r}; {suggestion(str(name), known)}")
+    for name, field in known.items():
+        if name not in values and field.default is MISSING and field.default_factory is MISSING:
+            raise ArgumentError(f"{where}: {name} is missing.")
+    hints = get_type_hints(kind)
+    checked = {name: _value(hints[name], value, f"{where}.{name}") for name, value in values.items()}
+    try:
+        return kind(**checked)
+    except ArgumentError as error:
+        raise ArgumentError(f"{where}: {error}") from error
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if is_dataclass(hint):
+        return build(cast("type[Any]", hint), value, where)
+    try:
+        # As JSON: lists become tuples and whole numbers floats, but no text or truth value becomes a number.
+        return TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        message = error.errors()[0]["msg"]
+        raise ArgumentError(f"{where}: {message[:1].lower() + message[1:]}, not {value!r}.") from error
+    except TypeError as error:
+        raise ArgumentError(f"{where}: no value that a setting can have: {value!r}.") from error
