@@ -132,8 +132,9 @@ class SegmentNoise(_Segment):
     def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
         """Add noise to the frames of the segment."""
         when = inside(self.lost(draws), frames.shape[1])
-        noise = draws.fork("noise").normal(*frames.shape[1:]).to(frames.dtype) * (self.level * self.strength)
-        return torch.where(when[:, :, None, None, None], (frames + noise).clamp(0, 1), frames)
+        noise = draws.fork("noise").normal(*frames.shape[1:]).to(frames.dtype)
+        covered = noise.mul_(self.level * self.strength).add_(frames).clamp_(0, 1)
+        return torch.where(when[:, :, None, None, None], covered, frames)
 
     def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
         """Add noise to the samples of the segment."""

@@ -38,10 +38,11 @@ def _filled(content: Tensor, lost: Tensor, fill: Fill, draws: Draws) -> Tensor:
     mean = content.mean(axes, keepdim=True)
     if fill == "mean":
         return torch.where(lost, mean, content)
+    # In place: memory that is fresh costs more than the arithmetic.
     noise = draws.normal(*content.shape[1:]).to(content.dtype)
     if pictures:
-        return torch.where(lost, (mean + _NOISE_IN_PICTURES * noise).clamp(0, 1), content)
-    return torch.where(lost, _NOISE_IN_SOUND * noise, content)
+        return torch.where(lost, noise.mul_(_NOISE_IN_PICTURES).add_(mean).clamp_(0, 1), content)
+    return torch.where(lost, noise.mul_(_NOISE_IN_SOUND), content)
 
 
 def _over_pictures(steps: Tensor) -> Tensor:
