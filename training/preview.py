@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +18,9 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from avfeat.errors import ArgumentError
-from avfeat.media import Source, decode
+from avfeat.grid import Grid
+from avfeat.media import AudioSpec, Source, VideoSpec, media_windows
+from avfeat.media.source import source_name
 from avfeat.training.augment.augmentation import Augmentation
 from avfeat.training.augment.clips import Clips
 from avfeat.training.augment.compose import Composition
@@ -75,32 +79,31 @@ def strips(
     chosen = replace(chosen, strength=chosen.strength * strength)
     before = _taken(clip, start)
     draws = Draws.of(torch.Generator().manual_seed(seed), 1)
-    rows = [_strip("as it is", before, before, None, draws)]
-    for number, one in enumerate(chosen.effective()):
+    rows = [_strip("as it is", before, _Marks.of([]))]
+    steps = list(chosen.steps(draws))
+    for one, own in steps:
         # Shown for certain, whatever its probability, with the numbers that it has in the composition.
         certain = replace(one, p=1.0)
-        own = draws.fork(f"{number} {name_of(one)}")
-        rows.append(_strip(_titled(certain), before, certain(before, own), certain, own))
+        rows.append(_strip(_titled(certain), certain(before, own), _Marks.of([(certain, own)])))
     if composition is not None:
-        rows.append(_strip("all together", before, chosen(before, draws), None, draws))
+        rows.append(_strip("all together", chosen(before, draws), _Marks.of(steps)))
     return rows
 
 
 def _taken(clip: Source, start: float) -> Clips:
-    """The two seconds from ``start`` on; what is missing at the end is black and silent."""
-    read = decode(clip, fps=FPS, size=112, sample_rate=RATE)
-    if not 0 <= start < read.duration:
-        raise ArgumentError(f"The clip has {read.duration:.1f} s; nothing of it begins at {start:g} s.")
+    """The two seconds from ``start`` on, as the runtime's window there; what lies behind them is not read."""
+    grid = Grid.of(SECONDS, None, start)
+    count, samples = round(SECONDS * FPS), round(SECONDS * RATE)
+    windows = media_windows(clip, grid, VideoSpec(FPS, count, 112), AudioSpec(RATE, samples), threads=1)
+    with closing(windows):
+        window = next(windows)
+    if window.frames is None and window.waveform is None:
+        raise ArgumentError(f"{source_name(clip)}: it ends before {start:g} s; give an earlier start.")
     frames = waveform = None
-    if read.frames is not None:
-        count = round(SECONDS * FPS)
-        taken = read.frames[round(start * FPS) :][:count]
-        padded = np.zeros((count, *taken.shape[1:]), np.uint8)
-        padded[: len(taken)] = taken
-        frames = torch.from_numpy(padded).permute(0, 3, 1, 2)[None].float() / 255
-    if read.waveform is not None:
-        sound = read.waveform[round(start * RATE) :][: round(SECONDS * RATE)]
-        waveform = torch.nn.functional.pad(torch.from_numpy(sound), (0, round(SECONDS * RATE) - len(sound)))[None]
+    if window.frames is not None:
+        frames = torch.from_numpy(window.frames).permute(0, 3, 1, 2)[None].float() / 255
+    if window.waveform is not None:
+        waveform = torch.from_numpy(window.waveform)[None]
     return Clips(frames, waveform, RATE)
 
 
@@ -108,30 +111,49 @@ def _titled(one: Augmentation) -> str:
     return f"{name_of(one)}   ({one.family}, strength {one.strength:g})"
 
 
-def _strip(name: str, before: Clips, after: Clips, one: Augmentation | None, draws: Draws) -> Strip:
-    temporal = one is not None and one.family in ("lossy coherent", "incoherent")
-    count = round(SECONDS * FPS)
-    shown = np.arange(count)
-    if one is not None and one.family == "incoherent" and before.frames is not None:
-        shown = _places(one, count, draws)
+def _strip(name: str, after: Clips, marks: _Marks) -> Strip:
     frames = waveform = None
-    seen, heard = np.zeros(count, bool), np.zeros(count * 10, bool)
-    if after.frames is not None and before.frames is not None:
+    if after.frames is not None:
         frames = (after.frames[0].permute(0, 2, 3, 1) * 255).round().to(torch.uint8).numpy()
-        seen = (before.frames - after.frames)[0].abs().amax((1, 2, 3)).numpy() > 2 / 255
-    if after.waveform is not None and before.waveform is not None:
+    if after.waveform is not None:
         waveform = after.waveform[0].numpy()
-        change = (before.waveform - after.waveform)[0].abs().view(len(heard), -1).amax(1).numpy()
-        heard = change > 1e-3 * max(1e-6, float(before.waveform.abs().max()))
-    return Strip(name, frames, waveform, shown, seen & temporal, heard & temporal)
+    return Strip(name, frames, waveform, marks.shown, marks.seen, marks.heard)
 
 
-def _places(one: Augmentation, count: int, draws: Draws) -> NDArray[np.int64]:
-    """Where the frames come from: what the augmentation does to frames that hold their number."""
-    numbers = (torch.arange(count) / count).view(1, count, 1, 1, 1).expand(1, count, 3, 1, 1)
-    moved = one(Clips(numbers, None, RATE), draws).frames
-    assert moved is not None
-    return (moved[0, :, 0, 0, 0] * count).round().long().numpy()
+@dataclass(frozen=True)
+class _Marks:
+    """What augmentations did in time: see ``Strip``."""
+
+    shown: NDArray[np.int64]
+    seen: NDArray[np.bool_]
+    heard: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, steps: Iterable[tuple[Augmentation, Draws]]) -> _Marks:
+        """Found by doing the same, with the same random numbers, to noise: there, any loss shows."""
+        count = round(SECONDS * FPS)
+        noise = torch.Generator().manual_seed(0)
+        pictures = torch.rand(1, count, 3, 16, 16, generator=noise)
+        sound = 1.6 * torch.rand(1, round(SECONDS * RATE), generator=noise) - 0.8
+        probe = Clips(pictures, sound, RATE)
+        numbers = Clips((torch.arange(count) / count).view(1, count, 1, 1, 1).expand(1, count, 3, 1, 1), None, RATE)
+        seen, heard = np.zeros(count, bool), np.zeros(count * _PARTS, bool)
+        for one, draws in steps:
+            if one.family not in ("lossy coherent", "incoherent"):
+                continue
+            found = one(probe, draws)
+            assert found.frames is not None and found.waveform is not None
+            seen |= (found.frames - pictures)[0].abs().amax((1, 2, 3)).numpy() > _CHANGED
+            heard |= (found.waveform - sound)[0].abs().view(len(heard), -1).amax(1).numpy() > _CHANGED
+            if one.family == "incoherent":
+                numbers = one(numbers, draws)
+        assert numbers.frames is not None
+        return cls((numbers.frames[0, :, 0, 0, 0] * count).round().long().numpy(), seen, heard)
+
+
+_PARTS = 10
+"""Parts of the sound of one frame that are marked each on their own."""
+_CHANGED = 1e-3
 
 
 def draw_sheet(rows: list[Strip], out: Path) -> None:
@@ -207,7 +229,9 @@ def write_video(rows: list[Strip], out: Path, scale: int = 2) -> None:
     """
     original = rows[0]
     size = 112 * scale
-    with atomic(out) as file, av.open(file, "w", format="mp4", options={"movflags": "+faststart"}) as container:
+    # In memory first: a disk that is full must not surprise the muxer in the middle of its work.
+    encoded = io.BytesIO()
+    with av.open(encoded, "w", format="mp4") as container:
         picture = container.add_stream("libx264", rate=FPS, options={"crf": "20", "threads": "1"})
         picture.width, picture.height, picture.pix_fmt = 2 * size, size + 24, "yuv420p"
         sound = container.add_stream("aac", rate=RATE, layout="mono")
@@ -223,6 +247,8 @@ def write_video(rows: list[Strip], out: Path, scale: int = 2) -> None:
             container.mux(sound.encode(samples))
         container.mux(picture.encode(None))
         container.mux(sound.encode(None))
+    with atomic(out) as file:
+        file.write(encoded.getvalue())
 
 
 def _beside(original: Strip, strip: Strip, index: int, scale: int) -> NDArray[np.uint8]:

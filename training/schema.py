@@ -24,7 +24,7 @@ def read_yaml(path: Path) -> Any:
         ArgumentError: it cannot be read, or is no YAML.
     """
     try:
-        return yaml.safe_load(path.read_text("utf-8"))
+        return yaml.load(path.read_text("utf-8"), Loader=_Loader)
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ArgumentError(f"{path}: cannot be read ({why}).") from error
@@ -32,6 +32,18 @@ def read_yaml(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""
         raise ArgumentError(f"{path}{where}: not YAML ({getattr(error, 'problem', error)}).") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, and no name twice: YAML's own rule, which PyYAML does not check."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping; a name that occurs twice is an error."""
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice!r} occurs twice", node.start_mark)
+        return cast("dict[Any, Any]", super().construct_mapping(node, deep))
 
 
 def build(kind: type[T], values: Any, where: str) -> T:
@@ -71,5 +83,5 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     except ValidationError as error:
         message = error.errors()[0]["msg"]
         raise ArgumentError(f"{where}: {message[:1].lower() + message[1:]}, not {value!r}.") from error
-    except TypeError as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ArgumentError(f"{where}: no value that a setting can have: {value!r}.") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ def media_windows(
     threads: int = 0,
     strict: bool = False,
     outcome: Outcome | None = None,
-) -> Iterator[Window]:
+) -> Generator[Window, None, None]:
     """Yield the windows of a media file, each as soon as its data is there, at constant memory.
 
     Args:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -21,6 +23,7 @@ VIDEOS = "AVE"
 
 _HEADER = "Category&VideoID&Quality&StartTime&EndTime"
 _STAMP = "made-world.json"
+_STALE = 60
 _FILES = {"train": "trainSet.txt", "val": "valSet.txt", "test": "testSet.txt"}
 
 
@@ -78,6 +81,10 @@ def _write_all(out: Path, videos: list[MadeVideo], workers: int) -> Iterator[Wri
         for done in as_completed(waiting):
             done.result()
             yield Written(waiting[done], before=False)
+    except BrokenProcessPool as error:
+        raise OutputError(
+            f"{out}: a rendering process was killed; the same command goes on from there."
+        ) from error
     finally:
         # Also when somebody interrupts: what is being written is finished, the rest is left.
         pool.shutdown(wait=True, cancel_futures=True)
@@ -103,7 +110,9 @@ def _claim(out: Path, world: dict[str, str | int]) -> None:
         file.write((json.dumps(world) + "\n").encode())
     with suppress(FileNotFoundError):
         for rest in (out / VIDEOS).glob(f"{PREFIX}*.part"):
-            rest.unlink()
+            # Another run may be at work here, but no video takes so long to write.
+            if rest.stat().st_mtime < time.time() - _STALE:
+                rest.unlink()
 
 
 def _leftover(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +11,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.media import Decoded
+from avfeat.media import Aspect, Decoded
 from avfeat.media.pictures import PictureScaler
 from avfeat.world.plan import SECONDS, MadeVideo
 from avfeat.world.scene import Scene
@@ -52,17 +53,20 @@ class Recording:
         )
 
 
-def render(video: MadeVideo, *, fps: int = 8, size: int = 112, sample_rate: int = 16_000) -> Decoded:
+def render(
+    video: MadeVideo, *, fps: int = 8, size: int = 112, sample_rate: int = 16_000, aspect: Aspect = "stretch"
+) -> Decoded:
     """A made video straight to arrays: as its file would decode, but for what the encoder loses.
 
     Args:
         video: which one.
         fps: frames a second; frame i shows the scene at ``(i + 0.5) / fps``.
-        size: height and width of the frames in pixels; the whole picture is stretched to a square.
+        size: height and width of the frames in pixels.
         sample_rate: samples a second.
+        aspect: what happens to pictures that are not square.
     """
     scene, recording = Scene.of(video), Recording.of(video)
-    scaler = PictureScaler(size)
+    scaler = PictureScaler(size, aspect)
     frames = np.empty((SECONDS * fps, size, size, 3), dtype=np.uint8)
     for index in range(len(frames)):
         pixels = scene.picture((index + 0.5) / fps, recording.width, recording.height)
@@ -77,8 +81,10 @@ def write_video(video: MadeVideo, path: Path) -> None:
         OutputError: ``path`` cannot be written.
     """
     scene, recording = Scene.of(video), Recording.of(video)
-    options = {"movflags": "+faststart", "fflags": "+bitexact"}
-    with atomic(path) as file, av.open(file, "w", format="mp4", options=options) as container:
+    options = {"fflags": "+bitexact"}
+    # In memory first: a disk that is full must not surprise the muxer in the middle of its work.
+    encoded = io.BytesIO()
+    with av.open(encoded, "w", format="mp4", options=options) as container:
         picture = container.add_stream(
             "libx264",
             rate=recording.fps,
@@ -95,13 +101,15 @@ def write_video(video: MadeVideo, path: Path) -> None:
         for index in range(round(SECONDS * recording.fps)):
             pixels = scene.picture(float(index / recording.fps), recording.width, recording.height)
             container.mux(picture.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-            # Sound keeps up with the pictures, so that any player can read the file forward.
+            # Sound keeps up with the pictures, as readers of a file expect.
             until = min(len(waveform), round((index + 1) / recording.fps * recording.rate))
             while heard < until and (until - heard >= _CHUNK or until == len(waveform)):
                 container.mux(sound.encode(_audio_frame(waveform, heard, recording)))
                 heard += _CHUNK
         container.mux(picture.encode(None))
         container.mux(sound.encode(None))
+    with atomic(path) as file:
+        file.write(encoded.getvalue())
 
 
 def _audio_frame(waveform: NDArray[np.float32], begin: int, recording: Recording) -> av.AudioFrame:

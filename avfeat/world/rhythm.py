@@ -53,26 +53,32 @@ class Beats:
         return np.interp(times, self.times, np.arange(len(self.times), dtype=np.float64))
 
     def delayed(self, part: float) -> Beats:
-        """The same number of beats, each ``part`` of its interval later."""
-        gaps = np.diff(self.times)
-        return Beats(self.times + part * np.append(gaps, gaps[-1]))
+        """As many beats, each ``part`` of its interval later; the last one, which only closes, stays."""
+        return Beats(np.append(self.times[:-1] + part * np.diff(self.times), self.times[-1]))
 
 
 def beats(rhythm: Rhythm, start: float, end: float, rng: np.random.Generator) -> Beats:
     """Draw the beats of an event between ``start`` and ``end`` seconds.
 
-    Tempo, onset and a small unsteadiness differ from video to video; the distribution of the tempo is the same for
-    every class of one rhythm. The last beat lies at or behind ``end``.
+    Tempo, phase and a small unsteadiness differ from video to video; the distribution of the tempo is the same for
+    every class of one rhythm. Beats go on before ``start`` and behind ``end``, at least one whole interval each: an
+    event comes in at any place of its rhythm, so that where its sound begins says nothing of the coupling.
     """
-    times = [start + rng.uniform(0.0, 0.3)]
     period = float(np.exp(rng.uniform(np.log(0.5), np.log(1.1))))
     unsteady = rng.uniform(0.0, 0.03)
-    number = 0
-    while times[-1] < end:
+    number = int(rng.integers(_CYCLE))
+    times = [start - _LEAD * period + rng.uniform(-1, 0) * period]
+    while times[-1] < end + _LEAD * period:
         gap = _gap(rhythm, period, number) * (1 + unsteady * rng.uniform(-1, 1))
         times.append(times[-1] + gap)
         number += 1
     return Beats(np.array(times))
+
+
+_LEAD = 3
+"""Periods of beats before an event and behind it; longer than any interval."""
+_CYCLE = 10
+"""After so many intervals, every rhythm is where it began."""
 
 
 def _gap(rhythm: Rhythm, period: float, number: int) -> float:

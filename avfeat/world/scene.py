@@ -58,7 +58,7 @@ class Scene:
         """What is seen at ``time`` seconds: uint8 ``(height, width, 3)`` RGB."""
         canvas = self.place.canvas(time, width, height)
         self.actor.furnish(canvas)
-        now = self.beats.at(time) if time < self.video.end else REST
+        now = self.beats.at(time) if self.video.start <= time < self.video.end else REST
         if now is not REST or self.lasting:
             MOTIONS[self.category.motion](self.actor, canvas, now)
         return np.clip(canvas.pixels, 0, 255).astype(np.uint8)
@@ -69,7 +69,7 @@ class Scene:
         gestures, timbre = draw_gestures(rng), draw_timbre(rng)
         singer = Singer(timbre, gestures, rate, SECONDS * rate, rng)
         VOICES[self.category.voice](singer, self.heard)
-        self._stop(singer.track, rate)
+        self._bound(singer.track, rate)
         strangers = self._strangers(rate, rng)
         peak = max(1e-6, float(np.abs(singer.track).max()))
         return self.room.record(singer.track / np.float32(peak) + strangers, rate, rng)
@@ -79,11 +79,14 @@ class Scene:
         """The beats of the sound."""
         return self.beats if self.category.coupling == "together" else self.beats.delayed(0.5)
 
-    def _stop(self, track: NDArray[np.float32], rate: int) -> None:
-        """Fade the event out at its end, within 50 ms."""
+    def _bound(self, track: NDArray[np.float32], rate: int) -> None:
+        """Fade the event in at its start and out at its end, within 50 ms."""
         count = round(0.05 * rate)
+        slope = np.linspace(0, 1, count, dtype=np.float32)
+        track[: self.video.start * rate] = 0
+        track[self.video.start * rate :][:count] *= slope
         rest = track[self.video.end * rate :]
-        rest[:count] *= np.linspace(1, 0, len(rest[:count]), dtype=np.float32)
+        rest[:count] *= slope[::-1][: len(rest[:count])]
         rest[count:] = 0
 
     def _strangers(self, rate: int, rng: np.random.Generator) -> NDArray[np.float32]:

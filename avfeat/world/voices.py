@@ -145,8 +145,9 @@ def _crackle(singer: Singer, beats: Beats) -> None:
 def _swoosh(singer: Singer, beats: Beats) -> None:
     """It swells towards every beat and breaks off there."""
     for begin, end in zip(beats.times, beats.times[1:], strict=False):
-        first, times = singer.times(max(begin, end - 0.6), end)
-        part = (times - times[0]) / max(1e-9, end - times[0]) if len(times) else times
+        begin = max(begin, end - 0.6)
+        first, times = singer.times(begin, end)
+        part = np.clip((times - begin) / (end - begin), 0, 1)
         singer.sing(first, np.zeros(len(times)), part**2.5 * np.clip((end - times) / 0.004, 0, 1))
 
 

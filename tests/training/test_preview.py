@@ -52,6 +52,31 @@ def test_a_composition_ends_with_all_together(clip: Path) -> None:
     assert all(np.array_equal(row.frames, rows[0].frames) for row in still)
 
 
+def test_marks_are_what_is_lost_not_what_is_heard(tmp_path: Path) -> None:
+    """On a clip that is black and silent, too: picture and sound lose the same seconds."""
+    black = VideoTrack(seconds=2.0, picture=lambda time: np.zeros((64, 64, 3), np.uint8))
+    quiet = AudioTrack(seconds=2.0, sound=lambda times: 0 * times)
+    rows = strips(make_media(tmp_path / "dark.mp4", black, quiet))
+    by_name = {row.name.split()[0]: row for row in rows}
+    for name in ("time_mask", "fade", "cuboid", "segment_blur", "segment_noise", "frame_drop"):
+        row = by_name[name]
+        assert row.seen_lost.any(), name
+        spread = row.seen_lost.repeat(10)
+        # A frame is lost when its middle is: at most half a frame differs at each edge of what is lost.
+        edges = np.count_nonzero(np.diff(spread.astype(int))) + 2
+        assert (spread != row.heard_lost).sum() <= 6 * edges, name
+
+
+def test_all_together_marks_what_acted(clip: Path) -> None:
+    chosen = composition(
+        {"augmentations": [{"time_mask": {"p": 0.0}}, "reversal", {"time_mask": {"fraction": 0.25}}]}
+    )
+    never, backwards, mask, together = strips(clip, chosen)[1:]
+    assert never.seen_lost.sum() == 2, "alone it is shown whatever its probability"
+    np.testing.assert_array_equal(together.shown, np.arange(16)[::-1])
+    np.testing.assert_array_equal(together.seen_lost, backwards.seen_lost | mask.seen_lost)
+
+
 def test_a_sheet_and_a_video_are_written(clip: Path, tmp_path: Path) -> None:
     rows = strips(clip, composition({"augmentations": ["time_mask", "reversal"]}))
     draw_sheet(rows, tmp_path / "sheet.png")
@@ -84,7 +109,7 @@ def test_one_stream_is_enough(tmp_path: Path) -> None:
 
 
 def test_a_start_behind_the_end_is_refused(clip: Path) -> None:
-    with pytest.raises(ArgumentError, match="nothing of it begins at 9 s"):
+    with pytest.raises(ArgumentError, match=r"clip.mp4: it ends before 9 s; give an earlier start."):
         strips(clip, start=9.0)
 
 
@@ -98,6 +123,8 @@ def test_the_command(avfeat_command, clip: Path, tmp_path: Path) -> None:
         ((clip, "--recipe", "referense", "-o", "s.png"), 2, "did you mean 'reference'?"),
         (("none.mp4", "-o", "s.png"), 1, "error: none.mp4: no such file."),
         ((clip, "--strength", "2", "-o", "s.png"), 2, "--strength"),
+        ((clip, "-o", clip), 2, "clip.mp4: is the clip itself; give the preview another name."),
+        ((clip, "--seed", "-1", "-o", "s.png"), 2, "--seed"),
     ):
         failed = avfeat_command("preview", *arguments)
         assert failed.status == status

@@ -106,9 +106,15 @@ def test_what_is_there_is_kept_and_what_is_lost_is_made_again(world: Path, tmp_p
     copy = Path(shutil.copytree(world, tmp_path / "world"))
     lost = copy / "AVE" / f"{plan(6, seed=2)[4].id}.mp4"
     lost.unlink()
-    (copy / "AVE" / ".avfeat-0.part").write_bytes(b"of a run that was killed")
+    stale, fresh = (copy / "AVE" / f".avfeat-{age}.part" for age in ("old", "new"))
+    for path in (stale, fresh):
+        path.write_bytes(b"half of a video")
+    os.utime(stale, (1e9, 1e9))
     found = {written.video.index: written.before for written in write_ave(copy, 6, seed=2)}
     assert found == {0: True, 1: True, 2: True, 3: True, 4: False, 5: True}
+    assert not stale.exists(), "of a run that was killed"
+    assert fresh.exists(), "of another run that is at work"
+    fresh.unlink()
     assert digests(copy) == digests(world)
 
 

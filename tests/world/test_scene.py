@@ -31,16 +31,18 @@ def video_of(category: str, start: int = 0, end: int = 10) -> MadeVideo:
 @given(st.sampled_from(["even", "gallop", "settling"]), st.integers(0, 8), st.integers(2, 10), st.integers(0, 99))
 def test_beats_fill_the_event_and_rise(rhythm: Rhythm, start: int, length: int, seed: int) -> None:
     found = beats(rhythm, start, start + length, np.random.default_rng(seed))
-    assert start <= found.times[0] <= start + 0.3
-    assert found.times[-2] < start + length <= found.times[-1]
+    assert found.times[1] < start
+    assert found.times[-2] > start + length
     gaps = np.diff(found.times)
     assert gaps.min() > 0.15
     if rhythm == "even":
         assert gaps.max() / gaps.min() < 1.07
-    if rhythm == "gallop" and len(gaps) > 2:
-        assert gaps[1] / gaps[0] == pytest.approx(1.38 / 0.62, rel=0.07)
+    if rhythm == "gallop":
+        turns = gaps[1:] / gaps[:-1]
+        assert np.all((turns > 2) ^ (turns < 0.5))
     if rhythm == "settling":
-        assert np.all(np.diff(gaps[:5]) < 0)
+        longer = np.flatnonzero(np.diff(gaps) > 0.02)
+        assert set(np.diff(longer)) <= {5}, "shorter and shorter, five times, then anew"
 
 
 @given(st.floats(-1, 12))
@@ -179,6 +181,21 @@ def test_apart_delays_the_sound_by_half_a_beat() -> None:
     assert together.heard is together.beats
     gaps = np.diff(apart.beats.times)
     np.testing.assert_allclose(apart.heard.times[:-1] - apart.beats.times[:-1], gaps / 2)
+    assert apart.heard.times[-1] == apart.beats.times[-1]
+
+
+def test_where_a_sound_begins_says_nothing_of_the_coupling() -> None:
+    onsets = []
+    for name in ("Bounce", "Bounce, off the beat"):
+        heard = [Scene.of(replace(video_of(name), index=index)).heard.times for index in range(150)]
+        onsets.append(np.array([times[times >= 0][0] for times in heard]))
+    thresholds = np.linspace(0, 1.1, 45)
+    parted = [
+        max((onsets[0] < t).mean() + (onsets[1] >= t).mean(), (onsets[0] >= t).mean() + (onsets[1] < t).mean()) / 2
+        for t in thresholds
+    ]
+    # 150 each, the best of 45 thresholds: chance reaches 0.6 once in a hundred times or less.
+    assert max(parted) < 0.6
 
 
 @pytest.mark.parametrize("category", [category.name for category in CATEGORIES])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor
@@ -33,6 +35,8 @@ class Augmentation(ABC):
     family: ClassVar[Family]
 
     def __post_init__(self) -> None:
+        for name, hint in _hints(type(self)).items():
+            _check(self, name, hint)
         for name in ("p", "strength"):
             self._need(0 <= getattr(self, name) <= 1, name, "from 0 to 1")
 
@@ -48,6 +52,29 @@ class Augmentation(ABC):
     def _amount(self, draws: Draws) -> Tensor:
         """The part of the largest change that a sample may get: ``strength``, or 0 if left alone; ``(batch,)``."""
         return draws.chance(self.p).to(torch.float32) * self.strength
+
+
+@lru_cache(maxsize=64)
+def _hints(kind: type[Augmentation]) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
+
+
+def _check(one: Augmentation, name: str, hint: Any) -> None:
+    """Refuse a value of another kind than the setting's, whoever gives it: no typo is taken for a choice."""
+    value = getattr(one, name)
+    if get_origin(hint) is Literal:
+        one._need(value in get_args(hint), name, f"one of {', '.join(get_args(hint))}")
+    elif hint is int:
+        one._need(isinstance(value, int) and not isinstance(value, bool), name, "a whole number")
+    elif hint is float:
+        one._need(_is_number(value), name, "a number")
+    else:
+        one._need(isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value)), name, "two numbers")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ class Clips:
             raise ArgumentError("Clips need frames, a waveform, or both.")
         if self.frames is not None and (self.frames.dim() != 5 or self.frames.shape[2] != 3):
             raise ArgumentError(f"frames must be (batch, T, 3, height, width), not {tuple(self.frames.shape)}.")
+        if self.frames is not None and not self.frames.is_floating_point():
+            raise ArgumentError(f"frames must be floats in [0, 1], not {self.frames.dtype}; divide bytes by 255.")
         if self.waveform is not None and self.waveform.dim() != 2:
             raise ArgumentError(f"waveform must be (batch, samples), not {tuple(self.waveform.shape)}.")
         if self.frames is not None and self.waveform is not None and len(self.frames) != len(self.waveform):

@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
@@ -55,9 +55,14 @@ class Composition:
             clips: a batch of views, on any device.
             draws: random numbers of its samples, on the same device.
         """
-        for number, augmentation in enumerate(self.effective()):
-            clips = augmentation(clips, draws.fork(f"{number} {name_of(augmentation)}"))
+        for augmentation, own in self.steps(draws):
+            clips = augmentation(clips, own)
         return clips
+
+    def steps(self, draws: Draws) -> Iterator[tuple[Augmentation, Draws]]:
+        """Each augmentation with its own random numbers, which depend on its place and its name."""
+        for number, augmentation in enumerate(self.effective()):
+            yield augmentation, draws.fork(f"{number} {name_of(augmentation)}")
 
     def effective(self) -> tuple[Augmentation, ...]:
         """The augmentations at the strength that they have in this composition."""
@@ -88,7 +93,7 @@ def composition(values: Any, where: str = "augment") -> Composition:
     for name in values:
         if name not in known:
             raise ArgumentError(f"{where}: there is no setting {name!r}; {suggestion(str(name), known)}")
-    listed = values.get("augmentations") or []
+    listed = _given(values.get("augmentations"), [])
     if not isinstance(listed, list):
         raise ArgumentError(f"{where}.augmentations: must be a list, not {listed!r}.")
     strength = values.get("strength", 1.0)
@@ -96,7 +101,7 @@ def composition(values: Any, where: str = "augment") -> Composition:
         raise ArgumentError(f"{where}.strength: must be a number from 0 to 1, not {strength!r}.")
     return Composition(
         tuple(_one(entry, f"{where}.augmentations[{number}]") for number, entry in enumerate(listed)),
-        build(Sampling, values.get("sampling") or {}, f"{where}.sampling"),
+        build(Sampling, _given(values.get("sampling"), {}), f"{where}.sampling"),
         float(strength),
     )
 
@@ -110,7 +115,12 @@ def _one(entry: Any, where: str) -> Augmentation:
     [(name, settings)] = entry.items()
     if name not in AUGMENTATIONS:
         raise ArgumentError(f"{where}: there is no augmentation {name!r}; {suggestion(str(name), AUGMENTATIONS)}")
-    return build(AUGMENTATIONS[name], settings or {}, f"{where}.{name}")
+    return build(AUGMENTATIONS[name], _given(settings, {}), f"{where}.{name}")
+
+
+def _given(value: Any, default: Any) -> Any:
+    """What was given; nothing behind a colon is None in YAML, and stands for the defaults."""
+    return default if value is None else value
 
 
 def shipped() -> tuple[str, ...]:

@@ -104,7 +104,7 @@ class SegmentBlur(_Segment):
         """Blur the frames of the segment."""
         when = inside(self.lost(draws), frames.shape[1])
         widths = torch.full((len(frames),), self.sigma * self.strength * frames.shape[-2], device=frames.device)
-        return torch.where(when[:, :, None, None, None], blur_space(frames, widths), frames)
+        return torch.where(when[:, :, None, None, None], blur_space(frames, widths).clamp_(0, 1), frames)
 
     def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
         """Muffle the samples of the segment."""
@@ -128,6 +128,7 @@ class SegmentNoise(_Segment):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._need(self.level > 0, "level", "above 0")
+        self._need(abs(self.snr) <= 60, "snr", "from -60 to 60")
 
     def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
         """Add noise to the frames of the segment."""

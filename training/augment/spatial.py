@@ -2,6 +2,9 @@
 
 That a clip's frames change alike, and do not flicker, is CVRL's "temporally consistent spatial augmentation" (Qian
 et al., CVPR 2021, arXiv 2008.03800).
+
+Own code, although kornia has these per sample on a device: it draws them from the global generator for a batch at
+once, so that a sample would depend on its batch and on the device.
 """
 
 from __future__ import annotations

@@ -73,8 +73,7 @@ class TimeMask(TemporalAugmentation):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._need(0 <= self.fraction <= 1, "fraction", "from 0 to 1")
-        self._need(self.blocks >= 1, "blocks", "1 or more")
-        self._need(self.fill in ("zeros", "mean", "noise"), "fill", "zeros, mean or noise")
+        self._need(1 <= self.blocks <= 64, "blocks", "from 1 to 64")
 
     def lost(self, draws: Draws) -> Tensor:
         """The blocks that are lost: ``(batch, blocks, 2)`` as parts of the clip."""
@@ -111,7 +110,6 @@ class FrameDrop(TemporalAugmentation):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._need(0 <= self.fraction <= 1, "fraction", "from 0 to 1")
-        self._need(self.fill in ("blank", "freeze"), "fill", "blank or freeze")
         self._need(self.cells >= 1, "cells", "1 or more")
 
     def lost(self, draws: Draws, cells: int) -> Tensor:
@@ -231,7 +229,7 @@ class TemporalBlur(TemporalAugmentation):
     def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
         """Average frames, weighted by their distance in time."""
         widths = self.widths(draws)
-        blurred = blur_time(frames, widths * frames.shape[1])
+        blurred = blur_time(frames, widths * frames.shape[1]).clamp_(0, 1)
         return torch.where(widths[:, None, None, None, None] > 0, blurred, frames)
 
     def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:

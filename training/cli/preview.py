@@ -20,7 +20,7 @@ def preview(
     ] = None,
     strength: Annotated[float, typer.Option(min=0.0, max=1.0, help="Scales all strengths.")] = 1.0,
     start: Annotated[float, typer.Option(min=0.0, metavar="S", help="Where the two seconds begin.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of the random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**62, help="Of the random numbers.")] = 0,
 ) -> None:
     """Draw what augmentations do to a clip: film strip, waveform and spectrogram, before and after each.
 
@@ -32,6 +32,8 @@ def preview(
     """
     if out.suffix.lower() not in (".png", ".mp4"):
         raise ArgumentError(f"{out}: a preview is a .png or a .mp4.")
+    if out.exists() and clip.exists() and out.samefile(clip):
+        raise ArgumentError(f"{out}: is the clip itself; give the preview another name.")
     with training_packages():
         from avfeat.training.augment.compose import load_composition
         from avfeat.training.preview import draw_sheet, strips, write_video

@@ -118,6 +118,10 @@ def test_one_augmentation_does_not_change_the_numbers_of_the_next() -> None:
         ({"strength": "strong"}, "strength: must be a number from 0 to 1, not 'strong'"),
         ({"strength": 1.5}, "strength must be from 0 to 1, not 1.5"),
         (["fade"], "augment: must be settings"),
+        ({"augmentations": [{"flip": False}]}, "flip: must be settings (name: value), not False"),
+        ({"augmentations": [{"flip": 0}]}, "flip: must be settings (name: value), not 0"),
+        ({"augmentations": False}, "augmentations: must be a list, not False"),
+        ({"sampling": 0}, "sampling: must be settings"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(values: object, sentence: str) -> None:
@@ -135,6 +139,12 @@ def test_files_that_are_no_compositions(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("a: [1,\nb: }")
     with pytest.raises(ArgumentError, match=r"broken.yaml, line 2: not YAML"):
         load_composition(str(tmp_path / "broken.yaml"))
+    (tmp_path / "twice.yaml").write_text("augmentations:\n  - fade: {p: 0.1, p: 0.9}\n")
+    with pytest.raises(ArgumentError, match=r"twice.yaml, line 2: not YAML \('p' occurs twice\)"):
+        load_composition(str(tmp_path / "twice.yaml"))
+    (tmp_path / "circle.yaml").write_text("augmentations:\n  - fade: {p: &p [*p]}\n")
+    with pytest.raises(ArgumentError, match=r"fade\.p: no value that a setting can have"):
+        load_composition(str(tmp_path / "circle.yaml"))
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ArgumentError, match=r"binary.yaml: cannot be read \(it is not UTF-8 text\)"):
         load_composition(str(tmp_path / "binary.yaml"))

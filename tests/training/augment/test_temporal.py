@@ -98,6 +98,15 @@ def test_shape_dtype_and_range_are_kept(
 
 
 @pytest.mark.parametrize("augmentation", ALL, ids=names)
+def test_white_and_full_scale_stay_in_range(augmentation: TemporalAugmentation) -> None:
+    after = augmentation(Clips(torch.ones(4, 16, 3, 9, 9), torch.ones(4, 2000)), Draws(seeds(4)))
+    assert after.frames is not None
+    assert after.waveform is not None
+    assert after.frames.max() <= 1
+    assert after.waveform.abs().max() <= 1
+
+
+@pytest.mark.parametrize("augmentation", ALL, ids=names)
 def test_strength_0_and_samples_that_p_leaves_alone_are_as_they_were(augmentation: TemporalAugmentation) -> None:
     clips = random_clips(40, 16, 3)
     for nothing in (replace(augmentation, strength=0.0), replace(augmentation, p=0.0)):
@@ -454,6 +463,14 @@ def test_a_blur_has_the_width_of_each_sample() -> None:
         (SegmentPermutation, {"segments": 1}),
         (SegmentNoise, {"level": 0.0}),
         (Fade, {"fraction": -1.0}),
+        (Fade, {"fraction": float("nan")}),
+        (Fade, {"streams": "vidoe"}),
+        (Fade, {"sync": "shraed"}),
+        (TimeMask, {"blocks": 2.5}),
+        (TimeMask, {"blocks": 1000}),
+        (TimeMask, {"p": True}),
+        (SegmentNoise, {"snr": -9999.0}),
+        (SegmentBlur, {"sigma": float("inf")}),
     ],
 )
 def test_settings_out_of_range_are_refused(kind: type[TemporalAugmentation], settings_: dict[str, float]) -> None:
@@ -466,6 +483,8 @@ def test_clips_that_do_not_fit_together_are_refused() -> None:
         Clips(None, None)
     with pytest.raises(ArgumentError, match="frames must be"):
         Clips(torch.zeros(2, 16, 8, 8, 3), None)
+    with pytest.raises(ArgumentError, match="divide bytes by 255"):
+        Clips(torch.zeros(2, 4, 3, 8, 8, dtype=torch.uint8), None)
     with pytest.raises(ArgumentError, match="waveform must be"):
         Clips(None, torch.zeros(100))
     with pytest.raises(ArgumentError, match="2 clips of frames and 3"):

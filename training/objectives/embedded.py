@@ -1,0 +1,56 @@
+"""What the heads make of a batch, of those samples that are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """One side of a batch after the heads; all ``(batch, out)``.
+
+    Attributes:
+        projection: what the projector gives.
+        prediction: what the predictor makes of it; without one, the projection.
+        target: what others are to predict, without gradient: the momentum encoder's projection, where there is one.
+    """
+
+    projection: Tensor
+    prediction: Tensor
+    target: Tensor
+
+    def ready(self, here: Tensor) -> Embedded:
+        """At least float32, and zeros for samples that do not count, so that not even a NaN of theirs does."""
+        keep = here[:, None]
+        every = (self.projection, self.prediction, self.target)
+        return Embedded(*(torch.where(keep, z.float() if z.dtype.itemsize < 4 else z, 0) for z in every))
+
+
+class Chosen:
+    """The samples that go through the heads: those that are there, so that BatchNorm sees no others.
+
+    BatchNorm cannot work on fewer than two samples: then zeros go through in place of the absent ones, and the loss
+    leaves them out.
+    """
+
+    def __init__(self, present: Tensor) -> None:
+        self._present = present
+        count = int(present.sum())
+        self._all = count == len(present)
+        self._few = count < 2
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """The rows that go through."""
+        if self._all:
+            return rows
+        return torch.where(self._present[:, None], rows, 0) if self._few else rows[self._present]
+
+    def back(self, rows: Tensor) -> Tensor:
+        """Rows at the places of their samples, zeros at the others."""
+        if self._all or self._few:
+            return rows
+        whole = rows.new_zeros(len(self._present), rows.shape[1])
+        return whole.index_put((self._present,), rows)

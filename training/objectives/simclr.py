@@ -1,0 +1,75 @@
+"""SimCLR: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020.
+
+arXiv 2002.05709, equation 1 and algorithm 1; temperature and widths from solo-learn's preset for small batches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from avfeat.training.objectives.embedded import Embedded
+from avfeat.training.objectives.gather import Rows, gather
+from avfeat.training.objectives.heads import mlp
+from avfeat.training.objectives.objective import Objective
+from avfeat.training.objectives.settings import HeadSettings
+
+
+@dataclass(frozen=True)
+class SimCLRSettings(HeadSettings):
+    """Of SimCLR.
+
+    Attributes:
+        temperature: of the softmax over similarities.
+    """
+
+    out: int = 256
+    temperature: float = 0.2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._need_positive("temperature")
+
+
+class SimCLR(Objective[SimCLRSettings]):
+    """NT-Xent: a sample's other side among all others' sides.
+
+    The head is SimCLR's: BatchNorm after both layers (its last one has a scale alone; ours, as lightly's, also a
+    shift).
+    """
+
+    settings_type = SimCLRSettings
+
+    def _projector(self, features: int) -> nn.Module:
+        return mlp((features, self.settings.hidden, self.settings.out), last_norm="affine")
+
+    def _loss(self, first: Embedded, second: Embedded, rows: Rows) -> Tensor:
+        return nt_xent(first.projection, second.projection, rows, self.settings.temperature)
+
+
+def nt_xent(first: Tensor, second: Tensor, rows: Rows, temperature: float) -> Tensor:
+    """Normalised temperature-scaled cross entropy in the published 2N form (SimCLR, equation 1).
+
+    Negatives of an anchor are both sides of all other samples of the batch in all processes: for a pair of picture
+    and sound, a picture is told from other pictures too, not only from other sounds.
+
+    Args:
+        first: ``(batch, dim)``, of any length.
+        second: the same samples.
+        rows: those that count.
+        temperature: of the softmax.
+    """
+    one, other = F.normalize(first, dim=1), F.normalize(second, dim=1)
+    keys = torch.cat(gather(torch.cat([one, other], dim=1)).chunk(2, dim=1))
+    logits = torch.cat([one, other]) @ keys.T / temperature
+    size = len(rows.everywhere)
+    mine = torch.arange(len(first), device=first.device) + rows.offset
+    itself, positive = torch.cat([mine, mine + size]), torch.cat([mine + size, mine])
+    # The lowest number, not -inf: a row of nothing else would have no softmax, and its gradient would be NaN.
+    lowest = torch.finfo(logits.dtype).min
+    logits = logits.masked_fill(~rows.everywhere.repeat(2), lowest).scatter(1, itself[:, None], lowest)
+    each = F.cross_entropy(logits, positive, reduction="none")
+    return rows.mean(each.view(2, -1).mean(0))
