@@ -14,7 +14,7 @@ from avfeat.encoder import Encoder
 from avfeat.errors import ArgumentError, MediaError, OutputError
 from avfeat.grid import MICROSECONDS, microseconds
 from avfeat.media import Source
-from avfeat.media.source import MEDIA_SUFFIXES
+from avfeat.media.source import MEDIA_SUFFIXES, is_special
 from avfeat.writers import FORMATS, jsonl_table, parquet_table
 from avfeat.writers.atomic import atomic, encoded, locked
 from avfeat.writers.journal import Journal
@@ -230,7 +230,10 @@ def _embed(tasks: Iterable[Task], encoder: Encoder, settings: Settings) -> Itera
 
 
 def _expand(path: str, stdin: IO[bytes] | None) -> Iterator[_Input]:
-    """One argument as inputs; a folder gives its media files, hidden ones left out, in a fixed order."""
+    """One argument as inputs; a folder gives its media files, hidden ones left out, in a fixed order.
+
+    A FIFO, a socket or a device is an input only by its own name: in a folder, it would keep the job waiting.
+    """
     if path == "-":
         if stdin is None:
             raise ArgumentError("There is no standard input to read '-' from.")
@@ -242,8 +245,8 @@ def _expand(path: str, stdin: IO[bytes] | None) -> Iterator[_Input]:
     for base, folders, files in os.walk(path, onerror=_unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if Path(name).suffix.lower() in MEDIA_SUFFIXES and not name.startswith("."):
-                full = Path(base) / name
+            full = Path(base) / name
+            if full.suffix.lower() in MEDIA_SUFFIXES and not name.startswith(".") and not is_special(full):
                 yield _Input(str(full), str(full), str(full.relative_to(path)))
 
 

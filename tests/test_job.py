@@ -4,6 +4,7 @@ import io
 import json
 import os
 import shutil
+import sys
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -135,6 +136,17 @@ def test_missing_file_is_left_to_the_work(folder: Path) -> None:
         "out/a.mp4.npz",
         "out/nowhere.mp4.npz",
     ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="FIFOs, devices and links are Unix's")
+def test_what_would_keep_a_folder_waiting_is_left_out(folder: Path) -> None:
+    os.mkfifo(folder / "fifo.mp4")
+    (folder / "device.mp4").symlink_to("/dev/zero")
+    (folder / "gone.mp4").symlink_to("nowhere.mp4")
+    (folder / "link.mp4").symlink_to("a.mp4")
+    found = {task.name for task in make_plan(["in"], "out").tasks}
+    assert found == {f"in/{name}" for name in (*LISTED, "gone.mp4", "link.mp4")}
+    assert outputs(make_plan(["in/fifo.mp4", "/dev/zero"], "out")) == ["out/fifo.mp4.npz", "out/zero.npz"]
 
 
 @pytest.mark.parametrize("out", ["all.parquet", "x/all.jsonl"])

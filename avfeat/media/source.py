@@ -76,6 +76,15 @@ def source_name(source: Source) -> str:
     return name if isinstance(name, str) else "<stream>"
 
 
+def is_special(path: Path) -> bool:
+    """Whether it is neither file nor folder, but a FIFO, a socket or a device; nothing is none of these."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 @dataclass(frozen=True)
 class OpenMedia:
     """An open container and the streams that count: the default video and the default audio stream."""

@@ -82,9 +82,7 @@ def _write_all(out: Path, videos: list[MadeVideo], workers: int) -> Iterator[Wri
             done.result()
             yield Written(waiting[done], before=False)
     except BrokenProcessPool as error:
-        raise OutputError(
-            f"{out}: a rendering process was killed; the same command goes on from there."
-        ) from error
+        raise OutputError(f"{out}: a rendering process was killed; the same command goes on from there.") from error
     finally:
         # Also when somebody interrupts: what is being written is finished, the rest is left.
         pool.shutdown(wait=True, cancel_futures=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,17 @@ class Index:
 def clip_path(cache: Path, clip: str) -> Path:
     """Where a clip lies."""
     return cache / "clips" / clip[:2] / f"{clip}.clip"
+
+
+def drop_others(cache: Path, index: Index) -> None:
+    """Remove the clips that ``index`` does not name: they can be made again. Only the holder of the lock may."""
+    named = {row.clip for row in index.rows}
+    # Names of clips alone: a folder "clips" may have been there before.
+    for path in (cache / "clips").glob(f"[0-9a-f][0-9a-f]/{'[0-9a-f]' * 32}.clip"):
+        if path.stem not in named and path == clip_path(cache, path.stem):
+            # One that the system will not let go of, as Windows does while it is read, goes with the next build.
+            with suppress(OSError):
+                path.unlink()
 
 
 def write_index(cache: Path, settings: Settings, rows: Sequence[Row]) -> Index:

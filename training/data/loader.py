@@ -48,7 +48,10 @@ class Place:
 
 
 class ViewDataset(Dataset[Batch]):
-    """The views of a training by step: a function of (seed, step, rank, sample) alone."""
+    """The views of a training by step: a function of (seed, step, rank, sample) alone.
+
+    Pictures are those of the cache's grid: up to half of its frame interval off the instants that were drawn.
+    """
 
     def __init__(
         self, cache: Cache, sampling: Sampling, batch_size: int, place: Place | None = None, needs: Needs = "any"

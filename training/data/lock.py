@@ -27,11 +27,13 @@ def building(cache: Path, wait: bool = False) -> Iterator[None]:
 
     Raises:
         CacheError: another process builds it now.
-        OutputError: the folder cannot be made or written to.
+        OutputError: ``cache`` is a file, or the folder cannot be made or written to.
     """
     try:
         cache.mkdir(parents=True, exist_ok=True)
         file = (cache / NAME).open("a+b")
+    except FileExistsError as error:
+        raise OutputError(f"{cache}: is a file; CACHE must be a folder, new or with a cache in it.") from error
     except OSError as error:
         raise OutputError(f"{cache}: cannot be written ({error.strerror}).") from error
     with file:

@@ -12,7 +12,7 @@ from avfeat.errors import ArgumentError, MediaError
 from avfeat.processors import available_processors
 from avfeat.training.data.clip import Clip
 from avfeat.training.data.crew import Crashed, run_all
-from avfeat.training.data.index import Index, Row, clip_path, read_index, write_index, write_lines
+from avfeat.training.data.index import Index, Row, clip_path, drop_others, read_index, write_index, write_lines
 from avfeat.training.data.lock import NAME as LOCK
 from avfeat.training.data.lock import building
 from avfeat.training.data.record import record
@@ -79,7 +79,8 @@ def prepare(
     """Build the cache of ``data`` in the folder ``cache``; yield what becomes of each item as it is known.
 
     What an earlier run has decoded is kept, also one that was killed. The index appears last, and is the same
-    however many runs it took. Closing the generator stops the work and leaves the finished clips.
+    however many runs it took; the clips that it does not name, of other settings or of media that is gone, are then
+    removed. Closing the generator stops the work and leaves the finished clips.
 
     Args:
         data: what to prepare (see ``avfeat.training.data.sources``).
@@ -130,13 +131,15 @@ class _Build:
         yield from _taken(kept)
 
     def finish(self) -> Index:
-        """Write the index, if enough of the items are there."""
+        """Write the index, if enough of the items are there, and remove the clips that it does not name."""
         self._check(len(self.rows) + len(self.failures))
         if not self.rows:
             raise CacheError(
                 f"{self.data}: none of its {len(self.failures)} clips can be read; {self._commonest()}."
             )
-        return write_index(self.cache, self.settings, [self.rows[number] for number in sorted(self.rows)])
+        index = write_index(self.cache, self.settings, [self.rows[number] for number in sorted(self.rows)])
+        drop_others(self.cache, index)
+        return index
 
     def write_failures(self) -> None:
         """Write ``failures.jsonl`` as ``avfeat embed`` does."""
@@ -177,7 +180,7 @@ class _Build:
 
     def _commonest(self) -> str:
         reason, count = Counter(one.reason for one in self.failures.values()).most_common(1)[0]
-        return f"most often ({count} times) {reason}: see {self.cache / FAILURES}"
+        return f"most often ({count} of {len(self.failures)}) {reason}: see {self.cache / FAILURES}"
 
 
 def _prepare(task: _Task) -> Row | Failed:

@@ -35,7 +35,7 @@ def record(media: FileLike | MadeMedia, settings: Settings, path: Path, scratch:
 
 
 def _render(media: MadeMedia, settings: Settings, writer: ClipWriter) -> Facts:
-    made = media.render(settings.fps, settings.size, settings.sample_rate)
+    made = media.render(settings.fps, settings.size, settings.sample_rate, settings.aspect)
     video_end = audio_end = None
     if made.frames is not None:
         for pixels in made.frames:

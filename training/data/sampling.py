@@ -111,8 +111,13 @@ def draw(
 ) -> tuple[ViewTimes, ...]:
     """Draw the times of a clip's views.
 
-    Views lie where all streams of the clip are there; one that is longer than that begins with it, and is padded as
-    the runtime pads: the nearest frame repeated, zeros for sound.
+    Views lie where all streams of the clip are there, from ``begin`` to the first end. One that is too long for
+    that ends with it and begins earlier, at 0 at the earliest; one that is longer than the clip is padded as the
+    runtime pads: the nearest frame repeated, zeros for sound. Views of spacing ``decreasing`` and ``same`` share
+    the range of starts that the longest of them has; of ``independent`` ones each has its own.
+
+    The pictures that a prepared clip has for these times are those of its grid, up to half of its frame interval
+    off.
 
     Args:
         rng: all randomness comes from it.
@@ -130,12 +135,14 @@ def draw(
     low, high = (math.log(speed) for speed in sampling.speed)
     speeds = [math.exp(rng.uniform(low, high)) for _ in range(sampling.views)]
     spans = [microseconds(sampling.seconds * speed) for speed in speeds]
+    longest = [span if sampling.spacing == "independent" else max(spans) for span in spans]
     # Streams that hardly meet: as much as there is before the first of them ends.
-    begin = max(0, min(begin, min(ends) - max(spans)))
-    starts = _starts(rng, sampling, [max(0, min(ends) - begin - span) for span in spans])
+    begins = [max(0, min(begin, min(ends) - span)) for span in longest]
+    rooms = [max(0, min(ends) - first - span) for first, span in zip(begins, spans, strict=True)]
+    starts = _starts(rng, sampling, rooms)
     return tuple(
-        _view(rng, sampling, begin + start, span, speed)
-        for start, span, speed in zip(starts, spans, speeds, strict=True)
+        _view(rng, sampling, first + start, span, speed)
+        for first, start, span, speed in zip(begins, starts, spans, speeds, strict=True)
     )
 
 

@@ -64,6 +64,13 @@ def test_wrong_usage_is_one_sentence(avfeat_command, arguments: tuple[str, ...],
     assert ran.status == status and says in ran.err and not Path("c").exists()
 
 
+def test_a_cache_that_is_a_file_is_refused(avfeat_command, data: Path) -> None:
+    Path("c").write_text("mine")
+    ran = avfeat_command("prepare", data, "c")
+    assert ran.status == 1 and Path("c").read_text() == "mine"
+    assert ran.err.splitlines() == ["error: c: is a file; CACHE must be a folder, new or with a cache in it."]
+
+
 def test_without_the_extra_the_command_says_how_to_get_it(
     avfeat_command, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

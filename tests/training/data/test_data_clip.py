@@ -20,6 +20,7 @@ from avfeat.training.data.record import record
 from avfeat.training.data.sources.media import FileMedia, MadeMedia
 from avfeat.training.data.speed import resample
 from avfeat.world import plan, render
+from avfeat.world.render import Recording
 
 ROUNDING = 0.51 / 32_768
 
@@ -180,6 +181,15 @@ def test_the_made_world_is_recorded_without_a_file(tmp_path: Path) -> None:
     assert psnr(clip.frames(instants(len(expected.frames), 8)), expected.frames) > 36
     np.testing.assert_allclose(clip.sound(0, len(expected.waveform)), expected.waveform, atol=1 / 32_768)
     assert clip.facts.video_end == clip.facts.audio_end == 10 * MICROSECONDS
+
+
+def test_the_made_world_has_the_aspect_of_the_settings(tmp_path: Path) -> None:
+    video = next(video for video in plan(20) if Recording.of(video).width > Recording.of(video).height)
+    record(MadeMedia(video), Settings(1, 48, aspect="crop"), tmp_path / "a.clip", tmp_path)
+    cropped, stretched = (render(video, fps=1, size=48, aspect=aspect).frames for aspect in ("crop", "stretch"))
+    found = Clip(tmp_path / "a.clip").frames(instants(10, 1))
+    assert cropped is not None and stretched is not None
+    assert psnr(found, cropped) > 36 and psnr(stretched, cropped) < 30
 
 
 # Random access

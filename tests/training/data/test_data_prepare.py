@@ -72,6 +72,11 @@ def clip_files(cache: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in (cache / "clips").rglob("*.clip")}
 
 
+def unnamed(cache: Path) -> set[str]:
+    """The clip files that no row of the index names."""
+    return clip_files(cache).keys() - {f"{row.clip}.clip" for row in Cache(cache).rows}
+
+
 def test_a_cache_holds_every_item_in_order(clips: Path, tmp_path: Path) -> None:
     events = built(clips, tmp_path / "c")
     assert events[0] == Started(6)
@@ -133,9 +138,11 @@ def test_added_changed_and_removed_files_are_followed(clips: Path, tmp_path: Pat
     make_media(tmp_path / "clips" / "cat" / "new.mkv", VideoTrack(0.9), None)
     (tmp_path / "clips" / "dog" / "2.mkv").unlink()
     built(tmp_path / "clips", tmp_path / "c")
+    assert unnamed(tmp_path / "c") == set()
     after = clip_files(tmp_path / "c")
     rows = {row.name: row for row in Cache(tmp_path / "c").rows}
-    assert len(after) == len(before) + 2 and before.items() <= after.items()
+    # Two clips for two more, and those that are still named as they were.
+    assert len(after) == len(before) and len(before.items() & after.items()) == len(before) - 2
     assert rows["cat/1.mkv"].audio_end is None and "cat/new.mkv" in rows and "dog/2.mkv" not in rows
     built(tmp_path / "clips", tmp_path / "fresh")
     assert (tmp_path / "fresh" / "index.json").read_bytes() == (tmp_path / "c" / "index.json").read_bytes()
@@ -161,8 +168,39 @@ def test_lost_and_broken_clips_are_made_again(clips: Path, tmp_path: Path) -> No
 def test_other_settings_are_other_clips(clips: Path, tmp_path: Path) -> None:
     built(clips, tmp_path / "c")
     built(clips, tmp_path / "c", Settings(size=16, sample_rate=8000))
-    assert len(clip_files(tmp_path / "c")) == 10
+    assert len(clip_files(tmp_path / "c")) == 5 and unnamed(tmp_path / "c") == set()
     assert Cache(tmp_path / "c").clip(0).frames([0]).shape == (1, 16, 16, 3)
+
+
+def test_only_clips_that_no_row_names_are_removed(clips: Path, tmp_path: Path) -> None:
+    built(clips, tmp_path / "c")
+    before = files(tmp_path / "c")
+    digits = "0123456789abcdef" * 2
+    foreign = ["mine.mp4", f"ab/{digits}.clip", "01/holiday.clip", f"01/{digits}.mp4", f"01/{digits}0.clip"]
+    for name in (*foreign, f"01/{digits}.clip"):
+        path = tmp_path / "c" / "clips" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    built(clips, tmp_path / "c")
+    assert files(tmp_path / "c") == before | {str(Path("clips", name)): b"x" for name in foreign}
+
+
+def test_a_build_that_does_not_finish_removes_no_clip(clips: Path, tmp_path: Path) -> None:
+    built(clips, tmp_path / "c")
+    before = files(tmp_path / "c")
+    with closing(prepare(str(clips), tmp_path / "c", Settings(size=16, sample_rate=8000), workers=0)) as events:
+        while not isinstance(next(events), Stored):
+            pass
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "a.mp4").write_text("text")
+    with pytest.raises(CacheError, match="failed"):
+        built(tmp_path / "bad", tmp_path / "c")
+    (tmp_path / "c" / "failures.jsonl").unlink()
+    assert before.items() <= files(tmp_path / "c").items() and len(files(tmp_path / "c")) == len(before) + 1
+    for number in range(6):
+        Cache(tmp_path / "c").clip(number).frames([0])
+    built(clips, tmp_path / "c")
+    assert files(tmp_path / "c") == before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes are Linux's")
@@ -201,8 +239,20 @@ def test_failures_are_listed_with_reasons_and_left_out(mixed: Path, tmp_path: Pa
     assert not (tmp_path / "c" / "failures.jsonl").exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a file that cannot be read is in /proc")
+def test_a_file_that_cannot_be_read_is_one_failure(clips: Path, tmp_path: Path) -> None:
+    shutil.copytree(clips, tmp_path / "data")
+    (tmp_path / "data" / "b.mp4").symlink_to("/proc/self/mem")
+    os.mkfifo(tmp_path / "data" / "c.mp4")
+    failed = [one for one in built(tmp_path / "data", tmp_path / "c", max_failed=0.5) if isinstance(one, Failed)]
+    message = f"{tmp_path}/data/b.mp4: cannot be read (Input/output error)."
+    assert [(one.name, one.reason, one.message) for one in failed] == [("b.mp4", "unreadable", message)]
+    assert len(Cache(tmp_path / "c")) == 6
+
+
 def test_too_many_failures_stop_the_run(mixed: Path, tmp_path: Path) -> None:
-    with pytest.raises(CacheError, match=r"mixed: 1 of 8 clips failed, more than the share of 0.1 .* unreadable"):
+    says = r"mixed: 1 of 8 clips failed, more than the share of 0.1 .* most often \(1 of 1\) unreadable: see "
+    with pytest.raises(CacheError, match=says):
         built(mixed, tmp_path / "c")
     assert (tmp_path / "c" / "failures.jsonl").read_text().count("\n") == 1
     with pytest.raises(CacheError, match="never finished"):

@@ -14,7 +14,7 @@ from avfeat.media import AudioSpec
 from avfeat.training.data import Clip, Sampling, Settings, ViewTimes, draw
 from avfeat.training.data.randomness import Order, generator
 from avfeat.training.data.record import record
-from avfeat.training.data.sampling import decreasing
+from avfeat.training.data.sampling import Offset, decreasing
 from avfeat.training.data.sources.media import FileMedia
 
 END = 10 * MICROSECONDS
@@ -79,8 +79,10 @@ def test_views_lie_where_the_clip_is(
         assert np.abs(view.frames - even).max() <= sampling.jitter * span / sampling.frames + 1
         assert abs(view.sound - view.start) <= sampling.max_offset * MICROSECONDS
         assert view.sound_speed == (view.speed if sampling.audio_speed == "follow" else 1.0)
-    if begin + max(sampling.seconds * view.speed for view in views) * MICROSECONDS < min(ends) - 1:
-        assert min(view.start for view in views) >= begin
+    spans = [sampling.seconds * view.speed * MICROSECONDS for view in views]
+    for view, span in zip(views, spans, strict=True):
+        if begin + (span if sampling.spacing == "independent" else max(spans)) < min(ends) - 1:
+            assert view.start >= begin
     if sampling.spacing == "same":
         assert len({view.start for view in views}) == 1
 
@@ -127,6 +129,21 @@ def test_centre_and_start_are_where_they_say() -> None:
     assert {view.start for views in many(Sampling(offset="start"), 5) for view in views} == {0}
     for views in many(Sampling(offset="centre", spacing="decreasing"), 20):
         assert sum(view.start for view in views) == pytest.approx(8 * MICROSECONDS, abs=2)
+
+
+@pytest.mark.parametrize("offset", ["random", "centre", "start"])
+def test_a_view_that_is_too_long_leaves_the_others_where_they_are(offset: Offset) -> None:
+    begin, room = 4 * MICROSECONDS, 6 * MICROSECONDS
+    long_and_short = 0
+    for views in many(Sampling(offset=offset, speed=(0.5, 5.0)), 200, begin=begin):
+        spans = [2 * MICROSECONDS * view.speed for view in views]
+        for view, span in zip(views, spans, strict=True):
+            if span < room - 1:
+                assert view.start >= begin
+            else:
+                assert view.start == pytest.approx(END - span, abs=1)
+        long_and_short += min(spans) < room < max(spans)
+    assert long_and_short > 20
 
 
 def test_speeds_are_log_uniform() -> None:

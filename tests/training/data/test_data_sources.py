@@ -3,7 +3,10 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import shutil
+import socket
+import sys
 import tarfile
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from hypothesis import strategies as st
 from avfeat.errors import ArgumentError, BackendError, MediaError
 from avfeat.media import decode
 from avfeat.training.data import Item, open_source
-from avfeat.training.data.sources.media import BytesMedia, FileMedia, MadeMedia, NoMedia, RegionMedia
+from avfeat.training.data.sources.media import BytesMedia, FileMedia, MadeMedia, NoMedia, Region, RegionMedia
 from avfeat.world import plan
 
 
@@ -93,6 +96,49 @@ def test_what_is_not_there_or_empty_is_said(tmp_path: Path) -> None:
         items("https://example.org/a.mp4")
 
 
+unix = pytest.mark.skipif(sys.platform == "win32", reason="FIFOs, sockets, devices and links are Unix's")
+
+
+@unix
+def test_folders_give_no_fifos_sockets_and_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The name of a socket must be short.
+    monkeypatch.chdir(tmp_path)
+    touch(Path("a.mp4"))
+    os.mkfifo("b.mp4")
+    Path("c.mp4").symlink_to("/dev/zero")
+    Path("d.mp4").symlink_to("a.mp4")
+    Path("e.mp4").symlink_to("nowhere.mp4")
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind("f.mp4")
+        found = items(".")
+    assert [item.name for item in found] == ["a.mp4", "d.mp4", "e.mp4"]
+    with pytest.raises(MediaError) as caught:
+        found[-1].media.digest()
+    assert caught.value.reason == "not_found"
+
+
+@unix
+def test_a_fifo_that_is_named_is_a_failure(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.mp4")
+    (tmp_path / "l.txt").write_text("a.mp4\n/dev/zero\n")
+    for item in items(tmp_path / "l.txt"):
+        with pytest.raises(MediaError, match="is no regular file") as caught:
+            item.media.digest()
+        assert caught.value.reason == "unreadable"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a file that cannot be read is in /proc")
+def test_files_that_cannot_be_read_are_failures() -> None:
+    # It opens as any file does; the first read is an error.
+    path = Path("/proc/self/mem")
+    for media in (FileMedia(path), RegionMedia(path, "a.mp4", 0, 100)):
+        with pytest.raises(MediaError, match=r"/proc/self/mem.*: cannot be read \(Input/output error\)") as caught:
+            media.digest()
+        assert caught.value.reason == "unreadable"
+    with path.open("rb") as file, pytest.raises(MediaError, match="the name: cannot be read"):
+        decode(Region(file, 0, 100, "the name"))  # type: ignore[arg-type]
+
+
 def test_a_path_that_exists_wins_over_options(tmp_path: Path) -> None:
     touch(tmp_path / "what?now=yes.mp4", tmp_path / "odd?" / "a.mp4")
     assert names(tmp_path / "what?now=yes.mp4") == ["what?now=yes.mp4"]
@@ -166,6 +212,16 @@ def test_ave_videos_that_are_not_there_stay_in_the_list(ave: Path) -> None:
     assert caught.value.reason == "not_found"
 
 
+@unix
+def test_ave_takes_no_fifo_for_a_video(ave: Path) -> None:
+    os.mkfifo(ave / "AVE" / "ccccccccccc.mp4")
+    media = items(f"{ave}?split=train")[1].media
+    with pytest.raises(MediaError, match=r"ccccccccccc\.mp4: is no regular file"):
+        media.digest()
+    touch(ave / "data" / "ccccccccccc.mp4")
+    assert items(f"{ave}?split=train")[1].media == FileMedia(ave / "data" / "ccccccccccc.mp4")
+
+
 def test_ave_says_what_is_wrong(ave: Path) -> None:
     with pytest.raises(ArgumentError, match="AVE has no split 'trian'; did you mean 'train'"):
         items(f"{ave}?split=trian")
@@ -216,6 +272,11 @@ def test_a_tables_files_lie_beside_it_or_where_it_says(table: Path, tmp_path: Pa
     assert items(table)[0].media == FileMedia(tmp_path / "a.mp4")
 
 
+def test_blanks_around_labels_and_groups_do_not_count(table: Path) -> None:
+    table.write_text("file,label,group,,\na.mp4, cat ,one \nb.mp4,cat, ,\n")
+    assert [(item.label, item.group) for item in items(table)] == [("cat", "one"), ("cat", None)]
+
+
 def test_absolute_files_are_named_by_what_sets_them_apart(tmp_path: Path) -> None:
     touch(tmp_path / "x" / "1" / "a.mp4", tmp_path / "x" / "2" / "a.mp4")
     (tmp_path / "t").mkdir()
@@ -240,7 +301,10 @@ def test_a_table_says_what_is_wrong(table: Path, query: str, says: str) -> None:
 def test_tables_that_are_none(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     for text, says in (
-        ("a,b\n1,2\n", "name the one with the files: file=COLUMN"),
+        ("a,b\n1,2\n", "among those found, 'a', 'b'; name the one with the files: file=COLUMN"),
+        ("file;label\na.mp4;x\n", "among those found, 'file;label'; .* let commas separate columns"),
+        ("File\na.mp4\n", "among those found, 'File'; "),
+        ("file,label,label\na.mp4,x,y\n", "t.csv: the CSV has several columns called 'label'; rename all but one"),
         ("file\n", "no row below its header"),
         ("file,x\n,1\n", "no row names a file"),
         ('file\n"a', "the CSV cannot be read"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from avfeat.errors import ArgumentError
+from avfeat.media.source import is_special
 from avfeat.training.data.sources.address import Address
 from avfeat.training.data.sources.item import Item, Listing, is_media, listing
 from avfeat.training.data.sources.media import FileMedia
@@ -67,7 +68,7 @@ def _videos(root: Path) -> dict[str, Path]:
         folder = root / name
         if folder.is_dir():
             for path in sorted(folder.iterdir()):
-                if is_media(path):
+                if is_media(path) and not is_special(path):
                     found.setdefault(path.stem, path)
     return found
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from avfeat.errors import ArgumentError, MediaError
+from avfeat.media.source import is_special
 from avfeat.training.data.sources.address import Address
 from avfeat.training.data.sources.item import Item, Listing, is_media, listing
 from avfeat.training.data.sources.media import FileMedia
@@ -39,12 +40,13 @@ def folder_items(address: Address) -> Listing:
 
 
 def media_files(root: Path) -> Iterator[Path]:
-    """The media files below ``root``."""
+    """The media files below ``root``; no FIFOs, sockets or devices, but links that lead nowhere."""
     for base, folders, files in os.walk(root, onerror=_unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if is_media(Path(name)) and not name.startswith("."):
-                yield Path(base) / name
+            path = Path(base) / name
+            if is_media(path) and not name.startswith(".") and not is_special(path):
+                yield path
 
 
 def _class_folders(names: list[str]) -> list[str] | list[None]:

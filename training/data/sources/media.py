@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import IO, NoReturn, cast
 
 from avfeat.errors import MediaError, Reason
-from avfeat.media import Decoded, Source
+from avfeat.media import Aspect, Decoded, Source
+from avfeat.media.source import is_special
 from avfeat.world import VERSION, MadeVideo, render
 
 DIGEST = 16
@@ -35,7 +36,7 @@ class FileMedia:
 
     def digest(self) -> bytes:
         """Hash of the file's bytes."""
-        with _readable(self.path, self.name) as file:
+        with _readable(self.path, self.name) as file, _reading(self.name):
             return _digest(file)
 
     @contextmanager
@@ -115,9 +116,9 @@ class MadeMedia:
         """Hash of what defines the video."""
         return hashlib.blake2b(repr((VERSION, self.video)).encode(), digest_size=DIGEST).digest()
 
-    def render(self, fps: int, size: int, sample_rate: int) -> Decoded:
+    def render(self, fps: int, size: int, sample_rate: int, aspect: Aspect) -> Decoded:
         """Its pictures and sound."""
-        return render(self.video, fps=fps, size=size, sample_rate=sample_rate)
+        return render(self.video, fps=fps, size=size, sample_rate=sample_rate, aspect=aspect)
 
 
 @dataclass(frozen=True)
@@ -174,10 +175,15 @@ class Region(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill ``buffer`` as far as the part goes."""
+        """Fill ``buffer`` as far as the part goes.
+
+        Raises:
+            MediaError: the file cannot be read there.
+        """
         count = max(0, min(len(buffer), self._size - self._position))
-        self._file.seek(self._offset + self._position)
-        data = self._file.read(count)
+        with _reading(self.name):
+            self._file.seek(self._offset + self._position)
+            data = self._file.read(count)
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
@@ -185,7 +191,10 @@ class Region(io.RawIOBase):
 
 @contextmanager
 def _readable(path: Path, name: str) -> Iterator[IO[bytes]]:
-    """The file, open for reading; only what opening raises counts as the file's fault."""
+    """The file, open for reading; of what is raised, only what opening raises counts as the file's fault."""
+    if is_special(path):
+        # Opening a FIFO waits for a writer, and a device may have no end.
+        raise MediaError(name, "unreadable", "is no regular file; copy what it gives to one.")
     try:
         file = path.open("rb")
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -195,6 +204,15 @@ def _readable(path: Path, name: str) -> Iterator[IO[bytes]]:
         raise MediaError(name, "unreadable", f"cannot be opened ({why}).") from error
     with file:
         yield file
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """What reading raises, as an error of the media."""
+    try:
+        yield
+    except OSError as error:
+        raise MediaError(name, "unreadable", f"cannot be read ({error.strerror or error}).") from error
 
 
 def _digest(file: IO[bytes] | Region) -> bytes:

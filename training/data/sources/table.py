@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +28,8 @@ def table_items(address: Address) -> Listing:
     ``file=``, ``label=`` and ``group=`` name columns; any other option is a column and the value that it must have.
 
     Raises:
-        ArgumentError: a CSV that cannot be read, a column that is not there, or no row that is left.
+        ArgumentError: a CSV that cannot be read, a column that is not there or is there twice, or no row that is
+            left.
     """
     path = Path(address.path)
     columns, rows = _read(path)
@@ -35,7 +37,8 @@ def table_items(address: Address) -> Listing:
     file, label, group = chosen["file"], chosen["label"], chosen["group"]
     if file is None:
         raise ArgumentError(
-            f"{path}: no column {', '.join(DEFAULTS['file'])}; name the one with the files: file=COLUMN."
+            f"{path}: no column {', '.join(DEFAULTS['file'])} among those found, {_listed(columns)}; "
+            "name the one with the files: file=COLUMN, and let commas separate columns."
         )
     rows = [row for row in _filtered(address, columns, rows) if row[file]]
     if not rows:
@@ -45,7 +48,10 @@ def table_items(address: Address) -> Listing:
     return listing(
         [
             Item(
-                name, FileMedia(place), row[label] or None if label else None, row[group] or None if group else None
+                name,
+                FileMedia(place),
+                row[label].strip() or None if label else None,
+                row[group].strip() or None if group else None,
             )
             for name, place, row in zip(names_below(paths, root), paths, rows, strict=True)
         ]
@@ -62,9 +68,18 @@ def _read(path: Path) -> tuple[list[str], list[Row]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         why = getattr(error, "strerror", None) or error
         raise ArgumentError(f"{path}: the CSV cannot be read ({why}).") from error
+    # Columns without a name, as of commas at the ends of lines, cannot be asked for.
+    twice = [name for name, count in Counter(columns).items() if count > 1 and name]
+    if twice:
+        raise ArgumentError(f"{path}: the CSV has several columns called {_listed(twice)}; rename all but one.")
     if not rows:
         raise ArgumentError(f"{path}: the CSV has no row below its header.")
     return columns, rows
+
+
+def _listed(columns: Sequence[str]) -> str:
+    """Names in quotes, so that blanks and separators show."""
+    return ", ".join(repr(name) for name in columns)
 
 
 def _column(address: Address, columns: list[str], role: str) -> str | None:
