@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -29,12 +30,12 @@ class _Reordering(TemporalAugmentation):
         cells = CELLS if clips.frames is None else clips.frames.shape[1]
         return waveform.gather(1, self.source(draws, waveform.shape[1], cells))
 
+    @abstractmethod
     def source(self, draws: Draws, count: int, cells: int) -> Tensor:
         """Which of ``count`` equal steps comes at each place: int64 ``(batch, count)``.
 
         ``cells``: number of frames, so that sound is cut where the pictures are.
         """
-        raise NotImplementedError
 
 
 CELLS = 16
