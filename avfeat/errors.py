@@ -37,5 +37,17 @@ class BackendError(AvfeatError):
     """A backend or device that was asked for and is not there."""
 
 
+class StoppedError(AvfeatError):
+    """Work that a signal has ended in good order; what is done is kept.
+
+    Attributes:
+        status: that the command ends with.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class OutputError(AvfeatError):
     """A result that cannot be written where it was asked for."""

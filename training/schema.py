@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ def read_yaml(path: Path) -> Any:
         ArgumentError: it cannot be read, or is no YAML.
     """
     try:
-        return yaml.load(path.read_text("utf-8"), Loader=_Loader)
+        return parse_yaml(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ArgumentError(f"{path}: cannot be read ({why}).") from error
@@ -34,8 +35,23 @@ def read_yaml(path: Path) -> Any:
         raise ArgumentError(f"{path}{where}: not YAML ({getattr(error, 'problem', error)}).") from error
 
 
+def parse_yaml(text: str) -> Any:
+    """The value of a YAML text.
+
+    Raises:
+        YAMLError: it is none, a name occurs twice in it, or it has a date that no calendar has.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except ValueError as error:
+        raise yaml.YAMLError(str(error)) from error
+
+
 class _Loader(yaml.SafeLoader):
-    """Safe, and no name twice: YAML's own rule, which PyYAML does not check."""
+    """Safe, and no name twice: YAML's own rule, which PyYAML does not check.
+
+    ``1e-3`` is a number, as in YAML 1.2; for PyYAML alone it is text.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """A mapping; a name that occurs twice is an error."""
@@ -46,11 +62,17 @@ class _Loader(yaml.SafeLoader):
         return cast("dict[Any, Any]", super().construct_mapping(node, deep))
 
 
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
 def build(kind: type[T], values: Any, where: str) -> T:
     """An instance of the dataclass ``kind`` with the settings ``values``.
 
     Args:
-        kind: a dataclass; settings that are dataclasses themselves are built likewise.
+        kind: a dataclass; settings that are dataclasses themselves are built likewise, or by their own
+            ``from_values(values, where)``.
         values: a mapping of names to JSON values.
         where: how messages call the place, such as ``recipe.yaml: sampling``.
 
@@ -75,6 +97,8 @@ def build(kind: type[T], values: Any, where: str) -> T:
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
+    if hasattr(hint, "from_values"):
+        return hint.from_values(value, where)
     if is_dataclass(hint):
         return build(cast("type[Any]", hint), value, where)
     try:

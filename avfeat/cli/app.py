@@ -13,10 +13,11 @@ import typer
 
 from avfeat.cli.doctor import doctor
 from avfeat.cli.embed import embed
+from avfeat.cli.eval import evaluation
 from avfeat.cli.info import info
 from avfeat.cli.synth import synth
 from avfeat.cli.verify import verify
-from avfeat.errors import ArgumentError, AvfeatError
+from avfeat.errors import ArgumentError, AvfeatError, StoppedError
 from avfeat.version import __version__
 
 _INTERRUPTED = 130
@@ -32,6 +33,7 @@ app.command()(info)
 app.command()(verify)
 app.command()(doctor)
 app.add_typer(synth, name="synth")
+app.add_typer(evaluation, name="eval")
 # The rooms above this one bring their commands with them; this one knows none of them.
 for _entry in sorted(entry_points(group="avfeat.commands"), key=lambda entry: entry.name):
     app.command(_entry.name)(_entry.load())
@@ -59,6 +61,8 @@ def run() -> None:
     warnings.formatwarning = lambda message, *rest, **named: f"warning: {message}\n"
     try:
         app()
+    except StoppedError as stop:
+        _leave(str(stop), stop.status)
     except AvfeatError as error:
         if os.environ.get("AVFEAT_DEBUG") == "1":
             raise

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from avfeat.training.networks import PAIRS, EncoderPair, build_pair
+from avfeat.errors import ArgumentError
+from avfeat.training.networks import AUDIO_NETWORKS, PAIRS, VIDEO_NETWORKS, EncoderPair, PairSpec, build_pair
 from avfeat.training.networks.calibrate import calibrate_batch_norm
 from avfeat.training.networks.encoder import Encoder
 from avfeat.training.networks.log_mel import LogMel
@@ -60,10 +61,48 @@ def test_pairs_have_the_stated_widths(name: str) -> None:
     torch.testing.assert_close(shared.norm(dim=1), torch.ones(2))
 
 
-def test_the_order_of_frames_matters() -> None:
+def inputs(spec: PairSpec, batch: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pictures of blocks, so that some contrast is left after all strides, and noise of different loudness."""
+    clips = torch.rand(batch, spec.frames, 3, 4, 4).repeat_interleave(spec.size // 4, 3)
+    waves = torch.randn(batch, 16_000) * torch.rand(batch, 1)
+    return clips.repeat_interleave(spec.size // 4, 4), LogMel()(waves)
+
+
+@pytest.mark.parametrize(
+    ("video", "audio", "dims"),
+    [
+        ("shift_mobilenet", "mel_mobilenet", (512, 512)),
+        ("r2plus1d_18", "mel_resnet18", (512, 512)),
+        ("r3d_18", "mel_resnet18", (512, 512)),
+        ("mc3_18", "mel_resnet18", (512, 512)),
+        ("s3d", "mel_resnet18", (1024, 512)),
+        ("tiny_shift", "tiny_mel", (256, 256)),
+    ],
+)
+def test_calibrated_networks_tell_clips_apart_at_unit_scale(video: str, audio: str, dims: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    network = ShiftMobileNet()
-    frames = torch.rand(4, 16, 3, 64, 64)
+    spec = PairSpec(video, audio, seconds=1, size=32)
+    pair = build_pair(spec)
+    for encoder, dim, x in zip((pair.video, pair.audio), dims, inputs(spec), strict=True):
+        calibrate_batch_norm(encoder.backbone, [x])
+        with torch.inference_mode():
+            features, alone = encoder.eval().backbone(x), encoder.backbone(x[1:2])
+        assert features.shape == (8, dim) and encoder.dim == dim
+        assert 0.5 < features.std(0).mean() < 2
+        torch.testing.assert_close(alone, features[1:2], rtol=1e-3, atol=1e-3)
+
+
+def test_every_network_is_tried_above() -> None:
+    (mark,) = test_calibrated_networks_tell_clips_apart_at_unit_scale.pytestmark  # type: ignore[attr-defined]
+    assert {row[0] for row in mark.args[1]} == set(VIDEO_NETWORKS)
+    assert {row[1] for row in mark.args[1]} == set(AUDIO_NETWORKS)
+
+
+@pytest.mark.parametrize("name", sorted(VIDEO_NETWORKS))
+def test_the_order_of_frames_matters(name: str) -> None:
+    torch.manual_seed(0)
+    network = VIDEO_NETWORKS[name].build(PairSpec(name, "tiny_mel"))
+    frames = torch.rand(4, 16, 3, 32, 32)
     calibrate_batch_norm(network, [frames])
     with torch.inference_mode():
         forward, backward = network(frames), network(frames.flip(1))
@@ -95,6 +134,50 @@ def test_unknown_names_get_a_suggestion() -> None:
         build_pair("mimi")
     with pytest.raises(ValueError, match="there are: mini, reference"):
         build_pair("zzzz")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (
+            PairSpec("shift_mobilnet", "mel_mobilenet"),
+            "no video network 'shift_mobilnet'; did you mean 'shift_mobilenet'",
+        ),
+        (PairSpec("s3d", "mel_resnet"), "no audio network 'mel_resnet'; did you mean 'mel_resnet18'"),
+        (PairSpec("s3d", "mel_resnet18", seconds=0.5), "'s3d' needs 5 frames of 17 pixels or more, not 4 of 112;"),
+        (PairSpec("s3d", "mel_resnet18", size=16), "'s3d' needs 5 frames of 17 pixels or more, not 16 of 16;"),
+    ],
+)
+def test_pairs_that_cannot_be_are_refused(spec: PairSpec, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        build_pair(spec)
+
+
+def test_the_least_windows_are_the_least_that_run() -> None:
+    network = VIDEO_NETWORKS["s3d"]
+    spec = PairSpec("s3d", "tiny_mel", seconds=0.5, fps=2 * network.frames, size=network.size)
+    backbone = build_pair(spec).video.backbone.eval()
+    for frames, size, fits in ((5, 17, True), (4, 17, False), (5, 16, False)):
+        clip = torch.rand(1, frames, 3, size, size)
+        if fits:
+            assert torch.isfinite(backbone(clip)).all()
+        else:
+            with pytest.raises(RuntimeError, match="too small"):
+                backbone(clip)
+
+
+@pytest.mark.parametrize("name", sorted(VIDEO_NETWORKS.keys() - {"s3d"}))
+def test_other_networks_take_one_frame_of_the_smallest_size(name: str) -> None:
+    backbone = VIDEO_NETWORKS[name].build(PairSpec(name, "tiny_mel", seconds=1, fps=1)).eval()
+    with torch.inference_mode():
+        assert torch.isfinite(backbone(torch.rand(1, 1, 3, 16, 16))).all()
+
+
+@pytest.mark.parametrize("name", ["shift_mobilenet", "s3d"])
+def test_statistics_follow_short_trainings(name: str) -> None:
+    pair = build_pair(PairSpec(name, "mel_mobilenet"))
+    layers = [m for m in pair.modules() if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d))]
+    assert len(layers) > 80 and {layer.momentum for layer in layers} == {0.1}
 
 
 def test_both_encoders_share_one_width() -> None:

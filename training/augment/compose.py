@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,11 @@ class Composition:
         """Each augmentation with its own random numbers, which depend on its place and its name."""
         for number, augmentation in enumerate(self.effective()):
             yield augmentation, draws.fork(f"{number} {name_of(augmentation)}")
+
+    @classmethod
+    def from_values(cls, values: Any, where: str) -> Composition:
+        """As ``composition``, for recipes that hold one."""
+        return composition(values, where)
 
     def effective(self) -> tuple[Augmentation, ...]:
         """The augmentations at the strength that they have in this composition."""
@@ -128,15 +133,33 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(Path(entry.name).stem for entry in _SHIPPED.iterdir() if entry.name.endswith(".yaml")))
 
 
+def read_composition(name: str) -> Any:
+    """The values of a shipped composition by name, or of a YAML file.
+
+    Raises:
+        ArgumentError: neither, or a file that is no YAML.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return read_yaml(path)
+    if name not in shipped():
+        raise ArgumentError(f"There is no composition {name!r}; {suggestion(name, shipped())}")
+    return read_yaml(Path(str(_SHIPPED / f"{name}.yaml")))
+
+
 def load_composition(name: str) -> Composition:
     """A shipped composition by name, or one from a YAML file.
 
     Raises:
         ArgumentError: neither, or a file that is no composition.
     """
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml"):
-        return composition(read_yaml(path), name)
-    if name not in shipped():
-        raise ArgumentError(f"There is no composition {name!r}; {suggestion(name, shipped())}")
-    return composition(read_yaml(Path(str(_SHIPPED / f"{name}.yaml"))), name)
+    return composition(read_composition(name), name)
+
+
+def values_of(chosen: Composition) -> dict[str, Any]:
+    """A composition as YAML values, every setting of it: ``composition`` makes an equal one of them."""
+    return {
+        "strength": chosen.strength,
+        "sampling": asdict(chosen.sampling),
+        "augmentations": [{name_of(one): asdict(one)} for one in chosen.augmentations],
+    }

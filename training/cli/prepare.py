@@ -54,7 +54,7 @@ def prepare(
         from avfeat.training.data import prepare as build
     settings = Settings(fps, size, sample_rate, aspect, quality)
     with closing(build(data, cache, settings, workers=workers, max_failed=max_failed)) as events:
-        finished = _follow(events)
+        finished = follow(events)
     if finished.failed:
         note(f"note: {finished.failed} failed; the reasons are in {cache / 'failures.jsonl'}")
     index = finished.index
@@ -65,7 +65,7 @@ def prepare(
     )
 
 
-def _follow(events: Iterable[Event]) -> Finished:
+def follow(events: Iterable[Event]) -> Finished:
     """Show what happens, up to the end."""
     from avfeat.training.data import Failed, Finished, Started
 

@@ -6,6 +6,9 @@ import hashlib
 import json
 import os
 from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
@@ -18,7 +21,7 @@ from avfeat.errors import ArgumentError
 from avfeat.training.data.clip import Clip
 from avfeat.training.data.index import NAME as INDEX
 from avfeat.training.data.index import Row, clip_path, read_index
-from avfeat.training.data.prepare import prepare
+from avfeat.training.data.prepare import Event, prepare
 from avfeat.training.data.settings import CacheError, Settings
 from avfeat.training.data.sources.address import exists, parse
 
@@ -78,7 +81,12 @@ class Cache:
 
 
 def open_or_prepare(
-    data: str, settings: Settings | None = None, root: Path | None = None, *, workers: int | None = None
+    data: str,
+    settings: Settings | None = None,
+    root: Path | None = None,
+    *,
+    workers: int | None = None,
+    follow: Callable[[Iterable[Event]], object] | None = None,
 ) -> Cache:
     """The cache of ``data``, built or brought up to date first; several processes may ask at once.
 
@@ -87,21 +95,28 @@ def open_or_prepare(
         settings: what clips hold; the defaults if None.
         root: folder of all such caches; None for ``AVFEAT_CACHE`` or else the user's cache folder.
         workers: processes, None for one a processor.
+        follow: called with what happens while it is prepared, to be iterated to its end; None for nothing.
 
     Raises:
-        AvfeatError: as ``prepare``, or a finished cache that has other settings.
+        AvfeatError: as ``prepare``, or a finished cache that has other settings than these (its quality aside).
     """
     if (Path(data) / INDEX).is_file():
         return _finished(Path(data), settings)
     chosen = settings or Settings()
     path = (default_root() if root is None else root) / _key(data, chosen)
-    deque(prepare(data, path, chosen, workers=workers, wait=True), maxlen=0)
+    with closing(prepare(data, path, chosen, workers=workers, wait=True)) as events:
+        (follow or _drain)(events)
     return Cache(path)
+
+
+def _drain(events: Iterable[Event]) -> None:
+    deque(events, maxlen=0)
 
 
 def _finished(path: Path, settings: Settings | None) -> Cache:
     cache = Cache(path)
-    if settings not in (None, cache.settings):
+    # How good its pictures are is the caller's choice; all else decides what a window is.
+    if settings is not None and replace(settings, quality=cache.settings.quality) != cache.settings:
         raise CacheError(f"{path}: prepared with {cache.settings}, not with {settings}; prepare its source again.")
     return cache
 

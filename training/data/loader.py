@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from multiprocessing import resource_tracker
+from typing import Any, cast
 
 import torch
 from numpy.typing import NDArray
@@ -154,9 +157,59 @@ def make_loader(
         pin_memory=torch.cuda.is_available(),
         multiprocessing_context="spawn" if workers else None,
         persistent_workers=workers > 0,
+        worker_init_fn=_begin,
         # Else it would draw a seed that nobody uses from the global generator, once per start: no two runs alike.
         generator=torch.Generator(),
     )
+
+
+@contextmanager
+def loading(loader: DataLoader[Batch]) -> Iterator[Iterator[Batch]]:
+    """The batches of ``loader``, in the block alone.
+
+    Ctrl-C, torchrun and schedulers send SIGINT or SIGTERM to all processes of a training at once. What happens then
+    is for the one that trains to say: workers go on, and leave at the end of the block or when that process dies.
+    """
+    if loader.num_workers:
+        loader.worker_init_fn = _begin_steadfast
+    with _signals_held(loader.num_workers > 0):
+        batches = iter(loader)
+    try:
+        yield batches
+    finally:
+        # They take no SIGTERM, with which Python ends those that a held traceback keeps alive.
+        if loader.num_workers:
+            cast(Any, batches)._shutdown_workers()
+
+
+@contextmanager
+def _signals_held(held: bool) -> Iterator[None]:
+    """Signals that arrive in the block come after it; processes that are started in it hold them on."""
+    if not held or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # It ends such a block when it starts; so it has to be there before.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_STOPS = {signal.SIGINT, signal.SIGTERM}
+
+
+def _begin(worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+def _begin_steadfast(worker: int) -> None:
+    _begin(worker)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 import time
 from collections.abc import Iterator
@@ -38,6 +39,9 @@ def building(cache: Path, wait: bool = False) -> Iterator[None]:
         raise OutputError(f"{cache}: cannot be written ({error.strerror}).") from error
     with file:
         while not _taken(file):
+            if getattr(multiprocessing.current_process(), "_inheriting", False):
+                # A worker that runs the main script again, which then waits for its own parent.
+                raise CacheError("A script must do its work under: if __name__ == '__main__'.")
             if not wait:
                 raise CacheError(f"{cache}: another process is building this cache; wait for it or choose another.")
             time.sleep(_PAUSE)

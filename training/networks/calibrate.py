@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from avfeat.errors import ArgumentError
+
 
 def calibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> int:
     """Replace running statistics by the cumulative average over ``batches``; leave ``network`` in eval mode.
@@ -24,7 +26,7 @@ def calibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> int:
         How many batches were seen.
 
     Raises:
-        ValueError: there was none.
+        ArgumentError: there was none.
     """
     seen = 0
     with torch.no_grad(), _cumulative(network):
@@ -33,7 +35,7 @@ def calibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> int:
             seen += 1
     network.eval()
     if not seen:
-        raise ValueError("Calibration needs at least one batch.")
+        raise ArgumentError("Calibration needs at least one batch.")
     return seen
 
 

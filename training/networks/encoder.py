@@ -7,6 +7,8 @@ from typing import Protocol, cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from avfeat.errors import ArgumentError
+
 
 class Backbone(Protocol):
     """What an encoder needs of a backbone: the width of its features."""
@@ -56,7 +58,7 @@ class EncoderPair(nn.Module):
     def __init__(self, video: Encoder, audio: Encoder) -> None:
         super().__init__()
         if video.shared_dim != audio.shared_dim:
-            raise ValueError(
+            raise ArgumentError(
                 f"Both encoders need one shared width; video has {video.shared_dim}, audio {audio.shared_dim}."
             )
         self.video = video

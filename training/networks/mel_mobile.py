@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from torchvision.models import mobilenet_v3_small
 from torchvision.ops import Conv2dNormActivation
 
+from avfeat.training.networks.parts import usual_momentum
+from avfeat.training.networks.published import Published
+
 
 class MelMobileNet(nn.Module):
     """``(batch, 1, mels, time)`` to ``(batch, features)`` at about unit scale."""
@@ -29,8 +32,12 @@ class MelMobileNet(nn.Module):
             norm_layer=nn.BatchNorm2d,
             activation_layer=nn.Hardswish,
         )
-        self.layers = nn.Sequential(*layers)
+        self.layers = usual_momentum(nn.Sequential(*layers))
         self.norm = nn.BatchNorm1d(features, affine=False)
+
+    def adopt(self, published: Published) -> None:
+        """Take all weights but those of the last layer, whose width is its own, and of the classifier."""
+        published.load_into(self.layers, below="features.", fresh=(f"{len(self.layers) - 1}.",), mono="0.0.weight")
 
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, 1, mels, time)`` to ``(batch, features)``."""

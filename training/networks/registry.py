@@ -2,47 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
 from torch import nn
+from torchvision.models import MobileNet_V3_Large_Weights, MobileNet_V3_Small_Weights, ResNet18_Weights, WeightsEnum
+from torchvision.models.video import (
+    MC3_18_Weights,
+    R2Plus1D_18_Weights,
+    R3D_18_Weights,
+    S3D_Weights,
+    mc3_18,
+    r2plus1d_18,
+    r3d_18,
+)
 
+from avfeat.errors import ArgumentError
 from avfeat.training.networks.encoder import Encoder, EncoderPair
 from avfeat.training.networks.mel_mobile import MelMobileNet
-from avfeat.training.networks.reference import MelResNet, R2Plus1D
+from avfeat.training.networks.mel_resnet import MelResNet
+from avfeat.training.networks.published import Initialisable, fetch
+from avfeat.training.networks.s3d import S3D
+from avfeat.training.networks.spec import PairSpec
 from avfeat.training.networks.temporal_shift import ShiftMobileNet
+from avfeat.training.networks.tiny_mel import TinyMel
+from avfeat.training.networks.tiny_shift import TinyShift
+from avfeat.training.networks.video_resnet import VideoResNet
 from avfeat.training.suggest import suggestion
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class PairSpec:
-    """Which two networks make a pair, and what a window is for them."""
+class Network:
+    """A backbone that a pair can have.
 
-    video: str
-    audio: str
-    seconds: float = 2.0
-    fps: int = 8
-    size: int = 112
-    sample_rate: int = 16_000
-    shared: int = 256
+    Attributes:
+        build: makes it with random weights.
+        published: its weights by the ``init`` that asks for them.
+        frames: the least that a video network takes.
+        size: the least height and width of a video network's frames.
+    """
 
-    @property
-    def frames(self) -> int:
-        """Frames of a window."""
-        return round(self.seconds * self.fps)
+    build: Callable[[PairSpec], nn.Module]
+    published: Mapping[str, WeightsEnum] = field(default_factory=dict)
+    frames: int = 1
+    size: int = 16
 
 
-VIDEO_NETWORKS: dict[str, Callable[[PairSpec], nn.Module]] = {
-    "shift_mobilenet": lambda spec: ShiftMobileNet(frames=spec.frames),
-    "r2plus1d_18": lambda spec: R2Plus1D(),
+VIDEO_NETWORKS: dict[str, Network] = {
+    "shift_mobilenet": Network(
+        lambda spec: ShiftMobileNet(spec.frames), {"imagenet": MobileNet_V3_Large_Weights.IMAGENET1K_V2}
+    ),
+    "r2plus1d_18": Network(lambda _: VideoResNet(r2plus1d_18), {"kinetics400": R2Plus1D_18_Weights.KINETICS400_V1}),
+    "r3d_18": Network(lambda _: VideoResNet(r3d_18), {"kinetics400": R3D_18_Weights.KINETICS400_V1}),
+    "mc3_18": Network(lambda _: VideoResNet(mc3_18), {"kinetics400": MC3_18_Weights.KINETICS400_V1}),
+    "s3d": Network(lambda _: S3D(), {"kinetics400": S3D_Weights.KINETICS400_V1}, S3D.FRAMES, S3D.SIZE),
+    "tiny_shift": Network(lambda spec: TinyShift(spec.frames)),
 }
 
-AUDIO_NETWORKS: dict[str, Callable[[PairSpec], nn.Module]] = {
-    "mel_mobilenet": lambda spec: MelMobileNet(),
-    "mel_resnet18": lambda spec: MelResNet(),
+AUDIO_NETWORKS: dict[str, Network] = {
+    "mel_mobilenet": Network(lambda _: MelMobileNet(), {"imagenet": MobileNet_V3_Small_Weights.IMAGENET1K_V1}),
+    "mel_resnet18": Network(lambda _: MelResNet(), {"imagenet": ResNet18_Weights.IMAGENET1K_V1}),
+    "tiny_mel": Network(lambda _: TinyMel()),
 }
 
 PAIRS: dict[str, PairSpec] = {
@@ -51,20 +74,62 @@ PAIRS: dict[str, PairSpec] = {
 }
 
 
-def build_pair(spec: PairSpec | str) -> EncoderPair:
-    """The encoders of ``spec``, or of the pair of that name, with fresh random weights.
+def build_pair(spec: PairSpec | str, published: bool = True) -> EncoderPair:
+    """The encoders of ``spec``, or of the pair of that name, with fresh weights: what a training begins with.
+
+    Args:
+        spec: the networks, what a window is for them, and where their weights come from.
+        published: False leaves all weights random, whatever ``spec.init`` says: for weights that are loaded next,
+            such as a checkpoint's. The networks are the same for every ``init``.
 
     Raises:
-        ValueError: a name that is not there; the message suggests one that is.
+        ArgumentError: a name that is not there (the message suggests one that is), windows that are too small for
+            the video network, or an ``init`` that a network has no weights for.
+        WeightsError: published weights that cannot be fetched or read.
     """
     if isinstance(spec, str):
         spec = _look_up(PAIRS, spec, "pair")
-    video = _look_up(VIDEO_NETWORKS, spec.video, "video network")(spec)
-    audio = _look_up(AUDIO_NETWORKS, spec.audio, "audio network")(spec)
-    return EncoderPair(Encoder(video, spec.shared), Encoder(audio, spec.shared))
+    video = _look_up(VIDEO_NETWORKS, spec.video, "video network")
+    audio = _look_up(AUDIO_NETWORKS, spec.audio, "audio network")
+    _check_window(video, spec)
+    # Asked for before anything is built: an init that is not there fails at once.
+    weights = _weights(spec) if published else {}
+    backbones = {"video": video.build(spec), "audio": audio.build(spec)}
+    for modality, wanted in weights.items():
+        cast(Initialisable, backbones[modality]).adopt(fetch(wanted))
+    return EncoderPair(*(Encoder(backbone, spec.shared) for backbone in backbones.values()))
+
+
+def _check_window(video: Network, spec: PairSpec) -> None:
+    if spec.frames < video.frames or spec.size < video.size:
+        raise ArgumentError(
+            f"The video network {spec.video!r} needs {video.frames} frames of {video.size} pixels or more, "
+            f"not {spec.frames} of {spec.size}; give it longer windows (seconds), a higher fps or a larger size."
+        )
+
+
+def _weights(spec: PairSpec) -> dict[str, WeightsEnum]:
+    """Which published weights each modality begins with."""
+    if spec.init == "none":
+        return {}
+    found = {"video": _published(VIDEO_NETWORKS, spec.video, spec.init, "video")}
+    if spec.init == "imagenet":
+        found["audio"] = _published(AUDIO_NETWORKS, spec.audio, spec.init, "audio")
+    return found
+
+
+def _published(table: Mapping[str, Network], name: str, init: str, modality: str) -> WeightsEnum:
+    own = table[name].published
+    if init in own:
+        return own[init]
+    others = [other for other in table if init in table[other].published]
+    raise ArgumentError(
+        f"The {modality} network {name!r} has no {init} weights; "
+        f"its init can be {' or '.join(['none', *own])}, and those with {init} weights are {', '.join(others)}."
+    )
 
 
 def _look_up(table: dict[str, T], name: str, what: str) -> T:
     if name in table:
         return table[name]
-    raise ValueError(f"There is no {what} {name!r}; {suggestion(name, sorted(table))}")
+    raise ArgumentError(f"There is no {what} {name!r}; {suggestion(name, sorted(table))}")

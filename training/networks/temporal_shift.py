@@ -14,6 +14,9 @@ from torchvision.models import mobilenet_v3_large
 from torchvision.models.mobilenetv3 import InvertedResidual
 from torchvision.ops import Conv2dNormActivation
 
+from avfeat.training.networks.parts import Pixels, usual_momentum
+from avfeat.training.networks.published import Published
+
 
 def temporal_shift(x: Tensor, frames: int, fold: int = 8) -> Tensor:
     """Shift one ``fold``-th of the channels a frame ahead and one a frame back; zeros come in at the ends.
@@ -58,12 +61,13 @@ class ShiftMobileNet(nn.Module):
         super().__init__()
         self.frames = frames
         self.dim = features
+        self.pixels = Pixels()
         layers = list(mobilenet_v3_large(weights=None).features)
         width = layers[-1][0].in_channels
         layers[-1] = Conv2dNormActivation(
             width, features, kernel_size=1, norm_layer=nn.BatchNorm2d, activation_layer=nn.Hardswish
         )
-        self.layers = nn.Sequential(*(self._shifted(layer) for layer in layers))
+        self.layers = usual_momentum(nn.Sequential(*(self._shifted(layer) for layer in layers)))
         self.norm = nn.BatchNorm1d(features, affine=False)
 
     def _shifted(self, layer: nn.Module) -> nn.Module:
@@ -71,9 +75,14 @@ class ShiftMobileNet(nn.Module):
             return ShiftedResidual(layer, self.frames)
         return layer
 
+    def adopt(self, published: Published) -> None:
+        """Take all weights but those of the last layer, whose width is its own, and of the classifier."""
+        published.load_into(self.layers, below="features.", fresh=(f"{len(self.layers) - 1}.",))
+        self.pixels.use(published.mean, published.std)
+
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, frames, 3, height, width)`` to ``(batch, features)``."""
-        maps = self.layers((x.flatten(0, 1) - 0.5) / 0.25)
+        maps = self.layers(self.pixels(x.flatten(0, 1)))
         pooled = maps.mean((2, 3)).unflatten(0, (-1, self.frames)).mean(1)
         out: Tensor = self.norm(pooled)
         return out

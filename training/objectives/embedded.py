@@ -42,11 +42,17 @@ class Chosen:
         self._all = count == len(present)
         self._few = count < 2
 
+    @property
+    def filled(self) -> bool:
+        """Whether zeros go through: what BatchNorm remembers of them says nothing of the data."""
+        return self._few and not self._all
+
     def __call__(self, rows: Tensor) -> Tensor:
-        """The rows that go through."""
+        """The rows that go through; of any shape behind the first dimension."""
         if self._all:
             return rows
-        return torch.where(self._present[:, None], rows, 0) if self._few else rows[self._present]
+        keep = self._present.view(-1, *[1] * (rows.ndim - 1))
+        return torch.where(keep, rows, 0) if self._few else rows[self._present]
 
     def back(self, rows: Tensor) -> Tensor:
         """Rows at the places of their samples, zeros at the others."""

@@ -1,0 +1,290 @@
+"""``avfeat eval``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from avfeat.backends import Backend, Device
+from avfeat.bundle import Bundle
+from avfeat.cli.printing import JsonOption, note, progress, table, write_json
+from avfeat.embedding import Failure
+from avfeat.encoder import load
+from avfeat.errors import ArgumentError
+from avfeat.evaluation import (
+    BundleEmbedder,
+    Dataset,
+    Embedder,
+    Handcrafted,
+    Store,
+    classify,
+    evaluate_ave,
+    evaluate_knn,
+    evaluate_retrieval,
+    neighbours,
+    random_init_bundle,
+    readers,
+    report,
+    tables,
+)
+from avfeat.evaluation.ave import Protocol, check_videos
+from avfeat.evaluation.embedders import RANDOM_INIT
+from avfeat.evaluation.packages import check_packages
+from avfeat.evaluation.picture import check_picture, draw_confusion
+from avfeat.evaluation.readers.ave import Split
+
+_SHOWN = 20
+
+RootArgument = Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of the data set.")]
+DataArgument = Annotated[
+    Path, typer.Argument(metavar="DATA", help="A CSV, or a folder with a sub-folder for each class.")
+]
+ModelOption = Annotated[Path | None, typer.Option(help="A bundle; the one that ships with avfeat if none.")]
+BaselinesOption = Annotated[
+    bool, typer.Option("--baselines", help="Random-init encoders, and colour histograms with MFCC statistics, too.")
+]
+RandomOption = Annotated[
+    Path | None,
+    typer.Option("--random-init", metavar="BUNDLE", help="The untrained bundle of the baselines."),
+]
+PictureOption = Annotated[
+    Path | None, typer.Option("--confusion", metavar="FILE", help="Draw the confusion matrix: .png, .svg or .pdf.")
+]
+BackendOption = Annotated[Backend, typer.Option(help="Which of the bundle's formats to run.")]
+DeviceOption = Annotated[Device, typer.Option(help="Where to run.")]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Files at a time; one a processor if none.")]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where embeddings are kept; in AVFEAT_CACHE or the user's cache if none."),
+]
+FileOption = Annotated[str | None, typer.Option("--file", metavar="COLUMN", help="Column of a CSV's files.")]
+LabelOption = Annotated[str | None, typer.Option("--label", metavar="COLUMN", help="Column of a CSV's classes.")]
+GroupOption = Annotated[
+    str | None, typer.Option("--group", metavar="COLUMN", help="Column of a CSV's origins: source, group if none.")
+]
+
+evaluation = typer.Typer(no_args_is_help=True, help="Measure how good a bundle is, beside baselines.")
+
+
+@evaluation.callback()
+def _evaluation() -> None:
+    """Measure how good a bundle is, beside baselines (extra eval)."""
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """What is measured, and where its embeddings are kept."""
+
+    bundle: Bundle
+    embedders: list[Embedder]
+    store: Store
+
+
+@contextmanager
+def _setup(
+    model: Path | None,
+    backend: Backend,
+    device: Device,
+    baselines: bool,
+    random_init: Path | None,
+    cache: Path | None,
+) -> Iterator[_Setup]:
+    check_packages()
+    if random_init is not None and not baselines:
+        raise ArgumentError("--random-init is for --baselines; give both.")
+    random_path = random_init_bundle(random_init) if baselines else None
+    with ExitStack() as stack:
+        encoder = stack.enter_context(load(model, device=device, backend=backend))
+        embedders: list[Embedder] = [BundleEmbedder(encoder, backend=backend)]
+        if random_path is not None:
+            untrained = stack.enter_context(load(random_path, device=device))
+            embedders += [BundleEmbedder(untrained, RANDOM_INIT), Handcrafted(encoder.bundle.seconds)]
+        if not encoder.bundle.trained:
+            note(f"note: {encoder.bundle.name} is untrained: its weights are random, its vectors mean nothing yet.")
+        yield _Setup(encoder.bundle, embedders, Store(cache))
+
+
+@evaluation.command()
+def ave(
+    root: RootArgument,
+    model: ModelOption = None,
+    protocol: Annotated[Protocol, typer.Option(help="One label a video, or one a second.")] = "video",
+    split: Annotated[
+        Split, typer.Option(help="dedupe: no video of val or test in train; official: the lists as they are.")
+    ] = "dedupe",
+    baselines: BaselinesOption = False,
+    random_init: RandomOption = None,
+    confusion: PictureOption = None,
+    json: JsonOption = None,
+    backend: BackendOption = "onnx",
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
+    cache: CacheOption = None,
+) -> None:
+    """AVE linear evaluation (Tian et al., ECCV 2018) of the bundle as it is deployed.
+
+    avfeat eval ave AVE_Dataset --baselines --confusion confusion.png
+    """
+    if confusion is not None:
+        check_picture(confusion)
+    data = readers.read_ave(root)
+    check_videos(data)
+    with _setup(model, backend, device, baselines, random_init, cache) as setup:
+        result = evaluate_ave(data, setup.embedders, setup.store, protocol, split, workers=workers, tell=progress)
+    _list(result.missing, result.damaged)
+    if confusion is not None:
+        draw_confusion(result, confusion)
+    if json is not None:
+        write_json(report.ave_json(result, data, split, setup.bundle), json)
+    if json != "-":
+        _show(tables.ave_lines(result, data, split), tables.classification_table(result), result.seconds)
+        table(*tables.class_table(result))
+
+
+@evaluation.command()
+def knn(
+    data: DataArgument,
+    model: ModelOption = None,
+    neighbours_: Annotated[int, typer.Option("--neighbours", "-k", min=1, help="How many of them vote.")] = 1,
+    file: FileOption = None,
+    label: LabelOption = None,
+    group: GroupOption = None,
+    baselines: BaselinesOption = False,
+    random_init: RandomOption = None,
+    json: JsonOption = None,
+    backend: BackendOption = "onnx",
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
+    cache: CacheOption = None,
+) -> None:
+    """Top-1 accuracy of the nearest neighbours among labelled files, never of the same origin.
+
+    avfeat eval knn clips.csv --label class --group source --baselines
+    """
+    dataset = readers.read_labelled(data, readers.Columns(file, label, group))
+    with _setup(model, backend, device, baselines, random_init, cache) as setup:
+        result = evaluate_knn(dataset, setup.embedders, setup.store, neighbours_, workers=workers, tell=progress)
+    _show_neighbours(result, tables.knn_table(result), setup.bundle, json)
+
+
+@evaluation.command()
+def retrieval(
+    data: DataArgument,
+    model: ModelOption = None,
+    file: FileOption = None,
+    label: LabelOption = None,
+    group: GroupOption = None,
+    baselines: BaselinesOption = False,
+    random_init: RandomOption = None,
+    json: JsonOption = None,
+    backend: BackendOption = "onnx",
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
+    cache: CacheOption = None,
+) -> None:
+    """Recall at 1, 5 and 20 among labelled files, within a modality and across, never of the same origin.
+
+    avfeat eval retrieval clips.csv --label class --group source --baselines
+    """
+    dataset = readers.read_labelled(data, readers.Columns(file, label, group))
+    with _setup(model, backend, device, baselines, random_init, cache) as setup:
+        result = evaluate_retrieval(dataset, setup.embedders, setup.store, workers=workers, tell=progress)
+    _show_neighbours(result, tables.retrieval_table(result), setup.bundle, json)
+
+
+def _add(name: str, read: Callable[[Path], Dataset], summary: str) -> None:
+    """A command for a data set that needs no more than its folder."""
+
+    @evaluation.command(name, help=summary)
+    def command(
+        root: RootArgument,
+        model: ModelOption = None,
+        baselines: BaselinesOption = False,
+        random_init: RandomOption = None,
+        confusion: PictureOption = None,
+        json: JsonOption = None,
+        backend: BackendOption = "onnx",
+        device: DeviceOption = "auto",
+        workers: WorkersOption = None,
+        cache: CacheOption = None,
+    ) -> None:
+        if confusion is not None:
+            check_picture(confusion)
+        with _setup(model, backend, device, baselines, random_init, cache) as setup:
+            _classify(read(root), setup, workers, confusion, json)
+
+
+_add("esc50", readers.read_esc50, "ESC-50: linear probe on the sound, mean over the five official folds.")
+_add("ucf101", readers.read_ucf101, "UCF101: linear probe, mean over the official splits.")
+_add("hmdb51", readers.read_hmdb51, "HMDB51: linear probe, mean over the official splits.")
+_add("vggsound", readers.read_vggsound, "VGGSound: linear probe on the official split.")
+
+
+@evaluation.command("kinetics-sounds")
+def kinetics_sounds(
+    root: RootArgument,
+    train: Annotated[Path, typer.Option(metavar="FILE", help="List of name,...,class to fit.")],
+    test: Annotated[Path, typer.Option(metavar="FILE", help="List to test.")],
+    val: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="List that chooses C; every fifth of train if none.")
+    ] = None,
+    model: ModelOption = None,
+    baselines: BaselinesOption = False,
+    random_init: RandomOption = None,
+    confusion: PictureOption = None,
+    json: JsonOption = None,
+    backend: BackendOption = "onnx",
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
+    cache: CacheOption = None,
+) -> None:
+    """Kinetics-Sounds: linear probe on your own lists, for there are no official ones."""
+    if confusion is not None:
+        check_picture(confusion)
+    with _setup(model, backend, device, baselines, random_init, cache) as setup:
+        _classify(readers.read_kinetics_sounds(root, train, test, val), setup, workers, confusion, json)
+
+
+def _classify(
+    dataset: Dataset, setup: _Setup, workers: int | None, confusion: Path | None, json: str | None
+) -> None:
+    result = classify(dataset, setup.embedders, setup.store, workers=workers, tell=progress)
+    _list(result.missing, result.damaged)
+    if confusion is not None:
+        draw_confusion(result, confusion)
+    if json is not None:
+        write_json(report.classification_json(result, setup.bundle), json)
+    if json != "-":
+        _show(tables.lines(result), tables.classification_table(result), result.seconds)
+
+
+def _show_neighbours(result: neighbours.Result, shown: tables.Table, bundle: Bundle, json: str | None) -> None:
+    _list(result.missing, result.damaged)
+    if json is not None:
+        write_json(report.neighbours_json(result, bundle), json)
+    if json != "-":
+        _show(tables.neighbours_lines(result), shown, result.seconds)
+
+
+def _show(lines: list[str], shown: tables.Table, seconds: Mapping[str, float]) -> None:
+    print("\n".join(lines))
+    table(*shown)
+    print("took " + ", ".join(f"{what} {spent:.1f} s" for what, spent in seconds.items()))
+
+
+def _list(missing: Mapping[Path, Failure], damaged: Mapping[Path, str]) -> None:
+    """Name the files that a result lacks, in part or altogether."""
+    _first("missing", [failure.message for failure in missing.values()])
+    _first("damaged", [f"{file}: {damage}; what decodes is taken." for file, damage in damaged.items()])
+
+
+def _first(what: str, found: list[Any]) -> None:
+    for text in found[:_SHOWN]:
+        note(f"{what}: {text}")
+    if len(found) > _SHOWN:
+        note(f"{what}: and {len(found) - _SHOWN:,} more; --json lists them all.")

@@ -1,0 +1,142 @@
+"""A baseline that has learned nothing: colours of the pictures, and statistics of the sound's MFCCs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avfeat.embedding import Embedding, Failure, FloatRows
+from avfeat.errors import MediaError
+from avfeat.grid import MICROSECONDS, Grid
+from avfeat.media import AudioSpec, Outcome, VideoSpec, Window, media_windows
+from avfeat.processors import available_processors
+
+VERSION = "1"
+"""Of what is computed: a change of it makes kept embeddings void."""
+
+_FPS, _SIZE, _LEVELS = 8, 64, 4
+_RATE, _FRAME, _STEP = 16_000, 400, 160
+_MELS, _COEFFICIENTS = 40, 20
+_FLOOR = 1e-6
+_AT_ONCE = 64
+
+
+class Handcrafted:
+    """Embeds windows as colour histograms and MFCC statistics, on the grid of a bundle; it has no shared space."""
+
+    name = "colours + MFCC"
+
+    def __init__(self, seconds: float) -> None:
+        """Take windows of ``seconds``."""
+        self.seconds = seconds
+        self.key = (f"handcrafted-{VERSION}", str(seconds))
+        self._video = VideoSpec(_FPS, round(_FPS * seconds), _SIZE)
+        self._audio = AudioSpec(_RATE, round(_RATE * seconds))
+
+    def embed_many(
+        self, files: Iterable[Path], *, hop: float, start: float, workers: int | None
+    ) -> Iterator[Embedding | Failure]:
+        """Embed files in order, several at a time."""
+        grid, waiting = Grid.of(self.seconds, hop, start), iter(files)
+        with ThreadPoolExecutor(workers or available_processors()) as pool:
+            while taken := list(islice(waiting, _AT_ONCE)):
+                yield from pool.map(lambda file: self._embed(file, grid), taken)
+
+    def _embed(self, file: Path, grid: Grid) -> Embedding | Failure:
+        outcome = Outcome()
+        try:
+            windows = media_windows(file, grid, self._video, self._audio, threads=1, outcome=outcome)
+            rows = [_row(window) for window in windows]
+        except MediaError as error:
+            return Failure.of(error)
+        begun = np.array([row[0] for row in rows], dtype=np.float64)
+        nothing = np.zeros((len(rows), 0), np.float32)
+        return Embedding(
+            start=begun,
+            end=begun + self.seconds,
+            video=np.stack([row[1] for row in rows]),
+            audio=np.stack([row[2] for row in rows]),
+            video_shared=nothing,
+            audio_shared=nothing,
+            has_video=np.array([row[3] for row in rows], dtype=np.bool_),
+            has_audio=np.array([row[4] for row in rows], dtype=np.bool_),
+            source=str(file),
+            bundle=self.key[0],
+            seconds=self.seconds,
+            hop=grid.hop / MICROSECONDS,
+            duration=outcome.duration / MICROSECONDS,
+            damaged=bool(outcome.damage),
+            damage=outcome.damage,
+        )
+
+
+def colour_histogram(frames: NDArray[np.uint8]) -> FloatRows:
+    """Square roots of the shares of 4 x 4 x 4 RGB colours: float32 ``(64,)`` of unit length.
+
+    The dot product of two is the Bhattacharyya coefficient of the histograms.
+
+    Args:
+        frames: uint8 ``(n, height, width, 3)`` RGB.
+    """
+    level = frames.astype(np.intp) * _LEVELS // 256
+    cell = (level[..., 0] * _LEVELS + level[..., 1]) * _LEVELS + level[..., 2]
+    share = np.bincount(cell.reshape(-1), minlength=_LEVELS**3) / cell.size
+    root: FloatRows = np.sqrt(share).astype(np.float32)
+    return root
+
+
+def mfcc(waveform: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mel-frequency cepstral coefficients (Davis and Mermelstein 1980): ``(frames, 20)``.
+
+    Hann windows of 25 ms every 10 ms, 40 triangular mel bands from 0 to 8 kHz (HTK's mel), natural logarithm of
+    the power, orthonormal DCT-II.
+
+    Args:
+        waveform: float32 ``(samples,)`` in [-1, 1] at 16 kHz, 400 samples or more.
+    """
+    frames = np.lib.stride_tricks.sliding_window_view(waveform.astype(np.float64), _FRAME)[::_STEP]
+    power = np.abs(np.fft.rfft(frames * np.hanning(_FRAME), 512)) ** 2
+    return np.log(power @ _mel_bands() + _FLOOR) @ _cosines()
+
+
+def mfcc_statistics(waveform: NDArray[np.float32]) -> FloatRows:
+    """Mean of each coefficient over a window, its deviation, and that of its change: float32 ``(60,)``."""
+    found = mfcc(waveform)
+    change = np.diff(found, axis=0)
+    return np.concatenate([found.mean(0), found.std(0), change.std(0)]).astype(np.float32)
+
+
+def _row(window: Window) -> tuple[float, FloatRows, FloatRows, bool, bool]:
+    colours, sound = np.zeros(_LEVELS**3, np.float32), np.zeros(3 * _COEFFICIENTS, np.float32)
+    if window.frames is not None:
+        colours = colour_histogram(window.frames)
+    if window.waveform is not None:
+        sound = mfcc_statistics(window.waveform)
+    begun = window.start / MICROSECONDS
+    return begun, colours, sound, window.frames is not None, window.waveform is not None
+
+
+@cache
+def _mel_bands() -> NDArray[np.float64]:
+    """Triangles ``(257, 40)``: equal distances on ``2595 log10(1 + f / 700)``."""
+    top = 2595 * np.log10(1 + _RATE / 2 / 700)
+    edges = 700 * (10 ** (np.linspace(0, top, _MELS + 2) / 2595) - 1)
+    frequency = np.arange(257)[:, None] * _RATE / 512
+    rising = (frequency - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - frequency) / (edges[2:] - edges[1:-1])
+    return np.clip(np.minimum(rising, falling), 0, None)
+
+
+@cache
+def _cosines() -> NDArray[np.float64]:
+    """The first columns of the orthonormal DCT-II ``(40, 20)``."""
+    angle = np.pi / _MELS * (np.arange(_MELS)[:, None] + 0.5) * np.arange(_COEFFICIENTS)
+    scale = np.where(np.arange(_COEFFICIENTS) == 0, np.sqrt(1 / _MELS), np.sqrt(2 / _MELS))
+    cosines: NDArray[np.float64] = np.cos(angle) * scale
+    return cosines

@@ -1,0 +1,294 @@
+"""Nearest neighbours that never share an origin: kNN accuracy, and recall in retrieval."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avfeat.embedding import Failure
+from avfeat.errors import ArgumentError
+from avfeat.evaluation.dataset import Dataset, DatasetError, Item
+from avfeat.evaluation.embedders import Embedder
+from avfeat.evaluation.features import Collected, Features, collect, of_file
+from avfeat.evaluation.interval import bootstrap
+from avfeat.evaluation.store import Store, Tell, silent
+
+RANKS = (1, 5, 20)
+KNN = ("video", "audio", "av")
+RETRIEVAL = (
+    "video to video",
+    "audio to audio",
+    "video to video, shared",
+    "audio to audio, shared",
+    "audio to video",
+    "video to audio",
+)
+"""Within a modality by cosine of the features, and by dot product in the shared space; across always the latter."""
+
+_AT_ONCE = 256
+Rows = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure.
+
+    Attributes:
+        value: in [0, 1].
+        interval: its 95 % bootstrap interval over origins.
+        chance: what a random order gives.
+        queries: how many files were asked: those that have the modality, or both.
+    """
+
+    value: float
+    interval: tuple[float, float]
+    chance: float
+    queries: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the table: its measures by task (and for retrieval, by rank); tasks that it cannot do lack."""
+
+    name: str
+    measures: Mapping[str, Mapping[int, Measure]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was found among labelled files.
+
+    Attributes:
+        dataset: name of the data set.
+        protocol: ``knn`` or ``retrieval``.
+        entries: the model, then the baselines.
+        majority: share of the most frequent class.
+        classes: how many classes are there.
+        groups: how many origins are there.
+        annotated: labelled files.
+        used: those that could be embedded.
+        missing: files without an embedding, and why.
+        damaged: files of which a part was embedded, and what is wrong with them.
+        seconds: time taken for ``embedding`` and ``search``.
+    """
+
+    dataset: str
+    protocol: str
+    entries: tuple[Entry, ...]
+    majority: float
+    classes: int
+    groups: int
+    annotated: int
+    used: int
+    missing: Mapping[Path, Failure]
+    damaged: Mapping[Path, str]
+    seconds: Mapping[str, float]
+
+
+def evaluate_knn(
+    dataset: Dataset,
+    embedders: Sequence[Embedder],
+    store: Store,
+    neighbours: int = 1,
+    *,
+    workers: int | None = None,
+    tell: Tell = silent,
+) -> Result:
+    """Top-1 accuracy of the vote of each file's nearest neighbours of other origins, by cosine.
+
+    Args:
+        dataset: labelled files.
+        embedders: the model, then baselines.
+        store: where embeddings are kept.
+        neighbours: how many vote; of classes with equal votes, the one with the nearest of them wins.
+        workers: files at a time; None for one a processor.
+        tell: shows progress.
+
+    Raises:
+        DatasetError: no file is there, or all share one origin.
+        BackendError: a package is not installed.
+    """
+    if neighbours < 1:
+        raise ArgumentError(f"At least one neighbour votes, not {neighbours}.")
+    return _evaluate(
+        "knn", dataset, embedders, store, lambda table: _knn(table, neighbours), workers=workers, tell=tell
+    )
+
+
+def evaluate_retrieval(
+    dataset: Dataset,
+    embedders: Sequence[Embedder],
+    store: Store,
+    *,
+    workers: int | None = None,
+    tell: Tell = silent,
+) -> Result:
+    """Recall at 1, 5 and 20 among files of other origins; arguments and errors as of ``evaluate_knn``.
+
+    Within a modality, a file of the same class and another origin is right. From one modality to the other, the
+    same file is, among files of other origins. Files with equal similarity to what is right count as before it.
+    """
+    return _evaluate("retrieval", dataset, embedders, store, _retrieval, workers=workers, tell=tell)
+
+
+def _evaluate(
+    protocol: str,
+    dataset: Dataset,
+    embedders: Sequence[Embedder],
+    store: Store,
+    measure: Callable[[_Table], dict[str, dict[int, Measure]]],
+    *,
+    workers: int | None,
+    tell: Tell,
+) -> Result:
+    begun = time.perf_counter()
+    found = [
+        collect(dataset.files, one, store, of_file, hop=one.seconds, start=0.0, workers=workers, tell=tell)
+        for one in embedders
+    ]
+    model = found[0]
+    items = [item for item in dataset.items if item.file in model.features]
+    groups = {item.group for item in items}
+    if len(groups) < 2:
+        raise DatasetError(
+            f"{dataset.name}: neighbours need files of two origins at least; {len(items):,} of its "
+            f"{len(dataset.items):,} files could be embedded, of {len(groups)}."
+        )
+    embedded = time.perf_counter()
+    entries = [Entry(one.name, measure(_Table.of(items, each))) for one, each in zip(embedders, found, strict=True)]
+    labels = Counter(item.label for item in items)
+    return Result(
+        dataset=dataset.name,
+        protocol=protocol,
+        entries=tuple(entries),
+        majority=max(labels.values()) / len(items),
+        classes=len(labels),
+        groups=len(groups),
+        annotated=len(dataset.items),
+        used=len(items),
+        missing=model.missing,
+        damaged=model.damaged,
+        seconds={"embedding": embedded - begun, "search": time.perf_counter() - embedded},
+    )
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The files of one embedder: labels and origins as numbers, and features by file."""
+
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    features: tuple[Features, ...]
+
+    @classmethod
+    def of(cls, items: Sequence[Item], found: Collected) -> _Table:
+        return cls(
+            _numbered([item.label for item in items]),
+            _numbered([item.group for item in items]),
+            tuple(found.features[item.file] for item in items),
+        )
+
+    def has(self, *modalities: str) -> NDArray[np.int64]:
+        """Positions of the files that have all of ``modalities``."""
+        found = [all(getattr(one, f"has_{name}") for name in modalities) for one in self.features]
+        return np.flatnonzero(found).astype(np.int64)
+
+    def unit(self, name: str, places: NDArray[np.int64]) -> Rows:
+        """Rows ``name`` of the files at ``places``, of length 1 (zeros stay)."""
+        rows = np.concatenate([getattr(self.features[place], name) for place in places]).astype(np.float64)
+        length = np.linalg.norm(rows, axis=1, keepdims=True)
+        unit: Rows = rows / np.where(length > 0, length, 1)
+        return unit
+
+
+def _knn(table: _Table, neighbours: int) -> dict[str, dict[int, Measure]]:
+    found = {}
+    for name in KNN:
+        places = table.has(*(("video", "audio") if name == "av" else (name,)))
+        if len(np.unique(table.groups[places])) < 2:
+            continue
+        if name == "av":
+            rows = np.concatenate([table.unit("video", places), table.unit("audio", places)], axis=1) / np.sqrt(2)
+        else:
+            rows = table.unit(name, places)
+        found[name] = {neighbours: _vote(rows, table.labels[places], table.groups[places], neighbours)}
+    return found
+
+
+def _vote(rows: Rows, labels: NDArray[np.int64], groups: NDArray[np.int64], neighbours: int) -> Measure:
+    right, chance = np.zeros(len(rows)), np.zeros(len(rows))
+    for query, similarity, allowed in _similarities(rows, rows, groups):
+        near = np.argsort(np.where(allowed, -similarity, np.inf), kind="stable")[: min(neighbours, allowed.sum())]
+        votes = Counter(labels[near].tolist())
+        # max takes the first of equals, and the counter is in order of nearness.
+        right[query] = bool(votes) and max(votes, key=lambda label: votes[label]) == labels[query]
+        chance[query] = float((labels[allowed] == labels[query]).mean()) if allowed.any() else 0.0
+    return _measure(right, chance, groups)
+
+
+def _retrieval(table: _Table) -> dict[str, dict[int, Measure]]:
+    found = {}
+    for task in RETRIEVAL:
+        asked, wanted = task.split(",")[0].split(" to ")
+        places = table.has(asked, wanted)
+        suffix = "" if asked == wanted and not task.endswith("shared") else "_shared"
+        queries, targets = table.unit(asked + suffix, places), table.unit(wanted + suffix, places)
+        if queries.shape[1] and len(np.unique(table.groups[places])) > 1:
+            labels = table.labels[places] if asked == wanted else None
+            found[task] = _recall(queries, targets, table.groups[places], labels)
+    return found
+
+
+def _recall(
+    queries: Rows, targets: Rows, groups: NDArray[np.int64], labels: NDArray[np.int64] | None
+) -> dict[int, Measure]:
+    """Recall at each rank; ``labels`` None: the target of a query is the one at its own place."""
+    ranks, chance = np.zeros(len(queries)), np.zeros((len(queries), len(RANKS)))
+    for query, similarity, allowed in _similarities(queries, targets, groups):
+        if labels is None:
+            allowed[query] = True
+            right = np.arange(len(targets)) == query
+        else:
+            right = allowed & (labels == labels[query])
+        wrong = allowed & ~right
+        best = similarity[right].max() if right.any() else -np.inf
+        ranks[query] = (similarity[wrong] >= best).sum() if right.any() else np.inf
+        chance[query] = [_by_chance(int(right.sum()), int(allowed.sum()), rank) for rank in RANKS]
+    return {
+        rank: _measure((ranks < rank).astype(np.float64), chance[:, column], groups)
+        for column, rank in enumerate(RANKS)
+    }
+
+
+def _by_chance(right: int, of: int, rank: int) -> float:
+    """The probability that one of ``right`` among ``of`` comes up in ``rank`` draws without return."""
+    drawn = np.arange(min(rank, of))
+    return float(1 - np.prod(np.clip((of - right - drawn) / np.maximum(of - drawn, 1), 0, 1)))
+
+
+def _similarities(queries: Rows, targets: Rows, groups: NDArray[np.int64]) -> Iterator[tuple[int, Rows, Mask]]:
+    """Each query with its dot products with all targets, and which of them are of another origin."""
+    for begin in range(0, len(queries), _AT_ONCE):
+        block = queries[begin : begin + _AT_ONCE] @ targets.T
+        for offset, similarity in enumerate(block):
+            yield begin + offset, similarity, groups != groups[begin + offset]
+
+
+def _measure(right: Rows, chance: Rows, groups: NDArray[np.int64]) -> Measure:
+    return Measure(
+        value=float(right.mean()),
+        interval=bootstrap(right, [str(group) for group in groups]),
+        chance=float(chance.mean()),
+        queries=len(right),
+    )
+
+
+def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
+    return np.unique(np.asarray(names), return_inverse=True)[1].astype(np.int64)

@@ -1,0 +1,138 @@
+"""Embeddings on disk: computed once for a bundle, a file and a grid, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avfeat.embedding import Embedding, Failure
+from avfeat.evaluation.embedders import Embedder
+from avfeat.grid import microseconds
+from avfeat.version import __version__
+from avfeat.writers.meta import ARRAYS, parse_meta
+from avfeat.writers.npz import write_npz
+
+Tell = Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
+"""Shows progress: called with a label and a number of files, gives what is called with the name of each."""
+
+
+def silent(label: str, total: int) -> AbstractContextManager[Callable[[str], None]]:
+    """Shows nothing."""
+    return nullcontext(lambda name: None)
+
+
+def default_folder() -> Path:
+    """``AVFEAT_CACHE``, else the user's cache folder; in it, ``evaluation``."""
+    named = os.environ.get("AVFEAT_CACHE")
+    if named:
+        return Path(named) / "evaluation"
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "avfeat" / "evaluation"
+
+
+class Store:
+    """A folder of embeddings, one npz file each, as ``avfeat embed`` writes them.
+
+    A file is known by its path, size and time of change. What is not whole is computed again. Failures are not
+    kept: the next run tries again.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Keep embeddings in ``folder``; None for ``default_folder()``."""
+        self._folder = default_folder() if folder is None else folder
+
+    def embeddings(
+        self,
+        embedder: Embedder,
+        files: Iterable[Path],
+        *,
+        hop: float,
+        start: float,
+        workers: int | None = None,
+        tell: Tell = silent,
+    ) -> Iterator[tuple[Path, Embedding | Failure]]:
+        """Each file once with its embedding, or why it has none: first what is kept, then what is computed.
+
+        Args:
+            embedder: what embeds.
+            files: media files, there or not.
+            hop: seconds between windows.
+            start: start of the first window in seconds.
+            workers: files at a time; None for one a processor.
+            tell: shows progress of what is computed.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        missing = {}
+        for file in dict.fromkeys(files):
+            path = self._path(embedder, file, hop, start)
+            kept = None if path is None else _read(path)
+            if kept is None:
+                missing[file] = path
+            else:
+                yield file, kept
+        if not missing:
+            return
+        with tell(f"embedding with {embedder.name}", len(missing)) as advance:
+            results = embedder.embed_many(list(missing), hop=hop, start=start, workers=workers)
+            for (file, path), result in zip(missing.items(), results, strict=True):
+                if path is not None and isinstance(result, Embedding):
+                    write_npz(path, result)
+                advance(file.name)
+                yield file, result
+
+    def _path(self, embedder: Embedder, file: Path, hop: float, start: float) -> Path | None:
+        """Where the embedding of a file belongs; None for a file that is not there."""
+        try:
+            status = file.stat()
+        except (OSError, ValueError):
+            return None
+        facts = [
+            *(__version__, *embedder.key, microseconds(hop), microseconds(start)),
+            *(os.fspath(file.resolve()), status.st_size, status.st_mtime_ns),
+        ]
+        name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        return self._folder / embedder.key[0][:16] / name[:2] / f"{name}.npz"
+
+
+def _read(path: Path) -> Embedding | None:
+    """A kept embedding, if it is there and whole."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in ARRAYS}
+            meta = parse_meta(str(stored["meta"]))
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
+        return None
+    return None if meta is None else _embedding(arrays, meta)
+
+
+def _embedding(arrays: dict[str, Any], meta: dict[str, Any]) -> Embedding | None:
+    try:
+        return Embedding(
+            **arrays,
+            source=meta["source"],
+            bundle=meta["bundle"],
+            seconds=meta["seconds"],
+            hop=meta["hop"],
+            duration=meta["duration"],
+            damaged=meta["damaged"],
+            damage=tuple(meta["damage"]),
+        )
+    except KeyError:
+        return None

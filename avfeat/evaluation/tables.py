@@ -1,0 +1,117 @@
+"""Results as tables for people: headers and rows of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from avfeat.evaluation import classification, neighbours
+from avfeat.evaluation.features import MODALITIES
+from avfeat.evaluation.neighbours import RANKS, RETRIEVAL
+from avfeat.evaluation.readers.ave import Ave, Split
+from avfeat.evaluation.report import per_class
+
+Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
+_HEADS = {"video": "video", "audio": "audio", "av": "audio + video"}
+_NONE = "-"
+
+
+def classification_table(result: classification.Result) -> Table:
+    """Accuracy and 95 % interval of the model, of baselines, of the majority class and of chance."""
+    rows = [
+        (
+            entry.name,
+            *(_with_interval(entry.scores[kind].accuracy, entry.scores[kind].interval) for kind in MODALITIES),
+        )
+        for entry in result.entries
+    ]
+    rows += [("majority class", *[percent(result.majority)] * 3), ("chance", *[percent(result.chance)] * 3)]
+    return ("accuracy, %", *(_HEADS[kind] for kind in MODALITIES)), rows
+
+
+def class_table(result: classification.Result) -> Table:
+    """Accuracy of the model on each class."""
+    rows = [
+        (name, str(values["count"]), *(percent(values[kind]) for kind in MODALITIES))
+        for name, values in per_class(result, result.entries[0]).items()
+    ]
+    return ("class", "test rows", *(_HEADS[kind] for kind in MODALITIES)), rows
+
+
+def knn_table(result: neighbours.Result) -> Table:
+    """Top-1 accuracy and 95 % interval, with the majority class and chance."""
+    rows = [(entry.name, *(_knn(entry.measures.get(kind)) for kind in MODALITIES)) for entry in result.entries]
+    chance = [result.entries[0].measures.get(kind) for kind in MODALITIES]
+    rows.append(("majority class", *[percent(result.majority)] * 3))
+    rows.append(("chance", *(percent(_only(found).chance) if found else _NONE for found in chance)))
+    return ("top-1, %", *(_HEADS[kind] for kind in MODALITIES)), rows
+
+
+def retrieval_table(result: neighbours.Result) -> Table:
+    """Recall of each task at each rank, chance in brackets."""
+    rows = []
+    for task in RETRIEVAL:
+        for entry in result.entries:
+            found = entry.measures.get(task)
+            if found is not None:
+                shown = (f"{percent(found[rank].value)} ({percent(found[rank].chance)})" for rank in RANKS)
+                rows.append((task, entry.name, *shown, str(found[RANKS[0]].queries)))
+    return ("recall, % (chance)", "model", *(f"R@{rank}" for rank in RANKS), "queries"), rows
+
+
+def ave_lines(result: classification.Result, ave: Ave, split: Split) -> list[str]:
+    """What a result on AVE is of: protocol, splits, and on how many rows it stands."""
+    splits = [f"{name} {_parts(ave.counts(name))}" for name in ("dedupe", "official")]
+    left_out = len(ave.annotations) - result.annotated
+    reasons = [f"{left_out} left out by the split"] if left_out else []
+    reasons += (
+        [f"{result.annotated - result.used:,} without an embedding"] if result.annotated > result.used else []
+    )
+    return [
+        f"AVE, {result.protocol} protocol, split {split}; rows for train / val / test: {'; '.join(splits)}",
+        f"stands on {result.used:,} of {len(ave.annotations):,} annotated rows ({_parts(result.counts)})"
+        + (f": {', '.join(reasons)}" if reasons else ""),
+    ]
+
+
+def lines(result: classification.Result) -> list[str]:
+    """What a result is of, and on how many rows it stands."""
+    folds = result.entries[0].scores["av"].folds
+    over = f", mean over {len(folds)} splits" if len(folds) > 1 else ""
+    return [
+        f"{result.dataset}, linear probe{over}",
+        f"stands on {result.used:,} of {result.annotated:,} listed files ({_parts(result.counts)})",
+    ]
+
+
+def neighbours_lines(result: neighbours.Result) -> list[str]:
+    """What a search is of, and on how many files it stands."""
+    return [
+        f"{result.dataset}, {result.protocol}: {result.classes} classes, {result.groups:,} origins; "
+        "neighbours never share an origin",
+        f"stands on {result.used:,} of {result.annotated:,} labelled files",
+    ]
+
+
+def percent(share: float) -> str:
+    """A share as a percentage, without its sign."""
+    return f"{100 * share:.1f}"
+
+
+def _with_interval(value: float, interval: tuple[float, float]) -> str:
+    return f"{percent(value)} ({percent(interval[0])} to {percent(interval[1])})"
+
+
+def _only(measures: Mapping[int, Any]) -> Any:
+    return next(iter(measures.values()))
+
+
+def _knn(measures: Mapping[int, neighbours.Measure] | None) -> str:
+    if measures is None:
+        return _NONE
+    found = _only(measures)
+    return _with_interval(found.value, found.interval)
+
+
+def _parts(counts: Mapping[str, int]) -> str:
+    return " / ".join(f"{counts[part]:,}" for part in ("train", "val", "test"))

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from avfeat.errors import AvfeatError
+from avfeat.evaluation.interval import bootstrap
+from avfeat.evaluation.logistic import fit_all
+from avfeat.evaluation.probe import GRID, linear_probe
+
+
+def made(n: int, d: int, classes: int, seed: int = 0, rank: int | None = None):
+    """Correlated features of a few classes."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, n)
+    rows = rng.normal(size=(n, d)) * np.exp(-np.arange(d) / (d / 8)) + rng.normal(size=(classes, d))[labels] * 0.3
+    mix = rng.normal(size=(d, d))
+    if rank is not None:
+        mix = mix[:, :rank] @ rng.normal(size=(rank, d))
+    return rows @ mix, labels
+
+
+@pytest.mark.parametrize(("n", "d", "classes"), [(60, 100, 4), (200, 30, 5), (150, 20, 2), (50, 80, 2)])
+def test_a_fit_is_that_of_scikit_learn(n: int, d: int, classes: int) -> None:
+    rows, labels = made(n, d, classes)
+    rows = StandardScaler().fit_transform(rows)
+    for c, ours in zip(GRID, fit_all(rows, labels, GRID), strict=True):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs = LogisticRegression(C=c, tol=1e-10, max_iter=100_000).fit(rows, labels)
+        np.testing.assert_array_equal(ours.predict(rows), theirs.predict(rows))
+        weights = ours.weights if classes > 2 else ours.weights[:, 1:] - ours.weights[:, :1]
+        np.testing.assert_allclose(weights, theirs.coef_.T, atol=2e-4 * np.abs(theirs.coef_).max())
+
+
+def test_features_that_do_not_vary_or_repeat_are_no_trouble() -> None:
+    rows, labels = made(80, 40, 3, rank=6)
+    rows[:, 7] = 1.0
+    found = linear_probe((rows[:50], labels[:50]), (rows[50:65], labels[50:65]), rows[65:])
+    copied = np.concatenate([rows, rows[:, :1]], axis=1)[:, :-1]
+    again = linear_probe((copied[:50], labels[:50]), (copied[50:65], labels[50:65]), copied[65:])
+    np.testing.assert_array_equal(found.predicted, again.predicted)
+
+
+def test_the_smallest_c_counts_among_equals() -> None:
+    rows = np.array([[-1.0], [-2.0], [1.0], [2.0]])
+    labels = np.array([0, 0, 1, 1])
+    found = linear_probe((rows, labels), (rows, labels), rows)
+    assert set(found.validation.values()) == {1.0}
+    assert found.c == 1e-4
+
+
+def test_c_is_chosen_on_the_validation_rows_and_nothing_is_refitted() -> None:
+    rows, labels = made(120, 60, 4, seed=3)
+    train, val, test = slice(0, 60), slice(60, 90), slice(90, 120)
+    found = linear_probe((rows[train], labels[train]), (rows[val], labels[val]), rows[test])
+    scaler = StandardScaler().fit(rows[train])
+    accuracy = {}
+    for c in GRID:
+        model = LogisticRegression(C=c, tol=1e-9, max_iter=50_000).fit(scaler.transform(rows[train]), labels[train])
+        accuracy[c] = model.score(scaler.transform(rows[val]), labels[val])
+        if c == found.c:
+            np.testing.assert_array_equal(found.predicted, model.predict(scaler.transform(rows[test])))
+    assert found.validation == pytest.approx(accuracy)
+    assert found.c == min(c for c in GRID if accuracy[c] == max(accuracy.values()))
+
+
+def test_a_refit_takes_the_rows_that_it_is_given() -> None:
+    rows, labels = made(120, 30, 3, seed=4)
+    everything = (rows[:90], labels[:90])
+    found = linear_probe((rows[:60], labels[:60]), (rows[60:90], labels[60:90]), rows[90:], refit=everything)
+    scaler = StandardScaler().fit(everything[0])
+    model = LogisticRegression(C=found.c, tol=1e-9, max_iter=50_000).fit(scaler.transform(rows[:90]), labels[:90])
+    np.testing.assert_array_equal(found.predicted, model.predict(scaler.transform(rows[90:])))
+
+
+def test_what_cannot_be_fitted_is_said() -> None:
+    rows, labels = made(20, 5, 3)
+    with pytest.raises(AvfeatError, match="two classes"):
+        linear_probe((rows, np.zeros(20, int)), (rows, labels), rows)
+    rows[3, 2] = np.nan
+    with pytest.raises(AvfeatError, match="no finite numbers"):
+        linear_probe((rows, labels), (rows, labels), rows)
+
+
+def test_a_bootstrap_interval_is_that_of_plain_resampling() -> None:
+    rng = np.random.default_rng(0)
+    groups = [f"v{number}" for number in rng.integers(0, 40, 200)]
+    correct = rng.random(200) < 0.6
+    names = sorted(set(groups))
+    means = []
+    for _ in range(4000):
+        drawn = rng.choice(names, len(names))
+        taken = np.concatenate([correct[[group == name for group in groups]] for name in drawn])
+        means.append(taken.mean())
+    expected = np.percentile(means, [2.5, 97.5])
+    np.testing.assert_allclose(bootstrap(correct, groups), expected, atol=0.012)
+    assert bootstrap(correct, groups) == bootstrap(correct, groups)
+    assert bootstrap(np.ones(5), list("abcde")) == (1.0, 1.0)
+
+
+def test_an_interval_over_videos_is_wider_than_one_over_their_segments() -> None:
+    rng = np.random.default_rng(1)
+    correct = np.repeat(rng.random(30) < 0.5, 10)
+    videos = [f"v{number // 10}" for number in range(300)]
+    wide, narrow = bootstrap(correct, videos), bootstrap(correct, [str(number) for number in range(300)])
+    assert wide[1] - wide[0] > 2 * (narrow[1] - narrow[0])

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+from commands import begin, command, ended, stepped
+from small_runs import lines, small, state
+
+from avfeat.training.data import Cache
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="looks for processes in /proc")
+def test_torchrun_stops_all_processes_in_good_order(cache: Cache, tmp_path: Path) -> None:
+    run, recipe = tmp_path / "run", small(steps=500, checkpoint_every=1000, workers=1, objective__name="byol")
+    process = begin(command(cache.path, run, recipe, processes=2), tmp_path)
+    stepped(process, run, 3, tmp_path)
+    process.send_signal(signal.SIGTERM)
+    found = ended(process, tmp_path)
+    assert found.status != 0 and found.out == ""
+    step = state(run)["step"]
+    # The first process alone speaks and writes, and says everything once.
+    assert [line["step"] for line in lines(run)] == list(range(1, step + 1))
+    assert found.err.count(f"stopped after step {step} of 500, which ") == 1
+    assert found.err.count("parameters: ") == found.err.count("loss ") // step == 1
+    assert "in 2 processes, by two trial steps" in found.err
+    assert "DataLoader" not in found.err and "Gloo" not in found.err

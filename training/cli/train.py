@@ -1,0 +1,187 @@
+"""``avfeat train``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from avfeat.cli.printing import facts, note, progress, table
+from avfeat.errors import StoppedError
+from avfeat.training.cli.packages import training_packages
+from avfeat.training.cli.prepare import follow
+
+if TYPE_CHECKING:
+    from avfeat.training.recipes import Recipe
+    from avfeat.training.trainer import Accuracy, Event, Finished, Logged, Started, Stopped
+
+_DEFAULT = "mini"
+
+
+def _list_recipes(value: bool) -> None:
+    if not value:
+        return
+    with training_packages():
+        from avfeat.training.recipes import shipped
+    table(("recipe", "description"), shipped().items())
+    raise typer.Exit
+
+
+def train(
+    data: Annotated[
+        str,
+        typer.Argument(metavar="DATA", help="Videos, as avfeat prepare takes them, or its cache."),
+    ],
+    run: Annotated[Path, typer.Option("-o", "--out", metavar="RUN", help="Folder of the training.")],
+    recipe: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="What to do; mini if none, or that of RUN to resume.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: optimizer.rate=0.01")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the optimizer.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Clips of a step, in all processes together.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all randomness.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that load clips.")] = None,
+    checkpoint_every: Annotated[int | None, typer.Option(metavar="STEPS", help="From one to the next.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from RUN's checkpoint, if there is one.")] = False,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")] = "auto",
+    list_recipes: Annotated[
+        bool,
+        typer.Option("--list-recipes", callback=_list_recipes, is_eager=True, help="Show them and exit."),
+    ] = False,
+) -> None:
+    """Learn encoders of picture and sound from videos without labels.
+
+    avfeat train clips/ -o runs/one                                   the light default pair
+
+    avfeat train 'synthetic:ave?videos=200' -o runs/demo --recipe smoke
+
+    torchrun --nproc-per-node 8 -m avfeat train clips/ -o runs/big --recipe reference
+
+    RUN gets checkpoints/last.pt, metrics.jsonl, TensorBoard's files, recipe.yaml and run.json. Ctrl-C saves first.
+    """
+    with training_packages():
+        from avfeat.training.data import open_or_prepare
+        from avfeat.training.trainer import train as events
+    named = {"steps": steps, "batch_size": batch_size, "seed": seed, "workers": workers}
+    named["checkpoint_every"] = checkpoint_every
+    given = [f"{name}={value}" for name, value in named.items() if value is not None]
+    chosen = _recipe(recipe, run, resume, [*(changes or ()), *given])
+    cache = open_or_prepare(data, chosen.cache, follow=follow if leads() else None)
+    with closing(events(cache, data, run, chosen, resume=resume, device=device)) as happening:
+        _show(happening, run, data, chosen.steps)
+
+
+def _recipe(name: str | None, run: Path, resume: bool, changes: list[str]) -> Recipe:
+    from avfeat.training.recipes import load_recipe
+    from avfeat.training.trainer.journal import RECIPE
+
+    own = run / RECIPE
+    if name is None and resume and own.exists():
+        return load_recipe(str(own), changes)
+    return load_recipe(name or _DEFAULT, changes)
+
+
+def _show(events: Iterable[Event], run: Path, data: str, steps: int) -> None:
+    """Print what happens, up to the end; only the first of several processes does."""
+    from avfeat.training.trainer import Finished, Logged, Started, Stepped, Stopped, Warned
+
+    say = note if leads() else _silent
+    with ExitStack() as stack:
+        advance: Callable[[str], None] = _silent
+        for event in events:
+            match event:
+                case Started():
+                    say(_announcement(event, steps))
+                    if leads():
+                        advance = stack.enter_context(progress("training", event.cost.steps))
+                case Stepped():
+                    advance("training")
+                case Logged():
+                    say(_line(event, steps))
+                case Warned():
+                    say(f"warning: {event.message}")
+                case Stopped() if not leads():
+                    raise typer.Exit(128 + event.signal)
+                case Stopped():
+                    raise StoppedError(_stopped(event, run, data, steps), 128 + event.signal)
+                case Finished() if leads():
+                    _conclude(event, run)
+
+
+def leads() -> bool:
+    """Whether this process is the one that speaks, of those that ``torchrun`` has started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _silent(text: str) -> None:
+    """Another process says it."""
+
+
+def _announcement(event: Started, steps: int) -> str:
+    """What the training costs, before it starts."""
+    cost = event.cost
+    sizes = ", ".join(f"{name} {count / 1e6:.2f} M" for name, count in cost.parameters.items())
+    processes = f" in {cost.processes} processes" if cost.processes > 1 else ""
+    lines = [
+        f"parameters: {sizes}",
+        f"steps: {cost.steps} of {cost.batch_size} clips ({cost.epochs:.1f} epochs of {cost.clips} clips)",
+        f"time: about {duration(cost.seconds)} on {cost.device}{processes}, by two trial steps",
+    ]
+    if event.random_init is not None and event.chance is not None:
+        found = f"{_accuracies(event.random_init)}; the commonest class {event.chance:.3f}"
+        lines.append(f"kNN accuracy before training: {found}")
+    if event.step:
+        lines.append(f"going on after step {event.step} of {steps}")
+    return "\n".join(lines)
+
+
+def _line(event: Logged, steps: int) -> str:
+    """A line of metrics for people."""
+    found = event.metrics
+    parts = [f"step {found['step']:g}/{steps}", f"loss {found['loss']:.3f}"]
+    parts += [f"{name} std {found[f'{name}_std']:.2f}" for name in ("video", "audio") if f"{name}_std" in found]
+    if "knn" in found:
+        parts.append(f"kNN {found['knn']:.3f} (random init {found['knn_random_init']:.3f})")
+    parts += [f"{found['clips_per_second']:.1f} clips/s", f"{duration(event.remaining)} left"]
+    return "  ".join(parts)
+
+
+def _stopped(event: Stopped, run: Path, data: str, steps: int) -> str:
+    command = f"avfeat train {shlex.quote(data)} -o {shlex.quote(str(run))} --resume"
+    return f"stopped after step {event.step} of {steps}, which {event.path} holds; go on with: {command}"
+
+
+def _conclude(event: Finished, run: Path) -> None:
+    """What came out, and what it took."""
+    if not event.clips_per_second:
+        note(f"{run}: all {event.steps} steps were done before; nothing was left to do.")
+    rows = {"steps": f"{event.steps}"}
+    if event.accuracy is not None and event.random_init is not None:
+        rows["kNN accuracy"] = _accuracies(event.accuracy)
+        rows["random init"] = _accuracies(event.random_init)
+    speed = f", {event.clips_per_second:.1f} clips/s" if event.clips_per_second else ""
+    rows["time"] = duration(event.seconds) + speed
+    if event.memory:
+        rows["memory"] = f"{event.memory / 2**30:.1f} GiB at most"
+    rows["checkpoint"] = str(event.path)
+    facts(rows)
+    note(f"next: avfeat export {shlex.quote(str(run))} -o {shlex.quote(run.resolve().name + '-bundle')}")
+
+
+def _accuracies(found: Accuracy) -> str:
+    return f"{found.both:.3f} (video {found.video:.3f}, audio {found.audio:.3f})"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``48 s``, ``12 min``, ``3 h 05 min``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,69 @@
+"""The space that picture and sound share: what trains the encoders' projections, which the export keeps.
+
+The symmetric form of InfoNCE: Radford et al., "Learning Transferable Visual Models From Natural Language
+Supervision", ICML 2021, arXiv 2103.00020, figure 3, with sound in place of text.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from avfeat.errors import ArgumentError
+from avfeat.training.objectives.gather import Rows, gather
+
+Reach = Literal["projection", "encoder"]
+
+
+@dataclass(frozen=True)
+class SharedSettings:
+    """How the shared space is trained, beside the objective.
+
+    Attributes:
+        weight: of this loss; 0 leaves the projections as they are.
+        temperature: of the softmax over similarities.
+        reach: what it trains: the ``projection`` alone, so that the objective alone shapes the features, or the
+            whole ``encoder``.
+
+    Raises:
+        ArgumentError: settings out of range.
+    """
+
+    weight: float = 1.0
+    temperature: float = 0.1
+    reach: Reach = "projection"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < math.inf:
+            raise ArgumentError(f"weight must be from 0 on, not {self.weight!r}.")
+        if not 0 < self.temperature < math.inf:
+            raise ArgumentError(f"temperature must be above 0, not {self.temperature!r}.")
+
+
+def info_nce(video: Tensor, audio: Tensor, rows: Rows, temperature: float) -> Tensor:
+    """Each picture's own sound among all sounds, and each sound's own picture among all pictures: their mean.
+
+    Args:
+        video: ``(batch, dim)``, of unit length.
+        audio: the same samples.
+        rows: those that have both; others are neither asked nor answers.
+        temperature: of the softmax.
+
+    Returns:
+        This process' share, see ``gather``.
+    """
+    video, audio = (torch.where(rows.here[:, None], side.float(), 0) for side in (video, audio))
+    sides = gather(torch.cat([video, audio], dim=1)).chunk(2, dim=1)
+    own = torch.arange(len(video), device=video.device) + rows.offset
+    each = video.new_zeros(len(video))
+    for asked, answers in ((video, sides[1]), (audio, sides[0])):
+        logits = asked @ answers.T / temperature
+        # The lowest number, not -inf: a row of nothing else would have no softmax, and its gradient would be NaN.
+        logits = logits.masked_fill(~rows.everywhere, torch.finfo(logits.dtype).min)
+        each = each + F.cross_entropy(logits, own, reduction="none") / 2
+    return rows.mean(each)

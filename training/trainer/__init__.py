@@ -1,0 +1,36 @@
+"""Pretraining: ``train`` runs a recipe on a prepared cache and yields what happens.
+
+``model`` holds encoders, heads and momentum encoder, ``trainer`` a step of them, ``train`` the loop around it;
+``process`` is torchrun, ``journal`` the files, ``probe`` the accuracy on the way, ``watch`` the signs of trouble,
+``resume`` what a training that goes on has to have in common with itself.
+"""
+
+from avfeat.training.trainer.events import (
+    Cost,
+    Event,
+    Finished,
+    Logged,
+    Started,
+    Stepped,
+    Stopped,
+    Warned,
+)
+from avfeat.training.trainer.probe import Accuracy
+from avfeat.training.trainer.process import Device
+from avfeat.training.trainer.train import train
+from avfeat.training.trainer.watch import DivergedError
+
+__all__ = [
+    "Accuracy",
+    "Cost",
+    "Device",
+    "DivergedError",
+    "Event",
+    "Finished",
+    "Logged",
+    "Started",
+    "Stepped",
+    "Stopped",
+    "Warned",
+    "train",
+]

@@ -1,0 +1,52 @@
+"""May a training go on from a checkpoint: is it the same training?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from avfeat.training.checkpoint import Checkpoint, CheckpointError
+from avfeat.training.recipes import Recipe
+
+_FREE = ("description", "workers", "log_every", "checkpoint_every", "probe", "compile")
+"""Settings that do not change what is learned."""
+
+
+def check_same(before: Checkpoint, recipe: Recipe, data: Mapping[str, Any], run: Path) -> None:
+    """Refuse to go on with other settings or other data.
+
+    Raises:
+        CheckpointError: they differ; the message names the first difference.
+    """
+    for name, old, new in differences(before.recipe, recipe.to_values()):
+        if name.partition(".")[0] not in _FREE:
+            raise CheckpointError(
+                f"{run}: was begun with {name} {old!r}, not {new!r}; go on with the same settings, or train into "
+                "another folder."
+            )
+    if before.data["fingerprint"] != data["fingerprint"]:
+        raise CheckpointError(
+            f"{run}: was begun on other data ({before.data['clips']} clips of {before.data['source']}, now "
+            f"{data['clips']} of {data['source']}); go on with the same, or train into another folder."
+        )
+
+
+def same_probe(before: Checkpoint, recipe: Recipe) -> bool:
+    """Whether the accuracy before training is known, and was measured as it will be measured now."""
+    if before.training.get("random_init") is None:
+        return False
+    found = differences(before.recipe.get("probe"), recipe.to_values()["probe"])
+    return all(name == "every" for name, _, _ in found)
+
+
+def differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Where two trees of settings differ: dotted name, and both values."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in (*old, *(key for key in new if key not in old)):
+            yield from differences(old.get(key), new.get(key), f"{name}.{key}" if name else str(key))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for place, (one, other) in enumerate(zip(old, new, strict=True)):
+            yield from differences(one, other, f"{name}.{place}")
+    elif old != new:
+        yield name, old, new
