@@ -56,6 +56,7 @@ class Settings:
     """How every input is embedded."""
 
     hop: float | None = None
+    start: float = 0.0
     strict: bool = False
     workers: int | None = None
     overwrite: bool = False
@@ -152,7 +153,7 @@ def run(plan: Plan, encoder: Encoder, settings: Settings) -> Generator[Skipped |
     check = FORMATS[plan.format].check
     if check is not None:
         check()
-    encoder.check_times(settings.hop)
+    encoder.check_times(settings.hop, settings.start)
     if plan.table is not None:
         yield from _run_table(plan, plan.table, encoder, settings)
     else:
@@ -225,7 +226,11 @@ def _run_table(plan: Plan, table: Path, encoder: Encoder, settings: Settings) ->
 
 def _embed(tasks: Iterable[Task], encoder: Encoder, settings: Settings) -> Iterator[Embedding | Failure]:
     return encoder.embed_many(
-        (task.source for task in tasks), hop=settings.hop, strict=settings.strict, workers=settings.workers
+        (task.source for task in tasks),
+        hop=settings.hop,
+        start=settings.start,
+        strict=settings.strict,
+        workers=settings.workers,
     )
 
 
@@ -295,6 +300,8 @@ def _is_done(
         found is not None
         and found.get("bundle") == encoder.bundle.sha256
         and found.get("hop") == microseconds(hop) / MICROSECONDS
+        # Outputs of versions that could not start elsewhere do not say it.
+        and found.get("start", 0.0) == microseconds(settings.start) / MICROSECONDS
         and Path(str(found.get("source"))).resolve() == Path(source).resolve()
         and not (settings.strict and found.get("damaged"))
     )

@@ -251,8 +251,35 @@ def test_other_hop_is_redone(done: Plan, encoder: Encoder) -> None:
     assert not is_done(done.tasks[0], done, encoder, Settings())
 
 
-def test_hop_finer_than_a_microsecond_is_done_once(done: Plan, encoder: Encoder) -> None:
-    settings = Settings(hop=1 / 3)
+def test_other_start_is_redone(done: Plan, encoder: Encoder) -> None:
+    settings = Settings(start=-0.5)
+    assert not is_done(done.tasks[0], done, encoder, settings)
+    assert isinstance(finish(done, encoder, settings)[0], Done)
+    assert is_done(done.tasks[0], done, encoder, settings)
+    assert not is_done(done.tasks[0], done, encoder, Settings())
+
+
+@pytest.mark.parametrize("form", ["npz", "npy"])
+def test_output_that_does_not_say_its_start_began_at_0(sounds: Path, encoder: Encoder, form: str) -> None:
+    plan = make_plan([str(sounds)], str(sounds.parent / "out"), form)
+    finish(plan, encoder)
+    if form == "npz":
+        with np.load(output_of(plan)) as stored:
+            arrays = dict(stored)
+        meta = json.loads(str(arrays.pop("meta")))
+        assert meta.pop("start") == 0.0
+        np.savez(output_of(plan), meta=np.array(json.dumps(meta)), **arrays)
+    else:
+        journal = sounds.parent / "out" / ".avfeat-journal.jsonl"
+        entry = json.loads(journal.read_text("utf-8"))
+        assert entry["meta"].pop("start") == 0.0
+        journal.write_text(json.dumps(entry) + "\n", "utf-8")
+    assert is_done(plan.tasks[0], plan, encoder, Settings())
+    assert not is_done(plan.tasks[0], plan, encoder, Settings(start=-0.5))
+
+
+def test_time_finer_than_a_microsecond_is_done_once(done: Plan, encoder: Encoder) -> None:
+    settings = Settings(hop=1 / 3, start=-1 / 3)
     finish(done, encoder, settings)
     assert is_done(done.tasks[0], done, encoder, settings)
 
@@ -414,7 +441,9 @@ def test_output_that_cannot_be_written_ends_the_job(sounds: Path, encoder: Encod
         finish(make_plan([str(sounds)], str(sounds.parent / "out")), encoder)
 
 
-def test_bad_hop_is_refused_before_any_work(sounds: Path, encoder: Encoder) -> None:
+def test_bad_time_is_refused_before_any_work(sounds: Path, encoder: Encoder) -> None:
     with pytest.raises(ArgumentError, match="hop"):
         finish(make_plan([str(sounds)], str(sounds.parent / "out")), encoder, Settings(hop=0.0))
+    with pytest.raises(ArgumentError, match="start"):
+        finish(make_plan([str(sounds)], str(sounds.parent / "out")), encoder, Settings(start=float("nan")))
     assert not (sounds.parent / "out").exists()

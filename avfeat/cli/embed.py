@@ -49,6 +49,9 @@ def embed(
     hop: Annotated[
         float | None, typer.Option(help="Seconds between windows; the length of a window if none.")
     ] = None,
+    start: Annotated[
+        float, typer.Option(help="Seconds at which the first window begins; before the media if negative.")
+    ] = 0.0,
     device: Annotated[Device, typer.Option(help="Where to run.")] = "auto",
     workers: Annotated[int | None, typer.Option(min=1, help="Files at a time; one a processor if none.")] = None,
     listed: Annotated[
@@ -78,9 +81,9 @@ def embed(
     on_stdout = out == job.STDOUT
     stdin = None if sys.stdin is None else sys.stdin.buffer
     plan = job.make_plan(paths, out, form, stdin, _shard(shard))
-    settings = job.Settings(hop=hop, strict=strict, workers=workers, overwrite=overwrite)
+    settings = job.Settings(hop=hop, start=start, strict=strict, workers=workers, overwrite=overwrite)
     with load(model, device=device, backend=backend) as encoder:
-        encoder.check_times(hop)
+        encoder.check_times(hop, start)
         if dry_run:
             _show_plan(plan, encoder, settings, on_stdout)
             return
@@ -123,7 +126,7 @@ def _print_lines(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_er
     failed = False
     for task in plan.tasks:
         try:
-            windows = encoder.stream(task.source, hop=settings.hop, strict=settings.strict)
+            windows = encoder.stream(task.source, hop=settings.hop, start=settings.start, strict=settings.strict)
             for index, window in enumerate(windows):
                 sys.stdout.buffer.write(encoded(window_line(task.name, index, window)))
                 sys.stdout.buffer.flush()

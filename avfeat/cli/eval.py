@@ -215,8 +215,9 @@ def _add(name: str, read: Callable[[Path], Dataset], summary: str) -> None:
     ) -> None:
         if confusion is not None:
             check_picture(confusion)
+        dataset = read(root)
         with _setup(model, backend, device, baselines, random_init, cache) as setup:
-            _classify(read(root), setup, workers, confusion, json)
+            _classify(dataset, setup, workers, confusion, json)
 
 
 _add("esc50", readers.read_esc50, "ESC-50: linear probe on the sound, mean over the five official folds.")
@@ -246,8 +247,9 @@ def kinetics_sounds(
     """Kinetics-Sounds: linear probe on your own lists, for there are no official ones."""
     if confusion is not None:
         check_picture(confusion)
+    dataset = readers.read_kinetics_sounds(root, train, test, val)
     with _setup(model, backend, device, baselines, random_init, cache) as setup:
-        _classify(readers.read_kinetics_sounds(root, train, test, val), setup, workers, confusion, json)
+        _classify(dataset, setup, workers, confusion, json)
 
 
 def _classify(

@@ -32,10 +32,12 @@ def check_videos(ave: Ave) -> None:
     """Raise before any work if there is nothing to work on.
 
     Raises:
-        DatasetError: none of the videos is there.
+        DatasetError: there is no annotation, or none of the videos is there.
     """
+    if not ave.annotations:
+        raise DatasetError("AVE: its Annotations.txt has no row; take all text files from one copy of AVE.")
     if not any(path.is_file() for path in ave.videos.values()):
-        example = next(iter(ave.videos.values()), None)
+        example = next(iter(ave.videos.values()))
         raise DatasetError(
             f"AVE: none of the {len(ave.videos):,} videos of its {len(ave.annotations):,} annotated rows is there; "
             f"the first would be {example}."

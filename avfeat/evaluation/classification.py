@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from avfeat.embedding import Embedding, Failure
 from avfeat.evaluation.dataset import Dataset, DatasetError, Fold, Item
 from avfeat.evaluation.embedders import Embedder
-from avfeat.evaluation.features import MODALITIES, Collected, Features, collect, of_file, stacked
+from avfeat.evaluation.features import MODALITIES, Collected, Features, check_any, collect, of_file, stacked
 from avfeat.evaluation.interval import bootstrap
 from avfeat.evaluation.logistic import Labels
 from avfeat.evaluation.probe import linear_probe
@@ -184,7 +183,7 @@ class _Task:
 
     @classmethod
     def of(cls, dataset: Dataset, view: View, there: NDArray[np.bool_], found: Collected) -> _Task:
-        _check_there(dataset, there, found)
+        check_any(dataset, found)
         classes = (*dataset.classes, *view.classes)
         place = {name: index for index, name in enumerate(classes)}
         labels = np.array([[place[label] for label in view.labels(item)] for item in dataset.items], dtype=np.int64)
@@ -257,24 +256,12 @@ def _present(dataset: Dataset, fold: Fold, there: NDArray[np.bool_]) -> Fold:
     for part, places in {**parts, "train": tuple(fitted)}.items():
         if not places:
             named = f" of fold {fold.name}" if fold.name else ""
+            remedy = "add the files that are missing" if getattr(fold, part) else f"its list of {part} is empty"
             raise DatasetError(
-                f"{dataset.name}: nothing is there for {part}{named}: {_counted(parts, fold)}; "
-                "add the files that are missing."
+                f"{dataset.name}: nothing is there for {part}{named}: {_counted(parts, fold)}; {remedy}."
             )
     return Fold(fold.name, parts["train"], parts["val"], parts["test"], fold.refit)
 
 
 def _counted(parts: Mapping[str, Sequence[int]], fold: Fold) -> str:
     return ", ".join(f"{part} {len(places):,} of {len(getattr(fold, part)):,}" for part, places in parts.items())
-
-
-def _check_there(dataset: Dataset, there: NDArray[np.bool_], found: Collected) -> None:
-    if there.any():
-        return
-    reasons = Counter(failure.reason for failure in found.missing.values())
-    told = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in reasons.most_common())
-    example = next(iter(found.missing), None)
-    raise DatasetError(
-        f"{dataset.name}: none of the {len(dataset.files):,} files of its {len(dataset.items):,} rows can be "
-        f"embedded ({told}); the first would be {example}."
-    )

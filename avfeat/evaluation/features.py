@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.embedding import Embedding, Failure, FloatRows
+from avfeat.evaluation.dataset import Dataset, DatasetError
 from avfeat.evaluation.embedders import Embedder
 from avfeat.evaluation.store import Store, Tell, silent
 
@@ -104,6 +106,22 @@ def collect(
         if result.damaged:
             found.damaged[file] = "; ".join(result.damage)
     return found
+
+
+def check_any(dataset: Dataset, found: Collected) -> None:
+    """Raise if no file of a data set has an embedding.
+
+    Raises:
+        DatasetError: none has; it says why, and names the first.
+    """
+    if found.features:
+        return
+    reasons = Counter(failure.reason for failure in found.missing.values())
+    told = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in reasons.most_common())
+    raise DatasetError(
+        f"{dataset.name}: none of the {len(dataset.files):,} files of its {len(dataset.items):,} rows can be "
+        f"embedded ({told}); the first would be {next(iter(found.missing), None)}."
+    )
 
 
 def stacked(features: Mapping[Path, Features], files: Iterable[Path], modality: str) -> NDArray[np.float32]:

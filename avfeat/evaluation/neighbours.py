@@ -15,7 +15,7 @@ from avfeat.embedding import Failure
 from avfeat.errors import ArgumentError
 from avfeat.evaluation.dataset import Dataset, DatasetError, Item
 from avfeat.evaluation.embedders import Embedder
-from avfeat.evaluation.features import Collected, Features, collect, of_file
+from avfeat.evaluation.features import Collected, Features, check_any, collect, of_file
 from avfeat.evaluation.interval import bootstrap
 from avfeat.evaluation.store import Store, Tell, silent
 
@@ -112,7 +112,7 @@ def evaluate_knn(
         tell: shows progress.
 
     Raises:
-        DatasetError: no file is there, or all share one origin.
+        DatasetError: no file is there, or all share one origin or (kNN) one class.
         BackendError: a package is not installed.
     """
     if neighbours < 1:
@@ -154,12 +154,17 @@ def _evaluate(
         for one in embedders
     ]
     model = found[0]
+    check_any(dataset, model)
     items = [item for item in dataset.items if item.file in model.features]
     groups = {item.group for item in items}
     if len(groups) < 2:
         raise DatasetError(
             f"{dataset.name}: neighbours need files of two origins at least; {len(items):,} of its "
             f"{len(dataset.items):,} files could be embedded, of {len(groups)}."
+        )
+    if protocol == "knn" and len({item.label for item in items}) < 2:
+        raise DatasetError(
+            f"{dataset.name}: all files are of the class {items[0].label!r}; kNN needs two at least."
         )
     embedded = time.perf_counter()
     entries = [Entry(one.name, measure(_Table.of(items, each))) for one, each in zip(embedders, found, strict=True)]

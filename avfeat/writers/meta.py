@@ -19,6 +19,7 @@ def meta(embedding: Embedding) -> dict[str, Any]:
         "bundle": embedding.bundle,
         "sha256": embedding.bundle,
         "hop": embedding.hop,
+        "start": float(embedding.start[0]),
         "seconds": embedding.seconds,
         "duration": embedding.duration,
         "avfeat": __version__,

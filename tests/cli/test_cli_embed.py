@@ -288,6 +288,28 @@ def test_lines_on_stdout_are_the_rows_of_the_file(avfeat_command, tmp_path: Path
             np.testing.assert_array_equal(np.array(line[name], np.float32), rows[name][index])
 
 
+@pytest.mark.parametrize("start", [-0.5, 1.25, 100.0])
+def test_rows_begin_at_the_start(
+    avfeat_command, tmp_path: Path, clip: Path, encoder: Encoder, start: float
+) -> None:
+    expected = encoder.embed(clip, hop=1.0, start=start)
+    assert expected.start[0] == start
+    times = ("--hop", "1", "--start", start, "--device", "cpu")
+    assert avfeat_command("embed", clip, "-o", "F.npz", *times).status == 0
+    check_same(load_rows(tmp_path / "F.npz"), expected)
+    assert (meta_of(tmp_path / "F.npz")["start"], meta_of(tmp_path / "F.npz")["hop"]) == (start, 1.0)
+    lines = avfeat_command("embed", clip, "-o", "-", *times).out.splitlines()
+    assert [json.loads(line)["start"] for line in lines] == expected.start.tolist()
+
+
+def test_another_start_is_work_to_do(avfeat_command, tmp_path: Path, short: Path) -> None:
+    for name in ("a.m4a", "b.m4a"):
+        shutil.copy(short, tmp_path / name)
+    for start, state in (("-0.5", "2 embedded"), ("-0.5", "0 embedded, 2 done before"), ("0", "2 embedded")):
+        ran = avfeat_command("embed", ".", "-o", "out", "--start", start)
+        assert ran.out.startswith(f"{state} -> out"), start
+
+
 def test_lines_on_stdout_have_null_for_a_missing_modality(avfeat_command, mixed: Path) -> None:
     line = json.loads(avfeat_command("embed", mixed / "silent.mkv", "-o", "-").out)
     assert line["audio"] is None and line["audio_shared"] is None
@@ -367,6 +389,8 @@ USAGE = {
     "hop of nothing": (["embed", "a.mp4", "--hop", "0"], "hop must be"),
     "hop backwards": (["embed", "a.mp4", "--hop", "-1"], "hop must be"),
     "hop that is no number": (["embed", "a.mp4", "--hop", "nan"], "hop must be"),
+    "start that is no number": (["embed", "a.mp4", "--start", "nan"], "start must be"),
+    "start in words": (["embed", "a.mp4", "--start", "first"], "--start"),
     "shard 0 of 0": (["embed", "a.mp4", "--shard", "0/0"], "--shard must be I/N"),
     "shard 3 of 2": (["embed", "a.mp4", "--shard", "3/2"], "--shard must be I/N"),
     "shard without a count": (["embed", "a.mp4", "--shard", "1"], "--shard must be I/N"),

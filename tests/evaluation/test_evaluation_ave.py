@@ -124,12 +124,12 @@ def test_a_window_of_a_segment_is_that_of_avfeat_embed(
 def test_counts_are_true(made_ave: Path, embedder: BundleEmbedder, store: Store) -> None:
     ave = read_ave(made_ave)
     found = {split: evaluate_ave(ave, [embedder], store, "video", split) for split in ("dedupe", "official")}
-    assert len(ave.annotations) == 32
-    assert ave.counts("official") == {"train": 20, "val": 4, "test": 8}
-    assert ave.counts("dedupe") == {"train": 19, "val": 4, "test": 8}
-    assert found["official"].counts == {"train": 19, "val": 4, "test": 8}
-    assert found["dedupe"].counts == {"train": 18, "val": 4, "test": 8}
-    assert found["dedupe"].used == 30
+    assert len(ave.annotations) == 28
+    assert ave.counts("official") == {"train": 16, "val": 4, "test": 8}
+    assert ave.counts("dedupe") == {"train": 15, "val": 4, "test": 8}
+    assert found["official"].counts == {"train": 15, "val": 4, "test": 8}
+    assert found["dedupe"].counts == {"train": 14, "val": 4, "test": 8}
+    assert found["dedupe"].used == 26
     assert [failure.reason for failure in found["dedupe"].missing.values()] == ["not_found"]
     assert [path.name for path in found["dedupe"].missing] == ["-lostVideo1.mp4"]
 

@@ -31,11 +31,16 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows)
 
 
-def plain(dataset: Dataset, encoder: Encoder, name: str) -> dict[int, np.ndarray]:
+@pytest.fixture(scope="module")
+def embeddings(labelled: Dataset, encoder: Encoder) -> list[Embedding]:
+    """Of the files that are there, in order."""
+    return [encoder.embed(item.file) for item in labelled.items[:-1]]
+
+
+def plain(embeddings: list[Embedding], name: str) -> dict[int, np.ndarray]:
     """The unit vectors of the files that have what ``name`` is of."""
     found = {}
-    for place, item in enumerate(dataset.items[:-1]):
-        embedding = encoder.embed(item.file)
+    for place, embedding in enumerate(embeddings):
         mask = embedding.has_video if name.startswith("video") else embedding.has_audio
         if mask.any():
             found[place] = unit(getattr(embedding, name)[mask].astype(np.float64).mean(axis=0))
@@ -45,13 +50,18 @@ def plain(dataset: Dataset, encoder: Encoder, name: str) -> dict[int, np.ndarray
 @pytest.mark.parametrize("neighbours", [1, 3])
 @pytest.mark.parametrize("modality", ["video", "audio", "av"])
 def test_knn_is_that_of_the_definition(
-    modality: str, neighbours: int, labelled: Dataset, embedder: BundleEmbedder, encoder: Encoder, store: Store
+    modality: str,
+    neighbours: int,
+    labelled: Dataset,
+    embedder: BundleEmbedder,
+    embeddings: list[Embedding],
+    store: Store,
 ) -> None:
     if modality == "av":
-        video, audio = plain(labelled, encoder, "video"), plain(labelled, encoder, "audio")
+        video, audio = plain(embeddings, "video"), plain(embeddings, "audio")
         vectors = {place: unit(np.concatenate([video[place], audio[place]])) for place in video if place in audio}
     else:
-        vectors = plain(labelled, encoder, modality)
+        vectors = plain(embeddings, modality)
     items, right, chance = labelled.items, [], []
     for query in vectors:
         others = [place for place in vectors if items[place].group != items[query].group]
@@ -69,12 +79,12 @@ def test_knn_is_that_of_the_definition(
 
 @pytest.mark.parametrize("task", RETRIEVAL)
 def test_recall_is_that_of_the_definition(
-    task: str, labelled: Dataset, embedder: BundleEmbedder, encoder: Encoder, store: Store
+    task: str, labelled: Dataset, embedder: BundleEmbedder, embeddings: list[Embedding], store: Store
 ) -> None:
     asked, wanted = task.removesuffix(", shared").split(" to ")
     within = asked == wanted
     suffix = "" if within and not task.endswith("shared") else "_shared"
-    queries, targets = plain(labelled, encoder, asked + suffix), plain(labelled, encoder, wanted + suffix)
+    queries, targets = plain(embeddings, asked + suffix), plain(embeddings, wanted + suffix)
     both = [place for place in queries if place in targets]
     items = labelled.items
     hits: dict[int, list[bool]] = {rank: [] for rank in RANKS}
@@ -144,6 +154,16 @@ def test_neighbours_never_share_an_origin(sounds: list[Path], tmp_path: Path) ->
     assert result(twins, "twins").entries[0].measures["av"][1].value == 0.0
     with pytest.raises(DatasetError, match="4 of its 4 files could be embedded, of 1"):
         result(dict.fromkeys(labels, "one"), "one")
+    labels = dict.fromkeys(labels, "a")
+    with pytest.raises(DatasetError, match="twins: all files are of the class 'a'; kNN needs two at least"):
+        result(apart, "one class")
+
+
+def test_no_file_is_said_with_the_reason(embedder: BundleEmbedder, store: Store, tmp_path: Path) -> None:
+    items = tuple(Item(name, tmp_path / name, name[0], name) for name in ("a.mp4", "b.mp4"))
+    for evaluate in (evaluate_knn, evaluate_retrieval):
+        with pytest.raises(DatasetError, match=r"none of the 2 files of its 2 rows .*\(2 not found\).*a\.mp4"):
+            evaluate(Dataset("gone", items), [embedder], store)
 
 
 def test_equal_vectors_find_nothing(sounds: list[Path], tmp_path: Path) -> None:

@@ -131,6 +131,8 @@ def test_a_made_world_is_read(tmp_path: Path) -> None:
 def test_no_video_of_ave_is_said_with_true_counts(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="none of the 5 videos of its 6 annotated rows is there"):
         check_videos(read_ave(ave_texts(tmp_path)))
+    with pytest.raises(DatasetError, match=r"AVE: its Annotations\.txt has no row"):
+        check_videos(read_ave(ave_texts(tmp_path / "empty", lines={name: [] for name in LINES})))
 
 
 @pytest.mark.parametrize(
@@ -140,13 +142,18 @@ def test_no_video_of_ave_is_said_with_true_counts(tmp_path: Path) -> None:
         ("testSet.txt", "Cat&ccc&good&0", "testSet.txt, line 1: not Category&VideoID&Quality&StartTime&EndTime"),
         ("testSet.txt", "Cat&ccc&good&0&ten", "testSet.txt, line 1: not"),
         ("valSet.txt", "Cat&unknown&good&0&10", "valSet.txt: names Cat of unknown"),
+        (
+            "valSet.txt",
+            "Caf\udce9&a&good&0&10",
+            "valSet.txt: cannot be read .it is not UTF-8 text.; check the file",
+        ),
     ],
 )
 def test_text_files_that_are_wrong(tmp_path: Path, name: str, text: str | None, message: str) -> None:
     path = ave_texts(tmp_path) / name
     path.unlink()
     if text is not None:
-        path.write_text(text)
+        path.write_text(text, "utf-8", "surrogateescape")
     with pytest.raises(DatasetError, match=message):
         read_ave(tmp_path)
 

@@ -65,11 +65,23 @@ def test_tiny_mel_hears_where_a_band_lies() -> None:
     torch.manual_seed(0)
     network = TinyMel().eval()
     low, high = torch.zeros(1, 1, 512, 40), torch.zeros(1, 1, 512, 40)
-    low[:, :, 192], high[:, :, 320] = 1, 1
+    low[:, :, 192, 20:], high[:, :, 320, 20:] = 10, 10
     with torch.inference_mode():
         maps = [network.layers(torch.cat([x, torch.zeros_like(x)], 1)).mean(2) for x in (low, high)]
         torch.testing.assert_close(maps[0], maps[1])
         assert (network(low) - network(high)).abs().max() > 1e-4
+
+
+def test_what_stays_the_same_is_neither_seen_nor_heard() -> None:
+    torch.manual_seed(0)
+    spectrogram, noise = torch.randn(2, 1, 64, 50), 3 * torch.randn(2, 1, 64, 1)
+    frames, scene = torch.rand(2, 4, 3, 32, 32), torch.rand(2, 1, 3, 32, 32)
+    ear, eye = TinyMel().eval(), TinyShift(4).eval()
+    with torch.inference_mode():
+        torch.testing.assert_close(ear(spectrogram + noise), ear(spectrogram))
+        torch.testing.assert_close(eye(frames + scene), eye(frames))
+        assert (ear(spectrogram.flip(3)) - ear(spectrogram)).abs().max() > 1e-4
+        assert (eye(frames.flip(1)) - eye(frames)).abs().max() > 1e-4
 
 
 def test_mean_and_std_are_torchs_and_have_gradients_where_nothing_changes() -> None:

@@ -21,7 +21,7 @@ from avfeat.writers.jsonl import embedding_lines
 ARRAYS = ["start", "end", "video", "audio", "video_shared", "audio_shared", "has_video", "has_audio"]
 VECTORS = ["video", "audio", "video_shared", "audio_shared"]
 COLUMNS = ["source", "window", "start", "end", *VECTORS]
-META = {"source", "bundle", "sha256", "hop", "seconds", "duration", "avfeat", "damaged", "damage"}
+META = {"source", "bundle", "sha256", "hop", "start", "seconds", "duration", "avfeat", "damaged", "damage"}
 DAMAGE = ("a corrupt packet",)
 
 
@@ -34,7 +34,7 @@ def embedding() -> Embedding:
     has_video, has_audio = np.array([True, True, True, False]), np.array([False, True, True, True])
     for name, rows in values.items():
         rows[~(has_video if name.startswith("video") else has_audio)] = 0
-    start = np.array([0.0, 0.1, 0.2, 0.30000000000000004])
+    start = np.array([-0.1, 0.1, 0.2, 0.30000000000000004])
     return Embedding(
         start=start,
         end=start + 2,
@@ -73,6 +73,7 @@ def check_meta(embedding: Embedding, meta: dict) -> None:
     assert set(meta) == META
     for name in ("source", "bundle", "hop", "seconds", "duration", "damaged"):
         assert meta[name] == getattr(embedding, name)
+    assert meta["start"] == embedding.start[0]
     assert meta["avfeat"] == avfeat.__version__
     assert meta["damage"] == list(DAMAGE)
 

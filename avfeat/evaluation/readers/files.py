@@ -94,7 +94,7 @@ def unreadable(path: Path, error: Exception) -> DatasetError:
     why = getattr(error, "strerror", None) or (
         "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error
     )
-    return DatasetError(f"{path}: cannot be read ({why}); download the data set's text files again.")
+    return DatasetError(f"{path}: cannot be read ({why}); check the file, or take another copy of it.")
 
 
 def wrong_line(path: Path, number: int, form: str, line: str) -> DatasetError:
