@@ -28,6 +28,8 @@ VERSION = 1
 MANIFEST = "bundle.json"
 GOLDEN = "golden.npz"
 MODEL_CARD = "MODEL_CARD.md"
+METADATA = "avfeat.json"
+"""Name under which programs carry the description that ONNX files carry in their metadata."""
 MIN_SIZE, MAX_SIZE = 16, 4320
 
 Modality = Literal["video", "audio"]
@@ -116,6 +118,12 @@ class Bundle:
         if backend not in files:
             raise BundleError(f"{self.path}: has no {backend} file for {modality}; it has: {', '.join(files)}.")
         return self.path / files[backend]
+
+    def scale(self, modality: Modality, output: str) -> float | None:
+        """The median distance between different clips in an output, as measured at export; None if not stated."""
+        distances = self.parity.get("distances")
+        value = distances.get(f"{modality}_{output}") if isinstance(distances, Mapping) else None
+        return float(value) if isinstance(value, int | float) and value > 0 else None
 
     @property
     def formats(self) -> tuple[str, ...]:

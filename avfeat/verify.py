@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,12 @@ from avfeat.processors import available_processors
 
 LIMITS: dict[Precision, float] = {"fp32": 1e-3, "fp16": 2e-2, "int8": 3e-1}
 """Greatest allowed ``max |a - b| / max |b|`` against the fp32 reference, by the bundle's precision."""
+
+DISTANCE_LIMITS: dict[Precision, float] = {"fp32": 1e-4, "fp16": 1e-2, "int8": 0.15}
+"""Greatest allowed ``||a - b||`` over the median distance between different clips, at export."""
+
+ELSEWHERE = 4
+"""How much further another machine may be off in distance: it rounds, and adds up, in another order."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,9 @@ class Check:
         error: ``max |a - b| / max |b|``; infinite if the output is not finite or has another shape.
         cosine: least cosine between a row and its reference.
         limit: what ``error`` may be.
+        distance: greatest ``||a - b||`` of a row over the median distance between different clips; None for
+            bundles that do not say what that is.
+        distance_limit: what ``distance`` may be.
     """
 
     modality: str
@@ -36,10 +45,14 @@ class Check:
     error: float
     cosine: float
     limit: float
+    distance: float | None = None
+    distance_limit: float | None = None
 
     @property
     def ok(self) -> bool:
         """Whether the output is right."""
+        if self.distance is not None and self.distance_limit is not None and self.distance > self.distance_limit:
+            return False
         return self.error <= self.limit
 
 
@@ -58,9 +71,31 @@ def verify(bundle: Bundle, device: str = "auto", backend: str = "onnx") -> list[
         out = session.run(_checked_input(bundle, modality, _array(bundle, golden, inputs)))
         for name in ("features", "shared"):
             expected = _array(bundle, golden, f"{modality}_{name}")
-            error, cosine = _compare(getattr(out, name), expected)
-            checks.append(Check(modality, name, session.device, error, cosine, LIMITS[bundle.precision]))
+            checks.append(_check(bundle, modality, name, session.device, getattr(out, name), expected))
     return checks
+
+
+def _check(
+    bundle: Bundle,
+    modality: Modality,
+    name: str,
+    device: str,
+    found: NDArray[np.float32],
+    expected: NDArray[np.float32],
+) -> Check:
+    precision = bundle.precision
+    compared = compare(found, expected)
+    check = Check(modality, name, device, compared.error, compared.cosine, LIMITS[precision])
+    scale = bundle.scale(modality, name)
+    if scale is None:
+        return check
+    # As at export: on the scale of what is compared, where that is larger.
+    apart = float(np.linalg.norm(expected[0].astype(np.float64) - expected[-1]))
+    return replace(
+        check,
+        distance=float(compared.norms.max()) / max(scale, apart),
+        distance_limit=ELSEWHERE * DISTANCE_LIMITS[precision],
+    )
 
 
 def _array(bundle: Bundle, golden: dict[str, NDArray[Any]], name: str) -> NDArray[Any]:
@@ -82,10 +117,27 @@ def _checked_input(bundle: Bundle, modality: Modality, batch: NDArray[Any]) -> N
     return batch
 
 
-def _compare(found: NDArray[np.float32], expected: NDArray[np.float32]) -> tuple[float, float]:
-    if found.shape != expected.shape or not np.isfinite(found).all():
-        return float("inf"), float("nan")
+class Compared(NamedTuple):
+    """How far rows are from their reference.
+
+    Attributes:
+        error: ``max |a - b| / max |b|``; infinite if either is not finite or the shapes differ.
+        norms: ``||a - b||`` of each row; infinite likewise.
+        cosine: least cosine between a row and its reference; NaN then.
+    """
+
+    error: float
+    norms: NDArray[np.float64]
+    cosine: float
+
+
+def compare(found: NDArray[np.float32], expected: NDArray[np.float32]) -> Compared:
+    """Rows ``(n, d)`` against their reference."""
+    if found.shape != expected.shape or not (np.isfinite(found).all() and np.isfinite(expected).all()):
+        return Compared(float("inf"), np.full(len(expected), np.inf), float("nan"))
     a, b = found.astype(np.float64), expected.astype(np.float64)
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     cosine = (a * b).sum(axis=1) / np.maximum(norms, np.finfo(np.float64).tiny)
-    return float(np.abs(a - b).max() / np.abs(b).max()), float(cosine.min())
+    # A reference of zeros is equalled by zeros alone.
+    scale = max(float(np.abs(b).max()), float(np.finfo(np.float64).tiny))
+    return Compared(float(np.abs(a - b).max()) / scale, np.linalg.norm(a - b, axis=1), float(cosine.min()))

@@ -1,132 +1,169 @@
-"""From a pair of encoders to a bundle on disk."""
+"""From encoders to a bundle on disk: written, tried out, and kept only if it is right."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 import avfeat
-from avfeat.bundle import Bundle, write_bundle
-from avfeat.export.onnx import audio_onnx, video_onnx
-from avfeat.export.raw import RawAudio, RawVideo
-from avfeat.training.networks import EncoderPair, PairSpec
-from avfeat.training.networks.log_mel import LogMel
+from avfeat.backends import Backend
+from avfeat.bundle import GOLDEN, MODEL_CARD, Bundle, Modality, Precision, write_bundle
+from avfeat.errors import BundleError
+from avfeat.export.card import card
+from avfeat.export.errors import ExportError, ParityError
+from avfeat.export.example import Example, audio_example, video_example
+from avfeat.export.formats import file_name
+from avfeat.export.graphs import Quantisation, raw_networks, written
+from avfeat.export.media import Windows
+from avfeat.export.model import Model
+from avfeat.export.parity import Expected, Row, devices, measure, report
+from avfeat.export.probes import INPUTS, golden_inputs, probes
+from avfeat.export.reference import Reference
+
+MODALITIES: tuple[Modality, ...] = ("video", "audio")
+PARITY_CLIPS = 24
+"""How many different clips the gate looks at."""
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where weights come from, for ``bundle.json`` and the model card.
+@dataclass(frozen=True, eq=False)
+class Exported:
+    """A bundle that was written, and what was measured on the way."""
 
-    Attributes:
-        name: of the model.
-        licence: of the weights.
-        trained: False for random weights.
-        data: what the weights and statistics were made from, in words.
-        recipe: how.
-        revision: git revision of the code, or "unknown".
-    """
-
-    name: str
-    licence: str
-    trained: bool
-    data: str
-    recipe: str
-    revision: str
+    bundle: Bundle
+    rows: tuple[Row, ...]
+    quantised: Mapping[str, str] = field(default_factory=dict)
 
 
-def export_onnx_bundle(path: str | Path, pair: EncoderPair, spec: PairSpec, origin: Origin, card: str) -> Bundle:
-    """Write ``pair`` as a raw-in fp32 ONNX bundle with its golden outputs.
+def export_bundle(
+    path: str | Path,
+    model: Model,
+    windows: Windows,
+    formats: Sequence[Backend] = ("onnx",),
+    precision: Precision = "fp32",
+) -> Exported:
+    """Write ``model`` as a bundle of raw-in files that compute what it computes.
 
     Args:
         path: folder to make.
-        pair: encoders with calibrated or trained BatchNorm statistics.
-        spec: what a window is for them.
-        origin: where the weights come from.
-        card: text of the model card.
+        model: encoders with trained or calibrated BatchNorm statistics.
+        windows: real media, to calibrate on and to measure parity on.
+        formats: which files.
+        precision: of their arithmetic; all formats must have it (``avfeat.export.formats``).
 
     Raises:
+        ParityError: a file computes something else; nothing is left at ``path``.
+        ExportError: the networks cannot be written so.
         BundleError: the folder exists already.
-        ValueError: a graph that is not standard ONNX.
+        BackendError: a format's runtime is not installed.
     """
-    video = RawVideo(pair.video, spec.size).eval()
-    audio = RawAudio(pair.audio, LogMel(spec.sample_rate)).eval()
-    manifest = _manifest(pair, spec, origin)
-    files = {
-        "video.onnx": video_onnx(video, spec.frames, {"name": origin.name, **manifest["video"]}),
-        "audio.onnx": audio_onnx(audio, spec.sample_rate, {"name": origin.name, **manifest["audio"]}),
-        "golden.npz": _npz(golden_arrays(video, audio, spec)),
-        "MODEL_CARD.md": card.encode(),
-    }
-    return write_bundle(path, manifest, files)
+    target = Path(path)
+    if target.exists():
+        raise BundleError(f"{target}: exists already; choose another name or remove it first.")
+    for form in formats:
+        # Says which package is missing before any work.
+        devices(form)
+    reference = Reference(model.pair, model.spec)
+    media = windows.one_a_clip(PARITY_CLIPS)
+    expected = Expected.of(reference, probes(media, model.spec), media.clips)
+    _check_distances(expected)
+    quantisation = Quantisation(model.spec, windows, expected)
+    manifest = _manifest(model, formats, precision)
+    files: dict[str, bytes] = {GOLDEN: _npz(golden_arrays(model, reference))}
+    for modality, (network, example) in _networks(model, precision, expected).items():
+        metadata = description(manifest, modality)
+        for form in formats:
+            files[file_name(modality, form)] = written(network, example, form, precision, metadata, quantisation)
+    rows = _tried(manifest, files, expected)
+    manifest["parity"] = report(rows, expected, windows.source)
+    if quantisation.said:
+        manifest["provenance"]["quantised"] = dict(quantisation.said)
+    files[MODEL_CARD] = card(model, precision, rows).encode()
+    return Exported(write_bundle(target, manifest, files), tuple(rows), dict(quantisation.said))
 
 
-def golden_arrays(video: RawVideo, audio: RawAudio, spec: PairSpec) -> dict[str, NDArray[Any]]:
-    """Small inputs that any runtime can feed, and the outputs that the networks give for them in fp32.
+def _networks(model: Model, precision: Precision, expected: Expected) -> dict[Modality, tuple[nn.Module, Example]]:
+    video, audio = raw_networks(model.pair, model.spec, precision, expected)
+    return {"video": (video, video_example(model.spec)), "audio": (audio, audio_example(model.spec))}
 
-    Two windows: colours and tones that move, then noise. The frames are not of the network's size, so that the
-    resize is part of what is checked.
+
+def _tried(manifest: Mapping[str, Any], files: Mapping[str, bytes], expected: Expected) -> list[Row]:
+    """Run the files as a user would, from a bundle in a place of their own.
+
+    Raises:
+        ParityError: one is out of bounds.
     """
-    rng = np.random.default_rng(0)
-    time, height, width = np.ogrid[0 : spec.frames, 0:36, 0:48]
-    waves = [np.sin(0.2 * height * (c + 1) + 0.3 * width + 0.5 * time * (c - 1)) for c in range(3)]
-    moving = 127.5 + 127.5 * np.stack(waves, axis=-1)
-    noise = rng.integers(0, 256, moving.shape)
-    frames = np.stack([moving, noise]).astype(np.uint8)
-    seconds = np.arange(round(spec.seconds * spec.sample_rate)) / spec.sample_rate
-    chirp = 0.5 * np.sin(2 * np.pi * (200 + 400 * seconds) * seconds)
-    hiss = rng.standard_normal(len(seconds))
-    waveform = np.stack([chirp + 0.01 * hiss, 0.1 * hiss]).astype(np.float32)
-    with torch.inference_mode():
-        video_features, video_shared = video(torch.from_numpy(frames))
-        audio_features, audio_shared = audio(torch.from_numpy(waveform))
-    return {
-        "frames": frames,
-        "waveform": waveform,
-        "video_features": video_features.numpy(),
-        "video_shared": video_shared.numpy(),
-        "audio_features": audio_features.numpy(),
-        "audio_shared": audio_shared.numpy(),
-    }
+    with tempfile.TemporaryDirectory(prefix="avfeat-parity-", ignore_cleanup_errors=True) as folder:
+        staged = write_bundle(Path(folder) / "bundle", manifest, {**files, MODEL_CARD: b""})
+        rows = measure(staged, expected)
+    wrong = [row for row in rows if not row.ok]
+    if wrong:
+        names = ", ".join(dict.fromkeys(f"{row.modality} {row.form}" for row in wrong))
+        raise ParityError(
+            f"{names}: computes something else than the network that it was made of; nothing was written.", rows
+        )
+    return rows
 
 
-def _manifest(pair: EncoderPair, spec: PairSpec, origin: Origin) -> dict[str, Any]:
+def _check_distances(expected: Expected) -> None:
+    """Networks that cannot tell clips apart, or give no numbers, can be right about nothing."""
+    for name, distance in expected.distances.items():
+        if not (np.isfinite(distance) and distance > 1e-6):
+            what = "are all the same" if np.isfinite(distance) else "are no numbers (NaN or infinity)"
+            raise ExportError(
+                f"The network's outputs for different clips ({name}) {what}; train or calibrate it before export."
+            )
+
+
+def golden_arrays(model: Model, reference: Reference) -> dict[str, NDArray[Any]]:
+    """The golden inputs, and the outputs that the networks give for them in float32."""
+    found = golden_inputs(model.spec)
+    for modality in MODALITIES:
+        out = reference.run(modality, found[INPUTS[modality]])
+        found |= {f"{modality}_features": out.features, f"{modality}_shared": out.shared}
+    return found
+
+
+def description(manifest: Mapping[str, Any], modality: Modality) -> dict[str, Any]:
+    """What a single file says of itself, so that it can be used without its bundle."""
+    shared = {key: manifest[key] for key in ("name", "licence", "trained", "seconds", "precision")}
+    own = {key: value for key, value in manifest[modality].items() if key != "files"}
+    return {**shared, "modality": modality, **own}
+
+
+def _manifest(model: Model, formats: Sequence[Backend], precision: Precision) -> dict[str, Any]:
+    spec, origin = model.spec, model.origin
     return {
         "name": origin.name,
         "licence": origin.licence,
         "trained": origin.trained,
         "seconds": spec.seconds,
         "video": {
-            "files": {"onnx": "video.onnx"},
-            "input": {
-                "name": "frames",
-                "dtype": "uint8",
-                "shape": ["batch", spec.frames, "height", "width", 3],
-            },
-            "outputs": _outputs(pair.video.dim, pair.video.shared_dim),
+            **_ports(model, "video", formats, "uint8", ["batch", spec.frames, "height", "width", 3]),
             "fps": spec.fps,
             "frames": spec.frames,
             "size": spec.size,
-            "aspect": "stretch",
+            "aspect": spec.aspect,
         },
         "audio": {
-            "files": {"onnx": "audio.onnx"},
-            "input": {"name": "waveform", "dtype": "float32", "shape": ["batch", "samples"]},
-            "outputs": _outputs(pair.audio.dim, pair.audio.shared_dim),
+            **_ports(model, "audio", formats, "float32", ["batch", "samples"]),
             "sample_rate": spec.sample_rate,
         },
-        "precision": "fp32",
+        "precision": precision,
         "provenance": {
             "avfeat": avfeat.__version__,
             "torch": torch.__version__,
             "networks": {"video": spec.video, "audio": spec.audio},
             "recipe": origin.recipe,
+            "step": origin.step,
             "data": origin.data,
             "revision": origin.revision,
         },
@@ -134,10 +171,17 @@ def _manifest(pair: EncoderPair, spec: PairSpec, origin: Origin) -> dict[str, An
     }
 
 
-def _outputs(features: int, shared: int) -> Mapping[str, Any]:
+def _ports(
+    model: Model, modality: Modality, formats: Sequence[Backend], dtype: str, shape: list[Any]
+) -> dict[str, Any]:
+    encoder = model.pair.video if modality == "video" else model.pair.audio
     return {
-        "features": {"name": "features", "dim": features},
-        "shared": {"name": "shared", "dim": shared},
+        "files": {form: file_name(modality, form) for form in formats},
+        "input": {"name": INPUTS[modality], "dtype": dtype, "shape": shape},
+        "outputs": {
+            "features": {"name": "features", "dim": encoder.dim},
+            "shared": {"name": "shared", "dim": encoder.shared_dim},
+        },
     }
 
 

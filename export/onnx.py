@@ -11,65 +11,54 @@ from typing import Any
 
 import onnx
 import torch
-from torch import Tensor, nn
-from torch.export import Dim
+from torch import nn
 
-from avfeat.bundle import MAX_SIZE, MIN_SIZE
+from avfeat.export.errors import ExportError
+from avfeat.export.example import Example
 
 OPSET = 18
 """Has the antialiased Resize; what onnxruntime 1.21 and later run."""
 
-
-def video_onnx(network: nn.Module, frames: int, metadata: Mapping[str, Any]) -> bytes:
-    """ONNX of a ``RawVideo``: batch, height (16 to 4,320) and width (16 to 4,320) are dynamic."""
-    # Every dynamic dimension has its own size in the example, and none is 1: the exporter would fix it.
-    example = torch.randint(0, 256, (2, frames, 48, 80, 3), dtype=torch.uint8)
-    size = {"min": MIN_SIZE, "max": MAX_SIZE}
-    return _export(
-        network,
-        "frames",
-        example,
-        {0: Dim("batch", min=1), 2: Dim("height", **size), 3: Dim("width", **size)},
-        metadata,
-    )
+OUTPUTS = ("features", "shared")
 
 
-def audio_onnx(network: nn.Module, sample_rate: int, metadata: Mapping[str, Any]) -> bytes:
-    """ONNX of a ``RawAudio``: batch and samples (0.1 s or more) are dynamic."""
-    example = 0.1 * torch.randn(2, sample_rate + 123)
-    return _export(
-        network,
-        "waveform",
-        example,
-        {0: Dim("batch", min=1), 1: Dim("samples", min=sample_rate // 10)},
-        metadata,
-    )
-
-
-def _export(
-    network: nn.Module, name: str, example: Tensor, dynamic: dict[int, Any], metadata: Mapping[str, Any]
-) -> bytes:
-    """Export, embed the metadata, check in full, and give the bytes of the file."""
+def write_onnx(network: nn.Module, example: Example) -> onnx.ModelProto:
+    """A raw-in network as an ONNX graph, in whatever precision it computes."""
     with tempfile.TemporaryDirectory(prefix="avfeat-export-") as folder, warnings.catch_warnings():
         # The exporter warns about its own internals.
         warnings.simplefilter("ignore")
         path = Path(folder) / "graph.onnx"
         torch.onnx.export(
             network.eval(),
-            (example,),
+            (example.value,),
             str(path),
             dynamo=True,
-            input_names=[name],
-            output_names=["features", "shared"],
-            dynamic_shapes=(dynamic,),
+            input_names=[example.name],
+            output_names=list(OUTPUTS),
+            dynamic_shapes=(example.dynamic,),
             external_data=False,
             opset_version=OPSET,
             verbose=False,
         )
-        model = onnx.load(str(path))
+        return onnx.load(str(path))
+
+
+def finished(model: onnx.ModelProto, metadata: Mapping[str, Any]) -> bytes:
+    """The bytes of the file: with its own description inside, checked in full, shapes inferred.
+
+    Raises:
+        ExportError: the graph is not standard ONNX.
+    """
+    del model.metadata_props[:]
     onnx.helper.set_model_props(model, {"avfeat": json.dumps(metadata)})
-    onnx.checker.check_model(model, full_check=True)
     foreign = {node.domain for node in model.graph.node} - {"", "ai.onnx"}
     if foreign:
-        raise ValueError(f"The graph uses operators that are not standard ONNX: {', '.join(sorted(foreign))}.")
+        raise ExportError(
+            f"The graph uses operators that are not standard ONNX ({', '.join(sorted(foreign))}); "
+            "choose another network or format."
+        )
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExportError(f"The ONNX graph is not valid ({str(error).splitlines()[0]}).") from error
     return bytes(model.SerializeToString())

@@ -1,10 +1,15 @@
-"""Encoders with everything in front of them inside: resize and scale, STFT and mel."""
+"""Encoders with everything in front of them inside: resize or crop, scale, STFT and mel."""
 
 from __future__ import annotations
 
+import copy
+from typing import cast
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from avfeat.media import Aspect
 from avfeat.training.networks import Encoder
 from avfeat.training.networks.log_mel import LogMel
 
@@ -12,30 +17,76 @@ from avfeat.training.networks.log_mel import LogMel
 class RawVideo(nn.Module):
     """``frames`` uint8 ``(batch, T, height, width, 3)`` RGB to ``features`` and ``shared``.
 
-    Frames are resized to ``size`` square, whatever their aspect, by an antialiased triangle filter; frames that
-    have that size already pass unchanged.
+    Frames are resized to ``size`` square by an antialiased triangle filter: all of the picture for ``stretch``, its
+    central square for ``crop``. Frames that have that size already pass unchanged.
     """
 
-    def __init__(self, encoder: Encoder, size: int) -> None:
+    def __init__(self, encoder: nn.Module, size: int, aspect: Aspect = "stretch") -> None:
         super().__init__()
         self.encoder = encoder
         self.size = size
+        self.aspect = aspect
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Raw frames to ``(batch, dim)`` and ``(batch, shared)``."""
-        batch = frames.shape[0]
-        pictures = frames.flatten(0, 1).permute(0, 3, 1, 2).float() / 255.0
-        pictures = F.interpolate(
-            pictures, size=(self.size, self.size), mode="bilinear", antialias=True, align_corners=False
-        )
-        features, shared = self.encoder(pictures.reshape(batch, -1, 3, self.size, self.size))
+        pictures = frames.flatten(0, 1)
+        pictures = self._cropped(pictures) if self.aspect == "crop" else self._stretched(pictures)
+        features, shared = self.encoder(torch.unflatten(pictures, 0, (-1, frames.shape[1])))
         return features, shared
+
+    def _stretched(self, pictures: Tensor) -> Tensor:
+        # Runtimes have this operator, and take a shortcut where nothing is to be resized.
+        return F.interpolate(
+            pictures.permute(0, 3, 1, 2).float() / 255.0,
+            size=(self.size, self.size),
+            mode="bilinear",
+            antialias=True,
+            align_corners=False,
+        )
+
+    def _cropped(self, pictures: Tensor) -> Tensor:
+        # Products with matrices: no operator that all formats have shrinks by what depends on both sides.
+        rows, columns = _counted(pictures[0, :, 0, 0]), _counted(pictures[0, 0, :, 0])
+        short = torch.minimum(rows[-1], columns[-1]) + 1
+        down, across = (central_weights(positions, short, self.size) for positions in (rows, columns))
+        thin = torch.matmul(down, pictures.flatten(2).float() / 255.0)
+        return torch.matmul(torch.unflatten(thin, 2, (-1, 3)).transpose(2, 3), across.T).transpose(1, 2)
+
+
+def _counted(line: Tensor) -> Tensor:
+    """0, 1, 2, ... as float32 for each element; made of the line itself, so that no length is fixed by tracing."""
+    return torch.cumsum(torch.ones_like(line, dtype=torch.float32), 0) - 1
+
+
+def central_weights(positions: Tensor, short: Tensor, size: int) -> Tensor:
+    """The matrix that scales one side of a picture and keeps the middle of it.
+
+    The sizes are those of ``avfeat.media``: the shorter side becomes ``size``, the longer one is rounded half to
+    even; the filter is the antialiased triangle of Pillow and torch.
+
+    Args:
+        positions: 0 to ``length - 1``, float32 ``(length,)``.
+        short: length of the shorter side.
+        size: how many rows or columns are kept.
+
+    Returns:
+        float32 ``(size, length)``; each row adds up to 1.
+    """
+    length = positions[-1] + 1
+    scaled = torch.clamp(torch.round(length * size / short), min=size)
+    scale = length / scaled
+    begin = torch.floor((scaled - size) / 2)
+    kept = _counted(torch.ones(size, device=positions.device))
+    centres = (kept + begin + 0.5) * scale
+    distance = (positions + 0.5 - centres.unsqueeze(1)).abs() / torch.clamp(scale, min=1.0)
+    weights = torch.relu(1 - distance)
+    return weights / weights.sum(1, keepdim=True)
 
 
 class RawAudio(nn.Module):
     """``waveform`` float32 ``(batch, samples)`` mono in [-1, 1] to ``features`` and ``shared``."""
 
-    def __init__(self, encoder: Encoder, log_mel: LogMel) -> None:
+    def __init__(self, encoder: nn.Module, log_mel: LogMel) -> None:
         super().__init__()
         self.encoder = encoder
         self.log_mel = log_mel
@@ -44,3 +95,51 @@ class RawAudio(nn.Module):
         """A raw waveform to ``(batch, dim)`` and ``(batch, shared)``."""
         features, shared = self.encoder(self.log_mel(waveform))
         return features, shared
+
+
+class HalfEncoder(nn.Module):
+    """An encoder whose backbone computes in float16; what is in front of it and its small projection do not.
+
+    Logarithms of small powers, positions in a large picture and lengths of vectors are what float16 is bad at. So
+    are, in some networks, the first layers: what they round, all others pass on.
+
+    Args:
+        encoder: in float32; it is copied.
+        kept: how many of the backbone's first layers stay in float32, where it has a sequence of ``layers``.
+    """
+
+    def __init__(self, encoder: Encoder, kept: int = 0) -> None:
+        super().__init__()
+        self.backbone = copy.deepcopy(encoder.backbone)
+        self.projection = copy.deepcopy(encoder.projection)
+        self.whole = depth(encoder) == 0
+        if self.whole:
+            self.backbone.half()
+        else:
+            layers = cast(nn.Sequential, self.backbone.layers)
+            self.backbone.layers = _HalfLayers(layers[:kept], layers[kept:])
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The backbone's input, float32, to ``(batch, dim)`` and ``(batch, shared)``, float32."""
+        features = self.backbone(x.half() if self.whole else x).float()
+        return features, self.projection(features)
+
+
+def depth(encoder: Encoder) -> int:
+    """How many layers the backbone has one after the other; 0 where it is no such sequence."""
+    layers = getattr(encoder.backbone, "layers", None)
+    return len(layers) if isinstance(layers, nn.Sequential) else 0
+
+
+class _HalfLayers(nn.Module):
+    """Layers in float32, then layers in float16; float32 goes in and comes out."""
+
+    def __init__(self, first: nn.Module, rest: nn.Module) -> None:
+        super().__init__()
+        self.first = first
+        self.rest = rest.half()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the layers give."""
+        out: Tensor = self.rest(self.first(x).half())
+        return out.float()

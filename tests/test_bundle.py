@@ -275,6 +275,22 @@ def test_formats_are_those_of_both_modalities(tmp_path: Path) -> None:
     assert write_bundle(tmp_path / "b", manifest, {**FILES, "video.ts": b"ts"}).formats == ("onnx",)
 
 
+@pytest.mark.parametrize(
+    ("parity", "scale"),
+    [
+        ({"distances": {"video_shared": 1.25}}, 1.25),
+        ({"distances": {"video_features": 2.0}}, None),
+        ({"distances": {"video_shared": 0}}, None),
+        ({"distances": {"video_shared": "far"}}, None),
+        ({"distances": [1.25]}, None),
+        ({}, None),
+    ],
+)
+def test_scale_of_an_output_where_it_is_stated(folder: Path, parity: dict[str, Any], scale: float | None) -> None:
+    change(folder, ("parity",), parity)
+    assert Bundle.open(folder).scale("video", "shared") == scale
+
+
 def test_bundle_without_golden_arrays(tmp_path: Path) -> None:
     files = {name: content for name, content in FILES.items() if name != "golden.npz"}
     bundle = write_bundle(tmp_path / "b", default_manifest(), files)

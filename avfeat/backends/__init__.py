@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.bundle import Bundle, Modality
-from avfeat.errors import ArgumentError, BackendError
+from avfeat.errors import ArgumentError
 
 Backend = Literal["onnx", "torchscript", "pt2"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -42,7 +42,8 @@ def open_session(bundle: Bundle, modality: Modality, backend: str, device: str, 
     Args:
         bundle: a checked bundle.
         modality: ``video`` or ``audio``.
-        backend: which of the bundle's files to run.
+        backend: which of the bundle's files to run. TorchScript and ``.pt2`` files are programs, which run only
+            when they are asked for; an ONNX file holds no code.
         device: ``cpu``, ``cuda``, or ``auto`` for CUDA where it works and the CPU elsewhere.
         threads: threads on the CPU.
 
@@ -57,6 +58,12 @@ def open_session(bundle: Bundle, modality: Modality, backend: str, device: str, 
         from avfeat.backends.onnx import OnnxSession
 
         return OnnxSession(bundle, modality, device, threads)
-    if backend in get_args(Backend):
-        raise BackendError(f"The {backend} backend is not there in this version of avfeat; use onnx.")
+    if backend == "torchscript":
+        from avfeat.backends.torchscript import TorchScriptSession
+
+        return TorchScriptSession(bundle, modality, device, threads)
+    if backend == "pt2":
+        from avfeat.backends.pt2 import Pt2Session
+
+        return Pt2Session(bundle, modality, device, threads)
     raise ArgumentError(f"backend must be one of {', '.join(get_args(Backend))}, not {backend!r}.")

@@ -99,7 +99,9 @@ class OnnxSession:
         return self._session_on(runtime, options, "cpu")
 
     def _session_on(self, runtime: Any, options: Any, device: str) -> Any:
-        providers = [_PROVIDERS["cuda"], _PROVIDERS["cpu"]] if device == "cuda" else [_PROVIDERS["cpu"]]
+        # What a bundle promises in float32 is not computed in TF32.
+        cuda = (_PROVIDERS["cuda"], {"use_tf32": "0"})
+        providers = [cuda, _PROVIDERS["cpu"]] if device == "cuda" else [_PROVIDERS["cpu"]]
         try:
             return runtime.InferenceSession(str(self._path), options, providers=providers)
         except Exception as error:  # onnxruntime has no common base for its many exceptions

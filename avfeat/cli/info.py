@@ -71,6 +71,15 @@ def _lines(bundle: Bundle, described: dict[str, Any]) -> dict[str, str]:
         "audio": f"{audio.samples} samples at {audio.rate} Hz, mono -> "
         f"features {described['audio']['features']}, shared {described['audio']['shared']}",
         "files": f"{', '.join(bundle.formats)}, {bundle.precision}, {size / 1e6:.1f} MB",
+        "parity": _parity(bundle),
         "data": str(bundle.provenance.get("data", "not stated")),
         "sha256": bundle.sha256,
     }
+
+
+def _parity(bundle: Bundle) -> str:
+    """How far the files are from the networks they were made of, on real media."""
+    rows = bundle.parity.get("rows")
+    found = [row.get("distance") for row in rows if row.get("inputs") == "media"] if isinstance(rows, list) else []
+    numbers = [value for value in found if isinstance(value, int | float)]
+    return f"within {max(numbers):.1e} of the distance between clips" if numbers else "not stated"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,11 +27,11 @@ def verify(
     checks = verification.verify(opened, device, backend)
     right = all(check.ok for check in checks)
     if json is not None:
-        rows = [{**asdict(check), "ok": check.ok} for check in checks]
+        rows = [{**_stated(check), "ok": check.ok} for check in checks]
         write_json({"bundle": opened.sha256, "name": opened.name, "ok": right, "checks": rows}, json)
     if json != "-":
         table(
-            ("graph", "output", "device", "error", "limit", "cosine", ""),
+            ("graph", "output", "device", "error", "limit", "distance", "limit", "cosine", ""),
             [
                 (
                     check.modality,
@@ -39,6 +39,8 @@ def verify(
                     check.device,
                     f"{check.error:.1e}",
                     f"{check.limit:.0e}",
+                    "-" if check.distance is None else f"{check.distance:.1e}",
+                    "-" if check.distance_limit is None else f"{check.distance_limit:g}",
                     f"{check.cosine:.6f}",
                     "ok" if check.ok else "WRONG",
                 )
@@ -48,3 +50,8 @@ def verify(
     if not right:
         note(f"error: {opened.path}: computes other values here than it promises; see the table.")
         raise typer.Exit(1)
+
+
+def _stated(check: verification.Check) -> dict[str, Any]:
+    """The values of a check; those on distance only for bundles that say how far clips are apart."""
+    return {key: value for key, value in asdict(check).items() if value is not None}

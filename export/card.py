@@ -1,0 +1,67 @@
+"""The model card: what a bundle was made of, measured, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from avfeat.bundle import Precision
+from avfeat.export.model import Model
+from avfeat.export.parity import Row
+
+_UNTRAINED = """**This model is untrained: its weights are random.** It shows that everything around a model works,
+and it is the baseline that a trained model has to beat. Do not expect its embeddings to mean anything.
+"""
+
+_CARD = """# {name}{untrained}
+
+{first}
+| | video | audio |
+|---|---|---|
+| network | {spec.video} | {spec.audio} |
+| a window | {frames} | {samples} |
+| features | {video_dim} | {audio_dim} |
+| shared | {spec.shared} | {spec.shared} |
+
+- Data: {data}.
+- Licence of the weights: {licence}.
+- Precision of the files: {precision}.{limits}
+
+## Parity
+
+The files against the networks in PyTorch and float32: the greatest difference of a row over the median distance
+between different clips, the greatest difference of an element over the greatest element, the least cosine.
+
+| file | device | output | inputs | number | distance | error | cosine |
+|---|---|---|---|---|---|---|---|
+{rows}
+"""
+
+
+def card(model: Model, precision: Precision, rows: Sequence[Row]) -> str:
+    """The text of ``MODEL_CARD.md``."""
+    spec, origin = model.spec, model.origin
+    trained = f"Trained for {origin.step} steps; the recipe is in `bundle.json`.\n"
+    return _CARD.format(
+        name=origin.name,
+        untrained="" if origin.trained else ": untrained",
+        first=trained if origin.trained else _UNTRAINED,
+        spec=spec,
+        frames=f"{spec.frames} frames at {spec.fps}/s, {spec.size}x{spec.size} RGB ({spec.aspect})",
+        samples=f"{spec.seconds:g} s at {spec.sample_rate} Hz, mono",
+        video_dim=model.pair.video.dim,
+        audio_dim=model.pair.audio.dim,
+        data=origin.data,
+        licence=origin.licence,
+        precision=precision,
+        limits="" if origin.trained else _LIMITS,
+        rows="\n".join(_line(row) for row in rows),
+    )
+
+
+_LIMITS = """
+- Limits: no meaning was learned. Similar clips get similar vectors only as far as their pixels and spectra do."""
+
+
+def _line(row: Row) -> str:
+    measured = f"{row.distance:.1e} | {row.error:.1e} | {row.cosine:.6f}"
+    return f"| {row.modality} {row.form} | {row.device} | {row.output} | {row.inputs} | {row.count} | {measured} |"

@@ -1,0 +1,68 @@
+"""``avfeat export``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avfeat.cli.printing import note
+from avfeat.errors import ArgumentError
+from avfeat.training.cli.packages import training_packages
+
+
+def export(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="Folder of a run, a checkpoint, or untrained:mini for a pair with random weights.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="BUNDLE", help="Folder of the bundle to write.")],
+    formats: Annotated[str, typer.Option("--format", metavar="F,F", help="Of onnx, torchscript, pt2.")] = "onnx",
+    precision: Annotated[str, typer.Option(metavar="P", help="fp32, fp16 or int8.")] = "fp32",
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="Real media for calibration and parity, as avfeat prepare takes it; the made world if none.",
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the model.")] = None,
+    licence: Annotated[str | None, typer.Option(metavar="TEXT", help="Of the weights.")] = None,
+) -> None:
+    """Write a bundle of deployable encoders that take raw frames and raw sound, or nothing if they are wrong.
+
+    avfeat export runs/first -o bundle
+
+    avfeat export runs/first -o bundle --format onnx,pt2 --precision fp16
+
+    avfeat export untrained:mini -o bundle --calibration clips/
+    """
+    with training_packages():
+        from avfeat.export.bundle import export_bundle
+        from avfeat.export.errors import ParityError
+        from avfeat.export.formats import chosen
+        from avfeat.export.media import read_windows
+        from avfeat.export.model import open_model, spec_of
+        from avfeat.export.parity import lines
+    forms, kind = chosen(formats, precision)
+    if out.exists():
+        raise ArgumentError(f"{out}: exists already; choose another name or remove it first.")
+    windows = read_windows(calibration, spec_of(run))
+    model = open_model(run, windows, name, licence)
+    try:
+        done = export_bundle(out, model, windows, forms, kind)
+    except ParityError as error:
+        note("\n".join(lines(error.rows)))
+        raise
+    print("\n".join(lines(done.rows)))
+    for modality, said in done.quantised.items():
+        print(f"{modality}: {said}; the others are in float, as measured")
+    size = sum(path.stat().st_size for path in out.iterdir())
+    print(f"{done.bundle.name} -> {out}, {size / 1e6:.1f} MB\n\nnext:")
+    backend = "" if "onnx" in forms else f" --backend {forms[0]}"
+    sys.stdout.write(f"  avfeat verify {out}{backend}\n  avfeat embed video.mp4 --model {out}{backend}\n")

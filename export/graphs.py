@@ -1,0 +1,186 @@
+"""One network in one format and precision, as the bytes of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from avfeat.backends import Backend
+from avfeat.backends.onnx import import_onnxruntime
+from avfeat.bundle import Modality, Precision
+from avfeat.export.example import Example
+from avfeat.export.int8 import quantise, relative_error
+from avfeat.export.media import Windows
+from avfeat.export.onnx import OUTPUTS, finished, write_onnx
+from avfeat.export.parity import Expected, distance_limit
+from avfeat.export.probes import INPUTS, golden_inputs
+from avfeat.export.programs import pt2, torchscript
+from avfeat.export.raw import HalfEncoder, RawAudio, RawVideo, depth
+from avfeat.processors import available_processors
+from avfeat.training.networks import Encoder, EncoderPair, PairSpec
+from avfeat.training.networks.log_mel import LogMel
+from avfeat.verify import DISTANCE_LIMITS
+
+Raw = TypeVar("Raw", RawVideo, RawAudio)
+
+CALIBRATION_CLIPS = 48
+SENSITIVITY_PROBES = 3
+KEPT = (0, 1, 2, 3, 5, 8, 12)
+HALF_MARGIN = 0.3
+"""Share of the bounds that float16 may use in PyTorch; graphs with folded statistics round once more."""
+
+MARGIN = 0.8
+"""Share of the bounds that the search for layers may use: sessions on other devices round otherwise."""
+
+
+def raw_networks(
+    pair: EncoderPair, spec: PairSpec, precision: Precision, expected: Expected | None = None
+) -> tuple[RawVideo, RawAudio]:
+    """Both encoders with their front ends; int8 begins as float32.
+
+    Args:
+        pair: the encoders.
+        spec: what a window is.
+        precision: of the arithmetic.
+        expected: the right outputs, by which fp16 leaves as few of the first layers in float32 as it can; None for
+            none.
+    """
+
+    def video(encoder: nn.Module) -> RawVideo:
+        return RawVideo(encoder, spec.size, spec.aspect).eval()
+
+    def audio(encoder: nn.Module) -> RawAudio:
+        return RawAudio(encoder, LogMel(spec.sample_rate)).eval()
+
+    if precision != "fp16":
+        return video(pair.video), audio(pair.audio)
+    return _halved(pair.video, video, "video", expected), _halved(pair.audio, audio, "audio", expected)
+
+
+def _halved(
+    encoder: Encoder, build: Callable[[nn.Module], Raw], modality: Modality, expected: Expected | None
+) -> Raw:
+    """The front end with as much of the encoder in float16 as holds a share of the bounds; else the last try."""
+    kept = [0] if expected is None else [count for count in KEPT if count < max(1, depth(encoder))]
+    for count in kept:
+        network = build(HalfEncoder(encoder, count))
+        if expected is None or _half_error(network, modality, expected) <= HALF_MARGIN * DISTANCE_LIMITS["fp16"]:
+            break
+    return network
+
+
+def _half_error(network: nn.Module, modality: Modality, expected: Expected) -> float:
+    worst = 0.0
+    for probe, out in zip(expected.probes, expected.outputs, strict=True):
+        if probe.modality == modality:
+            wanted = [getattr(out, name) for name in OUTPUTS]
+            scales = [expected.scales(modality, name, rows) for name, rows in zip(OUTPUTS, wanted, strict=True)]
+            with torch.inference_mode():
+                found = [rows.numpy() for rows in network(torch.from_numpy(probe.batch))]
+            worst = max(worst, relative_error(found, wanted, scales))
+    return worst
+
+
+@dataclass(frozen=True, eq=False)
+class Quantisation:
+    """What quantisation needs to know.
+
+    Attributes:
+        spec: what a window is.
+        windows: real media.
+        expected: the right outputs, to measure sensitivity with.
+        said: filled with what was left in float, by modality.
+    """
+
+    spec: PairSpec
+    windows: Windows
+    expected: Expected
+    said: dict[str, str] = field(default_factory=dict)
+
+    def inputs(self, modality: Modality) -> list[NDArray[Any]]:
+        """Batches of one row: real clips, and what ``avfeat verify`` replays."""
+        clips = self.windows.one_a_clip(CALIBRATION_CLIPS)
+        rows = clips.frames if modality == "video" else clips.waveform
+        golden = golden_inputs(self.spec)[INPUTS[modality]]
+        return [row[None] for row in [*rows, *golden]]
+
+
+def written(
+    network: nn.Module,
+    example: Example,
+    form: Backend,
+    precision: Precision,
+    metadata: Mapping[str, Any],
+    quantisation: Quantisation,
+) -> bytes:
+    """The bytes of a file.
+
+    Args:
+        network: with raw inputs, in its precision but for int8.
+        example: what to trace it with.
+        form: which format.
+        precision: int8 for ONNX only.
+        metadata: the file's description of itself.
+        quantisation: for int8.
+
+    Raises:
+        ExportError: the network cannot be written so.
+    """
+    if form == "torchscript":
+        return torchscript(network, example, metadata)
+    if form == "pt2":
+        return pt2(network, example, metadata)
+    model = write_onnx(network, example)
+    if precision != "int8":
+        return finished(model, metadata)
+    modality: Modality = "video" if example.name == INPUTS["video"] else "audio"
+    expected = quantisation.expected
+    done = quantise(
+        model,
+        example.name,
+        quantisation.inputs(modality),
+        _Errors(modality, expected),
+        MARGIN,
+        _Errors(modality, expected, SENSITIVITY_PROBES),
+    )
+    quantisation.said[modality] = f"{done.layers - done.kept} of {done.layers} layers in int8"
+    return finished(done.model, metadata)
+
+
+class _Errors:
+    """How wrong a graph is as a share of the bounds, on all of the gate's probes, or on the first."""
+
+    def __init__(self, modality: Modality, expected: Expected, most: int | None = None) -> None:
+        self._name = INPUTS[modality]
+        pairs = [
+            (probe, out)
+            for probe, out in zip(expected.probes, expected.outputs, strict=True)
+            if probe.modality == modality
+        ]
+        self._trials = [
+            (
+                probe.batch,
+                [getattr(out, name) for name in OUTPUTS],
+                [
+                    expected.scales(modality, name, getattr(out, name)) * distance_limit("int8", probe.kind)
+                    for name in OUTPUTS
+                ],
+            )
+            for probe, out in pairs[:most]
+        ]
+
+    def __call__(self, file: bytes) -> float:
+        runtime = import_onnxruntime()
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = available_processors()
+        options.log_severity_level = 3
+        session = runtime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        return max(
+            relative_error(session.run(list(OUTPUTS), {self._name: batch}), wanted, scales)
+            for batch, wanted, scales in self._trials
+        )

@@ -1,0 +1,94 @@
+"""Windows of real media: what untrained networks and quantisation are calibrated on, and parity is measured on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avfeat.errors import ArgumentError
+from avfeat.grid import microseconds
+from avfeat.training.data import Cache, Settings, open_or_prepare
+from avfeat.training.networks import PairSpec
+
+MADE_WORLD = "synthetic:ave?videos=56&seed=1"
+"""What is taken where nobody names media: two videos of each class, of another seed than trainings begin with."""
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Windows of clips that have picture and sound.
+
+    Attributes:
+        frames: uint8 ``(n, T, size, size, 3)`` RGB.
+        waveform: float32 ``(n, samples)``.
+        clips: number of the clip that each comes from, int64 ``(n,)``, ascending.
+        source: the data, as it was asked for.
+    """
+
+    frames: NDArray[np.uint8]
+    waveform: NDArray[np.float32]
+    clips: NDArray[np.int64]
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def take(self, rows: NDArray[np.int64]) -> Windows:
+        """Some of them."""
+        return Windows(self.frames[rows], self.waveform[rows], self.clips[rows], self.source)
+
+    def one_a_clip(self, most: int) -> Windows:
+        """One window of each of at most ``most`` clips, spread over all of them."""
+        _, first = np.unique(self.clips, return_index=True)
+        chosen = np.unique(np.linspace(0, len(first) - 1, min(most, len(first))).round().astype(np.int64))
+        return self.take(first[chosen])
+
+
+def read_windows(source: str | None, spec: PairSpec, clips: int = 160, each: int = 3) -> Windows:
+    """Up to ``each`` windows of up to ``clips`` clips, evenly spread, the same ones in every run.
+
+    Args:
+        source: DATA as ``avfeat prepare`` takes it, or the folder of a prepared cache; the made world if None.
+        spec: what a window is.
+        clips: clips at most.
+        each: windows of a clip at most.
+
+    Raises:
+        ArgumentError: fewer than two clips with picture and sound.
+        AvfeatError: data that cannot be prepared.
+    """
+    settings = Settings(spec.fps, spec.size, spec.sample_rate, spec.aspect)
+    cache = open_or_prepare(source or MADE_WORLD, settings)
+    members = cache.members("both")
+    if len(members) < 2:
+        raise ArgumentError(
+            f"{source}: has {len(members)} clips with picture and sound, and two different ones are needed; "
+            "name other media with --calibration."
+        )
+    chosen = np.unique(np.linspace(0, len(members) - 1, min(clips, len(members))).round().astype(np.int64))
+    parts = [(item, *read_clip(cache, int(item), spec, each)) for item in members[chosen]]
+    return Windows(
+        np.concatenate([frames for _, frames, _ in parts]),
+        np.concatenate([waveform for _, _, waveform in parts]),
+        np.concatenate([np.full(len(frames), item) for item, frames, _ in parts]),
+        source or MADE_WORLD,
+    )
+
+
+def read_clip(cache: Cache, item: int, spec: PairSpec, each: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Windows of one clip, evenly spread over it; a clip shorter than a window gives one.
+
+    Returns:
+        uint8 ``(n, T, size, size, 3)`` of the cache's size, and float32 ``(n, samples)``.
+    """
+    clip, row = cache.clip(item), cache.rows[item]
+    length = microseconds(spec.seconds)
+    last = max(0, round(row.seconds * 1_000_000) - length)
+    count = min(each, 1 + last // length)
+    starts = [round(place) for place in np.linspace(0, last, count)] if count > 1 else [last // 2]
+    offsets = (np.arange(spec.frames) + 0.5) * length / spec.frames
+    samples = round(spec.seconds * spec.sample_rate)
+    frames = np.stack([clip.frames((start + offsets).astype(np.int64)) for start in starts])
+    return frames, np.stack([clip.sound(start, samples) for start in starts])

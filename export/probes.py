@@ -1,0 +1,110 @@
+"""The inputs that files are tried on: real media, random ones of many sizes, and the golden ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avfeat.bundle import Modality
+from avfeat.export.media import Windows, read_clip
+from avfeat.training.data import Settings, open_or_prepare
+from avfeat.training.networks import PairSpec
+
+Kind = Literal["media", "random", "golden"]
+
+GOLDEN = "synthetic:ave?videos=2&seed=2"
+
+INPUTS: dict[Modality, str] = {"video": "frames", "audio": "waveform"}
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """One batch for one modality.
+
+    Attributes:
+        modality: which encoder takes it.
+        kind: where it comes from.
+        batch: uint8 ``(batch, T, height, width, 3)`` or float32 ``(batch, samples)``.
+    """
+
+    modality: Modality
+    kind: Kind
+    batch: NDArray[Any]
+
+
+def probes(windows: Windows, spec: PairSpec, seed: int = 0) -> list[Probe]:
+    """Real media and random inputs in batches of 1, 2, 3 and 7 of several sizes and lengths; the golden ones."""
+    rng = np.random.default_rng(seed)
+    found = [Probe("video", "media", part) for part in _in_parts(windows.frames)]
+    found += [Probe("audio", "media", part) for part in _in_parts(windows.waveform)]
+    found += [Probe("video", "media", sized) for sized in _other_sizes(windows.frames)]
+    found.append(Probe("audio", "media", windows.waveform[:2, : spec.sample_rate // 2]))
+    found.append(Probe("audio", "media", np.tile(windows.waveform[:3], (1, 2))[:, : -spec.sample_rate // 7]))
+    found += random_probes(spec, rng)
+    golden = golden_inputs(spec)
+    return found + [Probe(modality, "golden", golden[name]) for modality, name in INPUTS.items()]
+
+
+def random_probes(spec: PairSpec, rng: np.random.Generator) -> list[Probe]:
+    """Moving colours with noise over them, and tones with hiss over them, one batch of each number and size."""
+    sizes = ((1, spec.size, spec.size), (2, 16, 130), (3, 240, 135), (7, 33, 17))
+    lengths = ((1, 2.0), (2, 0.1), (3, 3.01), (7, 1.0))
+    video = [Probe("video", "random", _pictures(rng, batch, spec.frames, *size)) for batch, *size in sizes]
+    audio = [
+        Probe("audio", "random", _sound(rng, batch, round(seconds * spec.sample_rate), spec.sample_rate))
+        for batch, seconds in lengths
+    ]
+    return video + audio
+
+
+def golden_inputs(spec: PairSpec) -> dict[str, NDArray[Any]]:
+    """Small inputs that any runtime can feed: two windows of the made world, which is anybody's.
+
+    The frames are not of the network's size, so that the resize or crop is part of what is checked.
+    """
+    # In this process: starting others takes longer than two small videos.
+    cache = open_or_prepare(GOLDEN, Settings(spec.fps, 48, spec.sample_rate), workers=0)
+    parts = [read_clip(cache, item, spec, 1) for item in range(len(cache))]
+    return {
+        "frames": np.ascontiguousarray(np.concatenate([frames for frames, _ in parts])[:, :, :36]),
+        "waveform": np.concatenate([waveform for _, waveform in parts]),
+    }
+
+
+def _in_parts(rows: NDArray[Any]) -> list[NDArray[Any]]:
+    """Batches of 1, 2, 3, 7, then of 7 as long as rows are left."""
+    cuts = [cut for cut in (1, 3, 6, *range(13, len(rows), 7)) if cut < len(rows)]
+    return np.split(rows, cuts)
+
+
+def _other_sizes(frames: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """Real pictures that are larger, smaller, wide, and high."""
+    large = frames[:1].repeat(2, axis=2).repeat(2, axis=3)
+    side = frames.shape[2]
+    wide = frames[-2:, :, side // 4 : side // 4 + max(16, side // 2)]
+    return [large, np.ascontiguousarray(wide), np.ascontiguousarray(wide.transpose(0, 1, 3, 2, 4))]
+
+
+def _pictures(rng: np.random.Generator, batch: int, frames: int, height: int, width: int) -> NDArray[np.uint8]:
+    time, rows, columns = np.ogrid[0:frames, 0:height, 0:width]
+    speed = rng.uniform(-1, 1, (batch, 3, 3)) * 0.4
+    waves = [[np.sin(t * time + y * rows + x * columns) for t, y, x in clip] for clip in speed]
+    smooth = np.stack([np.stack(clip, axis=-1) for clip in waves])
+    noisy = 128 + 100 * smooth + rng.normal(0, 8, smooth.shape)
+    return noisy.clip(0, 255).astype(np.uint8)
+
+
+def _sound(rng: np.random.Generator, batch: int, samples: int, rate: int) -> NDArray[np.float32]:
+    seconds = np.arange(samples) / rate
+    tones = np.sin(2 * np.pi * rng.uniform(100, rate / 3, (batch, 1)) * seconds)
+    hiss = rng.standard_normal((batch, samples)) * rng.uniform(0.01, 0.1, (batch, 1))
+    return (0.3 * tones + hiss).clip(-1, 1).astype(np.float32)
+
+
+def median_distance(rows: NDArray[np.float32], clips: NDArray[np.int64]) -> float:
+    """The median distance between rows ``(n, d)`` of different clips."""
+    apart = np.linalg.norm(rows[:, None] - rows[None], axis=-1)
+    return float(np.median(apart[clips[:, None] != clips[None]]))

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import typer
+from exporting import SPECS
+
+import avfeat
+from avfeat.cli import app as application
+from avfeat.export import graphs
+from avfeat.export.cli import export
+from avfeat.export.media import MADE_WORLD
+from avfeat.training.networks import PAIRS
+
+
+@pytest.fixture(autouse=True)
+def _command(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [command.name for command in application.app.registered_commands]
+    if "export" not in names:
+        fresh = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        fresh.registered_commands = [*application.app.registered_commands]
+        fresh.command("export")(export)
+        monkeypatch.setattr(application, "app", fresh)
+
+
+def test_a_run_becomes_a_bundle_that_verifies(
+    avfeat_command: Any, run_folder: Path, media: Path, clip: Path
+) -> None:
+    ran = avfeat_command("export", run_folder, "-o", "b", "--format", "onnx,pt2", "--calibration", media)
+    assert ran.status == 0, ran.err
+    assert "avfeat verify b" in ran.out and "avfeat embed video.mp4 --model b" in ran.out and "WRONG" not in ran.out
+    bundle = avfeat.Bundle.open("b")
+    assert (bundle.name, bundle.trained, bundle.licence) == ("avfeat-first", True, "not stated")
+    assert bundle.formats == ("onnx", "pt2")
+    assert bundle.provenance["step"] == 7 and bundle.provenance["revision"] == "abc"
+    assert bundle.provenance["recipe"]["name"] == "smoke" and "squares: 4 clips" in bundle.provenance["data"]
+    assert avfeat_command("verify", "b").status == 0
+    assert "of the distance between clips" in avfeat_command("info", "b").out
+    assert "not stated" in avfeat_command("info").out
+    assert avfeat_command("verify", "b", "--backend", "pt2").status == 0
+    assert avfeat_command("embed", clip, "--model", "b", "--backend", "pt2", "-o", "v.npz").status == 0
+    with np.load("v.npz") as found:
+        assert found["video"].shape == (11, 256) and np.isfinite(found["audio"]).all()
+
+
+def test_untrained_networks_are_calibrated_and_say_so(
+    avfeat_command: Any, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PAIRS, "small", SPECS["crop"])
+    arguments = ("--calibration", media, "--name", "mine", "--licence", "CC0")
+    ran = avfeat_command("export", "untrained:small?seed=3", "-o", "b", *arguments)
+    assert ran.status == 0, ran.err
+    bundle = avfeat.Bundle.open("b")
+    assert (bundle.name, bundle.trained, bundle.licence) == ("mine", False, "CC0")
+    assert bundle.video.aspect == "crop"
+    card = Path("b/MODEL_CARD.md").read_text("utf-8")
+    assert "its weights are random" in card and "no meaning was learned" in card
+    assert "| video onnx | cpu | features | media |" in card
+
+
+def test_wrong_files_are_refused_with_the_table_on_stderr(
+    avfeat_command: Any, run_folder: Path, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Shifted(graphs.RawVideo):
+        def forward(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return super().forward(frames.roll(1, 1))
+
+    monkeypatch.setattr(graphs, "RawVideo", Shifted)
+    ran = avfeat_command("export", run_folder, "-o", "b", "--format", "torchscript", "--calibration", media)
+    assert ran.status == 1 and ran.out == "" and not Path("b").exists()
+    *table, last = ran.err.splitlines()
+    assert sum("WRONG" in line for line in table) == 6 and sum(line.endswith("ok") for line in table) == 6
+    assert last.startswith("error: video torchscript: computes something else")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--format", "torchscript", "--precision", "fp16"),
+        ("--format", "onnx,pt2", "--precision", "int8"),
+        ("--format", "tflite"),
+        ("--format", "onnx,onnx"),
+        ("--format", ""),
+        ("--precision", "bf16"),
+    ],
+)
+def test_other_combinations_are_wrong_usage(
+    avfeat_command: Any, run_folder: Path, options: tuple[str, ...]
+) -> None:
+    ran = avfeat_command("export", run_folder, "-o", "b", *options)
+    assert ran.status == 2 and ran.out == "" and not Path("b").exists()
+    assert "onnx in fp32, fp16, int8; torchscript in fp32; pt2 in fp32, fp16" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "says"),
+    [
+        ("gone", 1, "gone: "),
+        ("untrained:minni", 2, "did you mean 'mini'?"),
+        ("untrained:mini?sead=1", 2, "did you mean 'seed'?"),
+        ("untrained:mini?seed=x", 2, "seed must be a whole number"),
+    ],
+)
+def test_what_cannot_be_exported(avfeat_command: Any, source: str, status: int, says: str) -> None:
+    ran = avfeat_command("export", source, "-o", "b")
+    assert ran.status == status and says in ran.err and len(ran.err.splitlines()) == 1
+    assert not Path("b").exists()
+
+
+def test_checkpoint_of_another_version_is_refused(avfeat_command: Any, run_folder: Path, tmp_path: Path) -> None:
+    values = torch.load(run_folder / "checkpoints" / "last.pt", weights_only=True)
+    torch.save({**values, "version": 99}, tmp_path / "new.pt")
+    ran = avfeat_command("export", tmp_path / "new.pt", "-o", "b")
+    assert ran.status == 1 and "checkpoint version 99" in ran.err
+    del values["encoders"]
+    torch.save(values, tmp_path / "less.pt")
+    ran = avfeat_command("export", tmp_path / "less.pt", "-o", "b")
+    assert ran.status == 1 and "has no encoders" in ran.err
+
+
+def test_an_existing_bundle_is_kept(avfeat_command: Any, run_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    ran = avfeat_command("export", run_folder, "-o", "b")
+    assert ran.status == 2 and "exists already" in ran.err
+
+
+def test_one_clip_is_too_few(avfeat_command: Any, run_folder: Path, media: Path, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "a.mkv").write_bytes((media / "0.mkv").read_bytes())
+    ran = avfeat_command("export", run_folder, "-o", "b", "--calibration", "one")
+    assert ran.status == 2 and "two different ones are needed" in ran.err
+
+
+def test_the_made_world_stands_in_where_no_media_is_named() -> None:
+    assert MADE_WORLD.startswith("synthetic:ave")
+
+
+def test_verify_shows_distances_in_json(avfeat_command: Any, run_folder: Path, media: Path) -> None:
+    assert avfeat_command("export", run_folder, "-o", "b", "--calibration", media).status == 0
+    checks = json.loads(avfeat_command("verify", "b", "--json", "-").out)["checks"]
+    assert all(0 <= check["distance"] <= check["distance_limit"] for check in checks)
+    old = json.loads(avfeat_command("verify", "--json", "-").out)["checks"]
+    assert all("distance" not in check and check["ok"] for check in old)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+import torch
+from making import moving_square
+from PIL import Image
+
+from avfeat.export.raw import RawVideo
+from avfeat.export.reference import resized, triangle
+from avfeat.media import Aspect
+from avfeat.media.pictures import PictureScaler
+
+SIZES = [(32, 32), (40, 90), (90, 40), (17, 33), (240, 135), (131, 47), (16, 300)]
+
+
+class Echo(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x, x
+
+
+def in_graph(frames: np.ndarray, size: int, aspect: Aspect) -> np.ndarray:
+    pictures, _ = RawVideo(Echo(), size, aspect)(torch.from_numpy(frames)[None])
+    return pictures[0].permute(0, 2, 3, 1).numpy()
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(height).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("aspect", ["stretch", "crop"])
+def test_frames_of_the_networks_size_pass_unchanged(aspect: Aspect) -> None:
+    frames = noise(112, 112)
+    np.testing.assert_allclose(in_graph(frames, 112, aspect), frames / 255, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+@pytest.mark.parametrize("aspect", ["stretch", "crop"])
+def test_equals_the_reference(aspect: Aspect, height: int, width: int) -> None:
+    frames = noise(height, width)
+    expected = resized(frames, 32, aspect == "crop")
+    np.testing.assert_allclose(in_graph(frames, 32, aspect), expected, rtol=0, atol=3e-5)
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_the_reference_is_pillows_filter(height: int, width: int) -> None:
+    picture = np.random.default_rng(0).random((height, width)).astype(np.float32)
+    expected = np.asarray(Image.fromarray(picture, "F").resize((32, 24), Image.Resampling.BILINEAR))
+    found = triangle(height, 24) @ picture @ triangle(width, 32).T
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("height", "width"), [(72, 96), (96, 72), (90, 40), (64, 200), (45, 161)])
+@pytest.mark.parametrize("aspect", ["stretch", "crop"])
+def test_close_to_what_decoding_gives(aspect: Aspect, height: int, width: int) -> None:
+    # swscale rounds to bytes in between, and places its filter on its own grid: closeness, not equality. A crop
+    # that is off by a pixel, or of the wrong side, is far beyond.
+    picture = moving_square(width, height, 3)(0.2)
+    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+    frame.time_base = Fraction(1, 25)
+    decoded = PictureScaler(32, aspect)(frame) / 255
+    difference = np.abs(in_graph(picture[None], 32, aspect)[0] - decoded)
+    assert difference.mean() < 0.01
