@@ -127,15 +127,17 @@ def _print(pair: str, modality: str, threads: int, found: dict[str, float]) -> N
 
 
 @app.command()
-def knn(videos: int = 1000, pair: str = "mini", scratch: Scratch = Path("runs/export")) -> None:
-    """Accuracy of 20 nearest neighbours (cosine, all other clips), by format and precision."""
+def knn(
+    videos: int = 1000, pair: str = "mini", neighbours: int = 20, scratch: Scratch = Path("runs/export")
+) -> None:
+    """Accuracy of nearest neighbours (cosine, all other clips), by format and precision."""
     spec = PAIRS[pair]
     windows = read_windows(f"synthetic:ave?videos={videos}&seed=2", spec, clips=videos, each=1)
-    labels = _labels(videos)
+    labels = _labels(videos)[windows.clips]
     for variant in ("onnx fp32", "onnx int8", "onnx fp16", "torchscript", "pt2"):
         form, precision = VARIANTS[variant] or ("onnx", "fp32")
         bundle = bundle_of(scratch, pair, precision)
-        scores = {m: _accuracy(_features(bundle, m, form, windows), labels) for m in ("video", "audio")}
+        scores = {m: _accuracy(_features(bundle, m, form, windows), labels, neighbours) for m in ("video", "audio")}
         print(
             f"{pair} {variant:12} video {scores['video']:.4f} audio {scores['audio']:.4f} of {len(windows)} clips"
         )
@@ -154,7 +156,7 @@ def _features(bundle: Bundle, modality: Modality, form: str, windows: Windows) -
     return np.concatenate([session.run(row[None]).features for row in rows])
 
 
-def _accuracy(features: np.ndarray, labels: np.ndarray, k: int = 20) -> float:
+def _accuracy(features: np.ndarray, labels: np.ndarray, k: int) -> float:
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     similarity = unit @ unit.T
     np.fill_diagonal(similarity, -np.inf)

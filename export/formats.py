@@ -30,9 +30,10 @@ def chosen(formats: str, precision: str) -> tuple[tuple[Backend, ...], Precision
         ArgumentError: any other combination; the message lists those that there are.
     """
     names = [name.strip() for name in formats.split(",")]
-    good = len(set(names)) == len(names) and all(
-        name in PRECISIONS and precision in PRECISIONS[name] for name in names
-    )
+    for name in names:
+        if name not in PRECISIONS:
+            raise ArgumentError(f"There is no format {name!r}; {combinations()}.")
+    good = len(set(names)) == len(names) and all(precision in PRECISIONS[cast(Backend, name)] for name in names)
     if not good or precision not in get_args(Precision):
         raise ArgumentError(f"There is no {formats} in {precision}; {combinations()}.")
     return tuple(cast("Sequence[Backend]", names)), cast(Precision, precision)

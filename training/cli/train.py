@@ -67,12 +67,15 @@ def train(
     RUN gets checkpoints/last.pt, metrics.jsonl, TensorBoard's files, recipe.yaml and run.json. Ctrl-C saves first.
     """
     with training_packages():
+        from avfeat.training.checkpoint import LAST
         from avfeat.training.data import open_or_prepare
         from avfeat.training.trainer import train as events
     named = {"steps": steps, "batch_size": batch_size, "seed": seed, "workers": workers}
     named["checkpoint_every"] = checkpoint_every
     given = [f"{name}={value}" for name, value in named.items() if value is not None]
     chosen = _recipe(recipe, run, resume, [*(changes or ()), *given])
+    if resume and leads() and not (run / LAST).exists():
+        note(f"note: {run} has no checkpoint yet; beginning with step 1")
     cache = open_or_prepare(data, chosen.cache, follow=follow if leads() else None)
     with closing(events(cache, data, run, chosen, resume=resume, device=device)) as happening:
         _show(happening, run, data, chosen.steps)

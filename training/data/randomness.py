@@ -41,7 +41,7 @@ class Order:
         if not self._epoch_length:
             raise ArgumentError(
                 f"There are {len(items)} items for a global batch of {self._width}; "
-                "take a smaller batch or more data."
+                "take a smaller batch (--batch-size) or more data."
             )
 
     def item(self, step: int, rank: int, sample: int) -> int:

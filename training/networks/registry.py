@@ -89,15 +89,25 @@ def build_pair(spec: PairSpec | str, published: bool = True) -> EncoderPair:
     """
     if isinstance(spec, str):
         spec = _look_up(PAIRS, spec, "pair")
-    video = _look_up(VIDEO_NETWORKS, spec.video, "video network")
-    audio = _look_up(AUDIO_NETWORKS, spec.audio, "audio network")
-    _check_window(video, spec)
+    video, audio = networks_of(spec)
     # Asked for before anything is built: an init that is not there fails at once.
     weights = _weights(spec) if published else {}
     backbones = {"video": video.build(spec), "audio": audio.build(spec)}
     for modality, wanted in weights.items():
         cast(Initialisable, backbones[modality]).adopt(fetch(wanted))
     return EncoderPair(*(Encoder(backbone, spec.shared) for backbone in backbones.values()))
+
+
+def networks_of(spec: PairSpec) -> tuple[Network, Network]:
+    """The video and the audio network of ``spec``, before anything is built.
+
+    Raises:
+        ArgumentError: a name that is not there, or windows that are too small for the video network.
+    """
+    video = _look_up(VIDEO_NETWORKS, spec.video, "video network")
+    audio = _look_up(AUDIO_NETWORKS, spec.audio, "audio network")
+    _check_window(video, spec)
+    return video, audio
 
 
 def _check_window(video: Network, spec: PairSpec) -> None:

@@ -13,6 +13,7 @@ from avfeat.training.augment import Composition
 from avfeat.training.augment.compose import values_of
 from avfeat.training.data import Needs, Sampling, Settings
 from avfeat.training.networks import PairSpec
+from avfeat.training.networks.registry import networks_of
 from avfeat.training.objectives import Pairs, objective_type
 from avfeat.training.objectives.settings import HeadSettings
 from avfeat.training.objectives.shared import SharedSettings
@@ -177,6 +178,7 @@ class Recipe:
         _need(self.batch_size % self.accumulate == 0, "batch_size", "divisible by accumulate", self.batch_size)
         _need(0 <= self.seed < 2**63, "seed", "from 0 to 2 ** 63 - 1", self.seed)
         _need(self.workers is None or self.workers >= 0, "workers", "from 0 on, or null", self.workers)
+        networks_of(self.encoders)
         self._check_views()
 
     def _check_views(self) -> None:

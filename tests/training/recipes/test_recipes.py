@@ -94,7 +94,9 @@ def test_compositions_go_round(name: str) -> None:
     chosen = load_composition(name)
     assert composition(values_of(chosen)) == chosen == Composition.from_values(values_of(chosen), "here")
     every = Composition(tuple(kind() for kind in AUGMENTATIONS.values()), Sampling(speed=(0.5, 2)), 0.3)
-    plain = yaml.safe_load(yaml.safe_dump(Recipe(PairSpec("a", "b"), augment=every).to_values()))["augment"]
+    plain = yaml.safe_load(yaml.safe_dump(Recipe(PairSpec("tiny_shift", "tiny_mel"), augment=every).to_values()))[
+        "augment"
+    ]
     assert composition(plain) == every
 
 
@@ -279,3 +281,10 @@ def test_settings_made_in_python_are_checked_too() -> None:
         Recipe(spec, log_every=0)
     with pytest.raises(ArgumentError, match=r"but the encoders take 2\.0"):
         Recipe(spec, augment=Composition(sampling=Sampling(seconds=1.0)))
+
+
+def test_networks_are_looked_up_before_any_data_is_read() -> None:
+    with pytest.raises(ArgumentError, match=r"no video network 'r3d'; did you mean"):
+        load_recipe("smoke", ["encoders.video=r3d"])
+    with pytest.raises(ArgumentError, match="'s3d' needs 5 frames"):
+        load_recipe("smoke", ["encoders.video=s3d", "encoders.seconds=0.25"])
