@@ -22,12 +22,13 @@ from avfeat.export.card import card
 from avfeat.export.errors import ExportError, ParityError
 from avfeat.export.example import Example, audio_example, video_example
 from avfeat.export.formats import file_name
-from avfeat.export.graphs import Quantisation, raw_networks, written
+from avfeat.export.graphs import raw_networks, written
 from avfeat.export.media import Windows
 from avfeat.export.model import Model
 from avfeat.export.parity import Expected, Row, devices, measure, report
 from avfeat.export.probes import INPUTS, golden_inputs, probes
 from avfeat.export.reference import Reference
+from avfeat.export.tuning import Tuning
 
 MODALITIES: tuple[Modality, ...] = ("video", "audio")
 PARITY_CLIPS = 24
@@ -36,11 +37,17 @@ PARITY_CLIPS = 24
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """A bundle that was written, and what was measured on the way."""
+    """A bundle that was written, and what was measured on the way.
+
+    Attributes:
+        bundle: as it lies on disk.
+        rows: the parity report.
+        layers: by modality, how many layers have the precision that was asked for; nothing for fp32.
+    """
 
     bundle: Bundle
     rows: tuple[Row, ...]
-    quantised: Mapping[str, str] = field(default_factory=dict)
+    layers: Mapping[str, str] = field(default_factory=dict)
 
 
 def export_bundle(
@@ -72,26 +79,30 @@ def export_bundle(
         # Says which package is missing before any work.
         devices(form)
     reference = Reference(model.pair, model.spec)
-    media = windows.one_a_clip(PARITY_CLIPS)
+    media, others = windows.apart(PARITY_CLIPS)
     expected = Expected.of(reference, probes(media, model.spec), media.clips)
     _check_distances(expected)
-    quantisation = Quantisation(model.spec, windows, expected)
+    # What is chosen by measurement is chosen on other clips than those that judge it.
+    tuning = None if precision == "fp32" else Tuning.on(others, reference, most=PARITY_CLIPS)
     manifest = _manifest(model, formats, precision)
     files: dict[str, bytes] = {GOLDEN: _npz(golden_arrays(model, reference))}
-    for modality, (network, example) in _networks(model, precision, expected).items():
+    for modality, (network, example) in _networks(model, precision, tuning).items():
         metadata = description(manifest, modality)
         for form in formats:
-            files[file_name(modality, form)] = written(network, example, form, precision, metadata, quantisation)
+            files[file_name(modality, form)] = written(network, example, form, precision, metadata, tuning)
     rows = _tried(manifest, files, expected)
     manifest["parity"] = report(rows, expected, windows.source)
-    if quantisation.said:
-        manifest["provenance"]["quantised"] = dict(quantisation.said)
+    said = {} if tuning is None else dict(tuning.said)
+    if said:
+        manifest["provenance"]["layers"] = said
     files[MODEL_CARD] = card(model, precision, rows).encode()
-    return Exported(write_bundle(target, manifest, files), tuple(rows), dict(quantisation.said))
+    return Exported(write_bundle(target, manifest, files), tuple(rows), said)
 
 
-def _networks(model: Model, precision: Precision, expected: Expected) -> dict[Modality, tuple[nn.Module, Example]]:
-    video, audio = raw_networks(model.pair, model.spec, precision, expected)
+def _networks(
+    model: Model, precision: Precision, tuning: Tuning | None
+) -> dict[Modality, tuple[nn.Module, Example]]:
+    video, audio = raw_networks(model.pair, model.spec, precision, tuning)
     return {"video": (video, video_example(model.spec)), "audio": (audio, audio_example(model.spec))}
 
 

@@ -60,8 +60,8 @@ def export(
         note("\n".join(lines(error.rows)))
         raise
     print("\n".join(lines(done.rows)))
-    for modality, said in done.quantised.items():
-        print(f"{modality}: {said}; the others are in float, as measured")
+    for modality, said in done.layers.items():
+        print(f"{modality}: {said}; the others are in float32, as measured")
     size = sum(path.stat().st_size for path in out.iterdir())
     print(f"{done.bundle.name} -> {out}, {size / 1e6:.1f} MB\n\nnext:")
     backend = "" if "onnx" in forms else f" --backend {forms[0]}"

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from avfeat.backends import Backend
 from avfeat.backends.onnx import import_onnxruntime
 from avfeat.bundle import Modality, Precision
+from avfeat.export.errors import ExportError
 from avfeat.export.example import Example
 from avfeat.export.int8 import quantise, relative_error
-from avfeat.export.media import Windows
 from avfeat.export.onnx import OUTPUTS, finished, write_onnx
 from avfeat.export.parity import Expected, distance_limit
-from avfeat.export.probes import INPUTS, golden_inputs
+from avfeat.export.probes import INPUTS
 from avfeat.export.programs import pt2, torchscript
 from avfeat.export.raw import HalfEncoder, RawAudio, RawVideo, depth
+from avfeat.export.tuning import Tuning
 from avfeat.processors import available_processors
 from avfeat.training.networks import Encoder, EncoderPair, PairSpec
 from avfeat.training.networks.log_mel import LogMel
@@ -28,7 +27,6 @@ from avfeat.verify import DISTANCE_LIMITS
 
 Raw = TypeVar("Raw", RawVideo, RawAudio)
 
-CALIBRATION_CLIPS = 48
 SENSITIVITY_PROBES = 3
 KEPT = (0, 1, 2, 3, 5, 8, 12)
 HALF_MARGIN = 0.3
@@ -39,7 +37,7 @@ MARGIN = 0.8
 
 
 def raw_networks(
-    pair: EncoderPair, spec: PairSpec, precision: Precision, expected: Expected | None = None
+    pair: EncoderPair, spec: PairSpec, precision: Precision, tuning: Tuning | None = None
 ) -> tuple[RawVideo, RawAudio]:
     """Both encoders with their front ends; int8 begins as float32.
 
@@ -47,8 +45,7 @@ def raw_networks(
         pair: the encoders.
         spec: what a window is.
         precision: of the arithmetic.
-        expected: the right outputs, by which fp16 leaves as few of the first layers in float32 as it can; None for
-            none.
+        tuning: clips by which fp16 leaves as few of the first layers in float32 as it can; None for none at all.
     """
 
     def video(encoder: nn.Module) -> RawVideo:
@@ -59,18 +56,19 @@ def raw_networks(
 
     if precision != "fp16":
         return video(pair.video), audio(pair.audio)
-    return _halved(pair.video, video, "video", expected), _halved(pair.audio, audio, "audio", expected)
+    return _halved(pair.video, video, "video", tuning), _halved(pair.audio, audio, "audio", tuning)
 
 
-def _halved(
-    encoder: Encoder, build: Callable[[nn.Module], Raw], modality: Modality, expected: Expected | None
-) -> Raw:
+def _halved(encoder: Encoder, build: Callable[[nn.Module], Raw], modality: Modality, tuning: Tuning | None) -> Raw:
     """The front end with as much of the encoder in float16 as holds a share of the bounds; else the last try."""
-    kept = [0] if expected is None else [count for count in KEPT if count < max(1, depth(encoder))]
-    for count in kept:
+    if tuning is None:
+        return build(HalfEncoder(encoder))
+    layers = max(1, depth(encoder))
+    for count in (count for count in KEPT if count < layers):
         network = build(HalfEncoder(encoder, count))
-        if expected is None or _half_error(network, modality, expected) <= HALF_MARGIN * DISTANCE_LIMITS["fp16"]:
+        if _half_error(network, modality, tuning.expected) <= HALF_MARGIN * DISTANCE_LIMITS["fp16"]:
             break
+    tuning.said[modality] = f"{layers - count} of {layers} layers in fp16"
     return network
 
 
@@ -86,37 +84,13 @@ def _half_error(network: nn.Module, modality: Modality, expected: Expected) -> f
     return worst
 
 
-@dataclass(frozen=True, eq=False)
-class Quantisation:
-    """What quantisation needs to know.
-
-    Attributes:
-        spec: what a window is.
-        windows: real media.
-        expected: the right outputs, to measure sensitivity with.
-        said: filled with what was left in float, by modality.
-    """
-
-    spec: PairSpec
-    windows: Windows
-    expected: Expected
-    said: dict[str, str] = field(default_factory=dict)
-
-    def inputs(self, modality: Modality) -> list[NDArray[Any]]:
-        """Batches of one row: real clips, and what ``avfeat verify`` replays."""
-        clips = self.windows.one_a_clip(CALIBRATION_CLIPS)
-        rows = clips.frames if modality == "video" else clips.waveform
-        golden = golden_inputs(self.spec)[INPUTS[modality]]
-        return [row[None] for row in [*rows, *golden]]
-
-
 def written(
     network: nn.Module,
     example: Example,
     form: Backend,
     precision: Precision,
     metadata: Mapping[str, Any],
-    quantisation: Quantisation,
+    tuning: Tuning | None,
 ) -> bytes:
     """The bytes of a file.
 
@@ -126,7 +100,7 @@ def written(
         form: which format.
         precision: int8 for ONNX only.
         metadata: the file's description of itself.
-        quantisation: for int8.
+        tuning: for int8.
 
     Raises:
         ExportError: the network cannot be written so.
@@ -138,17 +112,18 @@ def written(
     model = write_onnx(network, example)
     if precision != "int8":
         return finished(model, metadata)
+    if tuning is None:
+        raise ExportError("int8 needs clips to calibrate on.")
     modality: Modality = "video" if example.name == INPUTS["video"] else "audio"
-    expected = quantisation.expected
     done = quantise(
         model,
         example.name,
-        quantisation.inputs(modality),
-        _Errors(modality, expected),
+        tuning.inputs(modality),
+        _Errors(modality, tuning.expected),
         MARGIN,
-        _Errors(modality, expected, SENSITIVITY_PROBES),
+        _Errors(modality, tuning.expected, SENSITIVITY_PROBES),
     )
-    quantisation.said[modality] = f"{done.layers - done.kept} of {done.layers} layers in int8"
+    tuning.said[modality] = f"{done.layers - done.kept} of {done.layers} layers in int8"
     return finished(done.model, metadata)
 
 

@@ -45,6 +45,17 @@ class Windows:
         chosen = np.unique(np.linspace(0, len(first) - 1, min(most, len(first))).round().astype(np.int64))
         return self.take(first[chosen])
 
+    def apart(self, most: int) -> tuple[Windows, Windows]:
+        """One window of each of at most ``most`` clips, at most half of them, and all windows of the other clips.
+
+        Of fewer than four clips no two are left on either side: both parts then have all of them.
+        """
+        clips = len(np.unique(self.clips))
+        if clips < 4:
+            return self.one_a_clip(most), self
+        chosen = self.one_a_clip(min(most, clips // 2))
+        return chosen, self.take(np.flatnonzero(~np.isin(self.clips, chosen.clips)))
+
 
 def read_windows(source: str | None, spec: PairSpec, clips: int = 160, each: int = 3) -> Windows:
     """Up to ``each`` windows of up to ``clips`` clips, evenly spread, the same ones in every run.

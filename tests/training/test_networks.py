@@ -56,7 +56,7 @@ def test_pairs_have_the_stated_widths(name: str) -> None:
     with torch.inference_mode():
         video, shared = pair.video(torch.rand(2, spec.frames, 3, spec.size, spec.size))
         audio, heard = pair.audio(LogMel()(0.1 * torch.randn(2, 32_000)))
-    assert video.shape == audio.shape == (2, 512)
+    assert video.shape == audio.shape == (2, {"mini": 768, "reference": 512}[name])
     assert shared.shape == heard.shape == (2, 256)
     torch.testing.assert_close(shared.norm(dim=1), torch.ones(2))
 
@@ -71,6 +71,7 @@ def inputs(spec: PairSpec, batch: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize(
     ("video", "audio", "dims"),
     [
+        ("shift_resnet14", "mel_resnet14", (768, 768)),
         ("shift_mobilenet", "mel_mobilenet", (512, 512)),
         ("r2plus1d_18", "mel_resnet18", (512, 512)),
         ("r3d_18", "mel_resnet18", (512, 512)),
@@ -178,6 +179,30 @@ def test_statistics_follow_short_trainings(name: str) -> None:
     pair = build_pair(PairSpec(name, "mel_mobilenet"))
     layers = [m for m in pair.modules() if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d))]
     assert len(layers) > 80 and {layer.momentum for layer in layers} == {0.1}
+
+
+def test_a_shift_is_the_same_in_every_memory_format() -> None:
+    x = torch.rand(2 * 5, 16, 3, 4)
+    by_hand = x.unflatten(0, (2, 5)).clone()
+    by_hand[:, 1:, :2], by_hand[:, :1, :2] = x.unflatten(0, (2, 5))[:, :-1, :2], 0
+    by_hand[:, :-1, 2:4], by_hand[:, -1:, 2:4] = x.unflatten(0, (2, 5))[:, 1:, 2:4], 0
+    last = temporal_shift(x.contiguous(memory_format=torch.channels_last), 5)
+    assert torch.equal(temporal_shift(x, 5), by_hand.flatten(0, 1))
+    assert torch.equal(last, by_hand.flatten(0, 1)) and last.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_default_pair_has_one_pathway_for_what_changes_and_one_for_what_stays() -> None:
+    torch.manual_seed(0)
+    pair = build_pair(PairSpec("shift_resnet14", "mel_resnet14", size=32))
+    frames, waves = torch.rand(8, 16, 3, 32, 32), LogMel()(torch.randn(8, 16_000))
+    # Other scenery behind the same motion, another microphone for the same sound.
+    scenery, microphone = torch.rand(1, 1, 3, 32, 32), torch.rand(1, 1, 64, 1)
+    for backbone, x, stays in ((pair.video.backbone, frames, scenery), (pair.audio.backbone, waves, microphone)):
+        calibrate_batch_norm(backbone, [x])
+        with torch.inference_mode():
+            before, after = backbone(x), backbone(x + stays)
+        torch.testing.assert_close(before[:, :512], after[:, :512], rtol=1e-3, atol=1e-3)
+        assert (before[:, 512:] - after[:, 512:]).abs().mean() > 0.05
 
 
 def test_both_encoders_share_one_width() -> None:

@@ -25,7 +25,7 @@ from torchvision.models.video import MC3_18_Weights, mc3_18, r2plus1d_18, r3d_18
 from torchvision.transforms._presets import ImageClassification
 
 from avfeat.errors import ArgumentError, AvfeatError
-from avfeat.training.networks import PAIRS, PairSpec, build_pair
+from avfeat.training.networks import PairSpec, build_pair
 from avfeat.training.networks.calibrate import calibrate_batch_norm
 from avfeat.training.networks.mel_mobile import MelMobileNet
 from avfeat.training.networks.mel_resnet import MelResNet
@@ -36,6 +36,9 @@ from avfeat.training.networks.temporal_shift import ShiftMobileNet
 from avfeat.training.networks.video_resnet import VideoResNet
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)
+
+
+MOBILE = PairSpec("shift_mobilenet", "mel_mobilenet")
 
 
 @pytest.fixture(autouse=True)
@@ -130,7 +133,7 @@ def test_random_networks_scale_pixels_to_about_unit_scale() -> None:
 
 
 def test_the_scale_of_pixels_travels_with_the_weights() -> None:
-    trained_pair, again = build_pair("mini"), build_pair("mini")
+    trained_pair, again = build_pair(MOBILE), build_pair(MOBILE)
     trained_pair.video.backbone.adopt(published(trained(mobilenet_v3_large)))
     again.load_state_dict(trained_pair.state_dict())
     x = torch.rand(2, 3, 8, 8)
@@ -163,7 +166,7 @@ def test_imagenet_is_for_both(checkpoints: Path) -> None:
     large, small = trained(mobilenet_v3_large), trained(mobilenet_v3_small)
     save(large, MobileNet_V3_Large_Weights.IMAGENET1K_V2, checkpoints)
     save(small, MobileNet_V3_Small_Weights.IMAGENET1K_V1, checkpoints, legacy=True)
-    pair = build_pair(replace(PAIRS["mini"], init="imagenet"))
+    pair = build_pair(replace(MOBILE, init="imagenet"))
     assert torch.equal(pair.video.backbone.layers[0][0].weight, large.features[0][0].weight)
     assert torch.equal(pair.audio.backbone.layers[0][1].running_var, small.features[0][1].running_var)
     grey = torch.full((1, 3, 1, 1), 0.456)

@@ -69,6 +69,25 @@ def smear_sound(waveform: Tensor, widths: Tensor) -> Tensor:
     return torch.where(widths[:, None] > 0, changed.clamp(-1, 1), waveform)
 
 
+def flatten_spectrum(waveform: Tensor, amount: Tensor) -> Tensor:
+    """Filter sound so that its long-term spectrum becomes flat; the level stays.
+
+    Args:
+        waveform: ``(batch, samples)``; silence stays silent.
+        amount: ``(batch,)``: 1 for flat, 0 for as it is; decibels in between. What lies 50 dB below the strongest
+            band is not lifted further.
+    """
+    power = spectrogram(waveform).abs().square().mean(2)
+    strongest = power.amax(1, keepdim=True)
+    gain = (power + 1e-5 * strongest + 1e-20) ** (-amount[:, None] / 2)
+    samples = waveform.shape[1]
+    response = torch.nn.functional.interpolate(gain[:, None], samples // 2 + 1, mode="linear", align_corners=True)
+    filtered = torch.fft.irfft(torch.fft.rfft(waveform) * response[:, 0], n=samples)
+    level, now = (x.square().mean(1, keepdim=True).sqrt() for x in (waveform, filtered))
+    flat: Tensor = filtered * (level / now.clamp(min=1e-12))
+    return flat
+
+
 def low_pass(waveform: Tensor, cutoff: Tensor) -> Tensor:
     """Remove what lies above ``cutoff`` (as a part of half the sample rate, ``(batch,)``), an octave wide edge."""
     size = waveform.shape[1]

@@ -12,6 +12,7 @@ _CLASSES: tuple[type[Augmentation], ...] = (
     temporal.FrameDrop,
     temporal.Fade,
     temporal.TemporalBlur,
+    temporal.Background,
     segmental.Cuboid,
     segmental.SegmentBlur,
     segmental.SegmentNoise,

@@ -18,7 +18,7 @@ from torch import Tensor
 from avfeat.training.augment.augmentation import TemporalAugmentation
 from avfeat.training.augment.clips import Clips
 from avfeat.training.augment.draws import Draws
-from avfeat.training.augment.filters import blur_time, smear_sound
+from avfeat.training.augment.filters import blur_time, flatten_spectrum, smear_sound
 from avfeat.training.augment.segments import draw_blocks, inside, spread
 
 Fill = Literal["zeros", "mean", "noise"]
@@ -235,3 +235,27 @@ class TemporalBlur(TemporalAugmentation):
     def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
         """Smear the magnitudes of the spectrogram."""
         return smear_sound(waveform, self.widths(draws))
+
+
+@dataclass(frozen=True)
+class Background(TemporalAugmentation):
+    """What stays the same over the clip is lost; what changes in it is left, at its time.
+
+    Pictures lose their mean over time, around grey; sound loses its long-term spectrum, which becomes flat, at the
+    same level. So the views of a clip cannot be told from others by scenery, voice timbre or microphone alone. In
+    pictures after Background Erasing (Wang et al., CVPR 2021, arXiv 2009.05769), which adds a still frame instead;
+    in sound cepstral mean normalisation (Atal, JASA 1974) as a filter.
+    """
+
+    family = "lossy coherent"
+
+    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+        """Take the mean frame away."""
+        amount = self._amount(draws)[:, None, None, None, None].to(frames.dtype)
+        changed = (frames - amount * (frames.mean(1, keepdim=True) - 0.5)).clamp_(0, 1)
+        return torch.where(amount > 0, changed, frames)
+
+    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+        """Make the long-term spectrum flat."""
+        amount = self._amount(draws)
+        return torch.where(amount[:, None] > 0, flatten_spectrum(waveform, amount).clamp(-1, 1), waveform)

@@ -30,11 +30,19 @@ def temporal_shift(x: Tensor, frames: int, fold: int = 8) -> Tensor:
         The same shape: out[t] holds x[t - 1] in the first channels, x[t + 1] in the second, x[t] in the rest
         (TSM, figure 1b, the offline, bidirectional shift).
     """
-    part = x.shape[1] // fold
+    if not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last):
+        # In the order that they lie in memory: otherwise the result has another layout, to be copied once more.
+        return _shifted(x.permute(0, 2, 3, 1), frames, x.shape[1] // fold, 4).permute(0, 3, 1, 2)
+    return _shifted(x, frames, x.shape[1] // fold, 2)
+
+
+def _shifted(x: Tensor, frames: int, part: int, channels: int) -> Tensor:
+    """The shift where dimension ``channels`` of a clip's frames, ``(batch, frames, ...)``, holds the channels."""
     clip = x.reshape(-1, frames, *x.shape[1:])
-    past = F.pad(clip[:, :-1, :part], (0, 0, 0, 0, 0, 0, 1, 0))
-    future = F.pad(clip[:, 1:, part : 2 * part], (0, 0, 0, 0, 0, 0, 0, 1))
-    return torch.cat([past, future, clip[:, :, 2 * part :]], dim=2).flatten(0, 1)
+    past, future, rest = clip.split([part, part, clip.shape[channels] - 2 * part], dim=channels)
+    past = F.pad(past[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0))
+    future = F.pad(future[:, 1:], (0, 0, 0, 0, 0, 0, 0, 1))
+    return torch.cat([past, future, rest], dim=channels).flatten(0, 1)
 
 
 class ShiftedResidual(nn.Module):

@@ -22,7 +22,7 @@ from avfeat.training.augment.filters import blur_space, from_spectrogram, low_pa
 from avfeat.training.augment.incoherent import CircularShift, FrameShuffle, Reversal, SegmentPermutation
 from avfeat.training.augment.segmental import Cuboid, SegmentBlur, SegmentNoise
 from avfeat.training.augment.segments import draw_blocks, inside, spread
-from avfeat.training.augment.temporal import FADES, Fade, FrameDrop, TemporalBlur, TimeMask
+from avfeat.training.augment.temporal import FADES, Background, Fade, FrameDrop, TemporalBlur, TimeMask
 
 COHERENT = [
     TimeMask(),
@@ -32,6 +32,7 @@ COHERENT = [
     FrameDrop(fill="blank"),
     Fade(),
     TemporalBlur(),
+    Background(),
     Cuboid(),
     SegmentBlur(),
     SegmentNoise(),
@@ -181,7 +182,7 @@ def test_what_is_destroyed_grows_with_strength_up_to_the_documented_part(
     assert parts[-1] == pytest.approx((of_frames, of_sound), abs=0.01)
 
 
-@pytest.mark.parametrize("augmentation", [Fade(), TemporalBlur(), Cuboid()], ids=names)
+@pytest.mark.parametrize("augmentation", [Fade(), TemporalBlur(), Background(), Cuboid()], ids=names)
 def test_what_is_lost_in_degrees_grows_with_strength(augmentation: TemporalAugmentation) -> None:
     clips = random_clips(30, 16, 6)
     assert clips.frames is not None
@@ -370,6 +371,29 @@ def test_smeared_sound_keeps_its_frequency_and_loses_its_rhythm() -> None:
     assert float(spectrum.argmax()) / 2 == pytest.approx(1000, abs=10)
     before, later = (sound.reshape(-1, 400).abs().mean(1) for sound in (ticks, after[0]))
     assert later.std() / later.mean() < 0.6 * before.std() / before.mean()
+
+
+def test_without_its_background_a_clip_has_a_grey_mean_and_a_flat_spectrum() -> None:
+    generator = torch.Generator().manual_seed(0)
+    # A picture that stands still, and something small that moves on it; a hum with a click in it.
+    still = 0.3 + 0.4 * torch.rand(2, 1, 3, 8, 8, generator=generator)
+    moving = 0.1 * torch.rand(2, 16, 3, 8, 8, generator=generator)
+    time = torch.arange(16_000) / 16_000
+    hum = 0.2 * torch.sin(2 * math.pi * 440 * time) + 0.02 * torch.randn(2, 16_000, generator=generator)
+    clips = Clips(still + moving, hum, 16_000)
+    found = Background()(clips, Draws(seeds(2)))
+    assert found.frames is not None
+    assert found.waveform is not None
+    torch.testing.assert_close(found.frames.mean(1), torch.full((2, 3, 8, 8), 0.5))
+    torch.testing.assert_close(found.frames.diff(dim=1), moving.diff(dim=1), rtol=0, atol=1e-6)
+    torch.testing.assert_close(found.waveform.square().mean(1), hum.square().mean(1))
+
+    def spread_of(waveform: Tensor) -> Tensor:
+        decibels = 10 * spectrogram(waveform).abs().square().mean(2).log10()
+        return decibels[:, 2:-2].std(1)
+
+    assert (spread_of(hum) > 3).all()
+    assert (spread_of(found.waveform) < 1.5).all()
 
 
 def test_a_segment_is_blurred_and_muffled() -> None:
