@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import zipfile
@@ -146,9 +147,30 @@ class Bundle:
             raise BundleError(f"{path}: is no archive of arrays; export the bundle again.") from error
 
 
+SHIPPED = {"mini": "default", "mini-int8": "default_int8"}
+"""Folders of the bundles that ship with avfeat, by the name that they are asked for by."""
+
+
 def default_bundle() -> Path:
-    """The folder of the bundle that ships with avfeat."""
-    return Path(__file__).parent / "default"
+    """The folder of the bundle that is used where none is named."""
+    return Path(__file__).parent / SHIPPED["mini"]
+
+
+def find_bundle(named: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of a bundle: a path, or else the name of one that ships with avfeat; None for the default.
+
+    Raises:
+        BundleError: no such folder, and no such name.
+    """
+    if named is None:
+        return default_bundle()
+    path = Path(named)
+    if path.exists():
+        return path
+    if str(named) in SHIPPED:
+        return Path(__file__).parent / SHIPPED[str(named)]
+    names = " or ".join(SHIPPED)
+    raise BundleError(f"{path}: no such bundle; give the folder that holds {MANIFEST}, or {names}, which ship.")
 
 
 def write_bundle(path: str | Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:

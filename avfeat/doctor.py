@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 
 from avfeat.backends.onnx import import_onnxruntime, installed_packages
-from avfeat.bundle import Bundle, default_bundle
+from avfeat.bundle import Bundle, find_bundle
 from avfeat.errors import AvfeatError
 from avfeat.processors import available_processors
 from avfeat.verify import verify
@@ -64,7 +64,7 @@ def examine(bundle: Path | None = None) -> Report:
     try:
         runtime = import_onnxruntime()
         report.providers = list(runtime.get_available_providers())
-        opened = Bundle.open(default_bundle() if bundle is None else bundle)
+        opened = Bundle.open(find_bundle(bundle))
         report.bundle, report.trained = opened.name, opened.trained
         _verify(report, opened)
     except AvfeatError as error:

@@ -8,7 +8,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.backends import Session, open_session
-from avfeat.bundle import Bundle, Graph, default_bundle
+from avfeat.bundle import Bundle, Graph, find_bundle
 from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import FAR, MICROSECONDS, Grid, microseconds
@@ -38,7 +37,7 @@ def load(
     """Load an encoder from a bundle.
 
     Args:
-        bundle: folder of the bundle, or None for the one that ships with avfeat.
+        bundle: folder of the bundle, or the name of one that ships with avfeat (``mini-int8``); None for ``mini``.
         device: ``cpu``, ``cuda``, or ``auto`` for CUDA where it works and the CPU elsewhere.
         backend: which of the bundle's formats to run.
         threads: CPU threads of this encoder in all, or None for the processors that this process may use.
@@ -51,7 +50,7 @@ def load(
         threads = available_processors()
     if not isinstance(threads, int) or threads < 1:
         raise ArgumentError(f"threads must be a whole number of at least 1, not {threads}.")
-    opened = Bundle.open(default_bundle() if bundle is None else Path(bundle))
+    opened = Bundle.open(find_bundle(bundle))
     video = open_session(opened, "video", backend, device, threads)
     audio = open_session(opened, "audio", backend, device, threads)
     return Encoder(opened, video, audio, threads)

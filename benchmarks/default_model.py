@@ -1,26 +1,56 @@
 """How the model that ships was made, and what it is worth: the figures of its card.
 
-    python benchmarks/default_model.py lists CLIPS.csv FOLDER       # what is trained on, and what is held out
+    python benchmarks/default_model.py lists CLIPS.csv FOLDER     # what is trained on, what is held out
     avfeat train FOLDER/train.txt -o FOLDER/run --recipe mini
-    python benchmarks/default_model.py measure FOLDER BUNDLE        # every figure of the card, as JSON
+    avfeat export FOLDER/run -o FOLDER/bundle
+    avfeat export untrained:mini -o FOLDER/random --calibration FOLDER/train.txt
+    python benchmarks/default_model.py measure FOLDER             # every figure of the card, as Markdown
 
-CLIPS.csv has the columns ``file source class train`` beside the clips.
+CLIPS.csv has the columns ``file source class label train note``; its files lie beside it or in a folder of its
+name.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import subprocess
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
-app = typer.Typer(add_completion=False, help=__doc__)
+import avfeat
+from avfeat.cli.printing import progress
+from avfeat.embedding import Embedding
+from avfeat.evaluation import (
+    BundleEmbedder,
+    Dataset,
+    Embedder,
+    Handcrafted,
+    Store,
+    evaluate_ave,
+    evaluate_knn,
+    evaluate_retrieval,
+    readers,
+    tables,
+)
+from avfeat.evaluation.embedders import RANDOM_INIT
+from avfeat.evaluation.interval import bootstrap
+from avfeat.world.ave import write_ave
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
 LIPS = "filyp/mcgurk_task"
 """One speaker, syllables with matched and mismatched sound: kept whole for the measurement that it was made for."""
 
-WORLD = "synthetic:ave?videos=1000&seed=0"
+WORLD = "synthetic:ave?videos=1000&seed=0&split=train"
+OTHER_WORLD = {"videos": 560, "seed": 7}
+"""Nothing of it was trained on."""
 
 
 def held_out(rows: list[dict[str, str]]) -> set[str]:
@@ -50,17 +80,165 @@ def lists(clips: Path, folder: Path) -> None:
             writer = csv.DictWriter(file, ["file", "source", "class", "label", "note"], extrasaction="ignore")
             writer.writeheader()
             writer.writerows({**row, "file": str((clips.parent / _inside(clips, row)).resolve())} for row in part)
-        sources = len({row["source"] for row in part})
-        typer.echo(
-            f"{name:9} {len(part):4d} clips of {sources} sources, {sum(float(r['seconds']) for r in part):.0f} s"
-        )
-    (folder / "train.txt").write_text(f"train.csv?label=class&group=source\n{WORLD}&split=train\n")
+        sources, seconds = len({row["source"] for row in part}), sum(float(row["seconds"]) for row in part)
+        typer.echo(f"{name:9} {len(part):4d} clips of {sources} sources, {seconds:.0f} s")
+    (folder / "train.txt").write_text(f"train.csv?label=class&group=source\n{WORLD}\n")
 
 
 def _inside(clips: Path, row: dict[str, str]) -> Path:
     """Files lie beside the table, or in a folder of its name."""
     beside = Path(row["file"])
     return beside if (clips.parent / beside).exists() else Path(clips.stem) / beside
+
+
+@app.command()
+def measure(folder: Path, bundle: str = "bundle", random: str = "random") -> None:
+    """Print every figure of the model card."""
+    store = Store(folder / "embeddings")
+    with avfeat.load(folder / bundle) as encoder, avfeat.load(folder / random) as untrained:
+        embedders = [
+            BundleEmbedder(encoder),
+            BundleEmbedder(untrained, RANDOM_INIT),
+            Handcrafted(encoder.bundle.seconds),
+        ]
+        _world(folder, embedders, store)
+        _real(folder, embedders, store)
+        for name, one in (("trained", encoder), (RANDOM_INIT, untrained)):
+            typer.echo(f"## {name}\n")
+            _synchrony(folder, one)
+            _lips(folder, one)
+            _robustness(folder, one)
+
+
+def _world(folder: Path, embedders: Sequence[Embedder], store: Store) -> None:
+    root = folder / "world"
+    deque(write_ave(root, **OTHER_WORLD), maxlen=0)
+    data = readers.read_ave(root)
+    probe = evaluate_ave(data, embedders, store, "video", "dedupe", tell=progress)
+    _markdown("A made world that was not trained on: linear probe", tables.classification_table(probe))
+    whole = data.dataset("dedupe")
+    test = Dataset("made world, test", tuple(whole.items[place] for place in whole.folds[0].test))
+    for name, part in (("its test split", test), ("all of it", Dataset("made world", whole.items))):
+        found = evaluate_knn(part, embedders, store, tell=progress)
+        _markdown(f"kNN, {name}: {len(part.items)} videos", tables.knn_table(found))
+
+
+def _real(folder: Path, embedders: Sequence[Embedder], store: Store) -> None:
+    labelled = readers.read_labelled(folder / "labelled.csv", readers.Columns(label="class", group="source"))
+    for neighbours in (1, 5):
+        found = evaluate_knn(labelled, embedders, store, neighbours, tell=progress)
+        title = f"Real clips of held-out sources, {neighbours} neighbour(s): {len(labelled.items)} clips"
+        _markdown(title, tables.knn_table(found))
+    # The label does not matter for what is shown: from picture to sound and back, the clip itself is right.
+    unseen = readers.read_labelled(folder / "unseen.csv", readers.Columns(label="file", group="source"))
+    head, rows = tables.retrieval_table(evaluate_retrieval(unseen, embedders, store, tell=progress))
+    across = [row for row in rows if row[0] in ("audio to video", "video to audio")]
+    _markdown(f"Retrieval among {len(unseen.items)} real clips that were not trained on", (head, across))
+
+
+def _markdown(title: str, table: tables.Table) -> None:
+    headers, rows = table
+    lines = (headers, ("---",) * len(headers), *rows)
+    typer.echo("\n".join([f"### {title}\n", *(f"| {' | '.join(line)} |" for line in lines), ""]))
+
+
+def _clips(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _embedded(encoder: avfeat.Encoder, files: Sequence[Path]) -> Iterator[Embedding]:
+    for found in encoder.embed_many(files):
+        if isinstance(found, avfeat.Failure):
+            raise SystemExit(f"{found.source}: {found.message}")
+        yield found
+
+
+def _synchrony(folder: Path, encoder: avfeat.Encoder) -> None:
+    """How often a window's own sound is nearer to its picture than the sound of another window of the clip."""
+    rows = _clips(folder / "unseen.csv")
+    right, sources = [], []
+    for row, found in zip(rows, _embedded(encoder, [Path(row["file"]) for row in rows]), strict=True):
+        both = found.has_video & found.has_audio
+        similarity = (found.video_shared @ found.audio_shared.T)[both][:, both]
+        if len(similarity) < 2:
+            continue
+        own = np.diag(similarity)[:, None]
+        wins = (own > similarity) + 0.5 * (own == similarity)
+        right.append(float(wins[~np.eye(len(wins), dtype=bool)].mean()))
+        sources.append(row["source"])
+    low, high = bootstrap(np.array(right), sources)
+    typer.echo(
+        f"- Synchrony: true offset beats a shift of 2 s or more in {np.mean(right):.1%} of pairs ({low:.1%} to "
+        f"{high:.1%}; chance 50 %), {len(right)} clips of {len(set(sources))} sources."
+    )
+
+
+def _lips(folder: Path, encoder: avfeat.Encoder) -> None:
+    """Area under the curve of similarity: syllables with their own sound against those with another's."""
+    rows = _clips(folder / "lips.csv")
+    found = _embedded(encoder, [Path(row["file"]) for row in rows])
+    scores = np.array([float((one.video_shared * one.audio_shared).sum(1).mean()) for one in found])
+    # Those whose sound was exchanged are of no class.
+    matched = np.array([row["class"] == "speech" for row in rows])
+    first, second = scores[matched], scores[~matched]
+    auc = float(((first[:, None] > second) + 0.5 * (first[:, None] == second)).mean())
+    typer.echo(f"- Lips: area under the curve {auc:.2f} (chance 0.50), {len(first)} matched, {len(second)} not.")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is done to a clip: filters of FFmpeg, and how coarsely it is encoded again."""
+
+    video: str = "null"
+    audio: str = "anull"
+    crf: int = 18
+    bitrate: str = "128k"
+
+
+CHANGES = {
+    "encoded again, coarsely (H.264 at CRF 40, AAC at 24 kbit/s)": Change(crf=40, bitrate="24k"),
+    "central 80 % of the picture": Change(video="crop=iw*0.8:ih*0.8"),
+    "12 dB softer": Change(audio="volume=0.25"),
+    "grey": Change(video="hue=s=0"),
+}
+
+
+def _robustness(folder: Path, encoder: avfeat.Encoder, most: int = 80) -> None:
+    """How often the original is the nearest clip of a changed copy, by cosine of the pooled features."""
+    files = [Path(row["file"]) for row in _clips(folder / "unseen.csv")]
+    files = files[:: -(-len(files) // most)]
+    originals = [_unit(found) for found in _embedded(encoder, files)]
+    for number, (name, change) in enumerate(CHANGES.items()):
+        copies = [folder / "changed" / str(number) / f"{path.stem}.mp4" for path in files]
+        for path, copy in zip(files, copies, strict=True):
+            if not copy.exists():
+                alter(path, copy, change)
+        rows = np.array([_unit(found) for found in _embedded(encoder, copies)])
+        similarity = rows @ np.array(originals).T
+        right = similarity.argmax(1) == np.arange(len(rows))
+        typer.echo(
+            f"- {name}: the original is nearest for {right.mean():.0%} of {len(rows)} clips; median cosine "
+            f"{np.median(np.diag(similarity)):.3f}, between different clips "
+            f"{np.median(similarity[~np.eye(len(rows), dtype=bool)]):.3f}."
+        )
+
+
+def _unit(found: Embedding) -> NDArray[np.float32]:
+    pooled = found.pooled()
+    unit: NDArray[np.float32] = pooled / max(float(np.linalg.norm(pooled)), 1e-12)
+    return unit
+
+
+def alter(source: Path, target: Path, change: Change) -> None:
+    """Write a changed copy of a clip, H.264 and AAC, with FFmpeg's program."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    even = "scale=trunc(iw/2)*2:trunc(ih/2)*2"
+    command = ["ffmpeg", "-loglevel", "error", "-y", "-i", source, "-vf", f"{change.video},{even}"]
+    command += ["-af", change.audio, "-c:v", "libx264", "-crf", str(change.crf), "-pix_fmt", "yuv420p"]
+    part = target.with_name(f"part-{target.name}")
+    subprocess.run([*command, "-c:a", "aac", "-b:a", change.bitrate, part], check=True)
+    part.rename(target)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,9 @@ from avfeat.evaluation import (
     Store,
     evaluate_knn,
     evaluate_retrieval,
-    random_init_bundle,
     readers,
     tables,
+    untrained_bundle,
 )
 from avfeat.evaluation.embedders import RANDOM_INIT
 from avfeat.evaluation.probe import linear_probe
@@ -51,10 +52,11 @@ def main() -> None:
 def measure_clips(arguments: argparse.Namespace) -> None:
     columns = readers.Columns(label=arguments.label, group=arguments.group)
     dataset = readers.read_labelled(arguments.table, columns)
-    random_init = random_init_bundle(arguments.random_init)
-    with avfeat.load(arguments.model) as encoder, avfeat.load(random_init) as untrained:
+    with ExitStack() as stack:
+        encoder = stack.enter_context(avfeat.load(arguments.model))
         embedders = [BundleEmbedder(encoder), Handcrafted(encoder.bundle.seconds)]
-        if untrained.bundle.sha256 != encoder.bundle.sha256:
+        if arguments.random_init is not None:
+            untrained = stack.enter_context(avfeat.load(untrained_bundle(arguments.random_init)))
             embedders.insert(1, BundleEmbedder(untrained, RANDOM_INIT))
         knn = evaluate_knn(dataset, embedders, Store(), tell=progress)
         print("\n".join(tables.neighbours_lines(knn)), end="\n\n")

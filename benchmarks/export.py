@@ -1,15 +1,16 @@
 """How fast and how right each format is, side by side in one run.
 
-python benchmarks/export.py speed [--pairs mini,reference] [--threads 1,2] [--only onnx] [--runs 15]
-python benchmarks/export.py knn [--videos 1000] [--pair mini]
+python benchmarks/export.py speed [untrained:mini untrained:reference] [--threads 1,2] [--only onnx] [--runs 15]
+python benchmarks/export.py knn RUN [--videos 1000]
 
-``speed``: milliseconds a window (median of interleaved runs) and bytes on disk. ``knn``: leave-one-out accuracy of
-20 nearest neighbours over made-world clips, of fp32, int8, TorchScript and .pt2. Networks have random, calibrated
-weights. Bundles are kept in SCRATCH (``--scratch``) and exported once.
+Sources are those of ``avfeat export``. ``speed``: milliseconds a window (median of interleaved runs) and bytes on
+disk. ``knn``: leave-one-out accuracy of 20 nearest neighbours over clips of a made world, one window each, of fp32,
+int8, fp16, TorchScript and .pt2. Bundles are kept in SCRATCH (``--scratch``) and exported once.
 """
 
 from __future__ import annotations
 
+import re
 import statistics
 import sys
 import time
@@ -25,9 +26,9 @@ from avfeat.backends import open_session
 from avfeat.bundle import Bundle, Modality, Precision
 from avfeat.export.bundle import export_bundle
 from avfeat.export.formats import chosen
+from avfeat.export.graphs import raw_networks
 from avfeat.export.media import Windows, read_windows
 from avfeat.export.model import open_model, spec_of
-from avfeat.training.networks import PAIRS
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 VARIANTS = {
@@ -43,25 +44,27 @@ Runner = Callable[[], Any]
 Scratch = Annotated[Path, typer.Option(help="Where bundles are kept.")]
 
 
-def bundle_of(scratch: Path, pair: str, precision: Precision) -> Bundle:
+def bundle_of(scratch: Path, source: str, precision: Precision) -> Bundle:
     """All formats of one precision, exported the first time."""
-    path = scratch / f"{pair}-{precision}"
+    path = scratch / f"{_name(source)}-{precision}"
     if not path.exists():
         formats = {"fp32": "onnx,torchscript,pt2", "fp16": "onnx,pt2", "int8": "onnx"}[precision]
-        source = f"untrained:{pair}"
         windows = read_windows(None, spec_of(source))
         export_bundle(path, open_model(source, windows), windows, chosen(formats, precision)[0], precision)
     return Bundle.open(path)
 
 
-def runner(scratch: Path, pair: str, variant: str, modality: Modality, threads: int, batch: Any) -> Runner:
+def _name(source: str) -> str:
+    return re.sub(r"[^\w.]+", "-", source)
+
+
+def runner(scratch: Path, source: str, variant: str, modality: Modality, threads: int, batch: Any) -> Runner:
     """Computes one window."""
     spec = VARIANTS[variant]
     if spec is None:
-        bundle = bundle_of(scratch, pair, "fp32")
-        network = _eager(pair, modality)
+        network = _eager(source, modality)
         return lambda: network(torch.from_numpy(batch))
-    bundle = bundle_of(scratch, pair, spec[1])
+    bundle = bundle_of(scratch, source, spec[1])
     if variant == "pt2 compiled":
         program = torch.compile(torch.export.load(str(bundle.file(modality, "pt2"))).module())
         return lambda: program(torch.from_numpy(batch))
@@ -69,26 +72,23 @@ def runner(scratch: Path, pair: str, variant: str, modality: Modality, threads: 
     return lambda: session.run(batch)
 
 
-def _eager(pair: str, modality: Modality) -> Any:
-    from avfeat.export.graphs import raw_networks
-    from avfeat.training.networks import build_pair
-
-    torch.manual_seed(0)
-    networks = raw_networks(build_pair(PAIRS[pair], published=False).eval(), PAIRS[pair], "fp32")
-    return networks[modality == "audio"]
+def _eager(source: str, modality: Modality) -> Any:
+    spec = spec_of(source)
+    model = open_model(source, read_windows(None, spec, clips=2))
+    return raw_networks(model.pair, spec, "fp32")[modality == "audio"]
 
 
 @app.command()
 def speed(
-    pairs: str = "mini,reference",
+    sources: Annotated[list[str] | None, typer.Argument()] = None,
     threads: str = "1,2",
     only: str = "",
     runs: int = 15,
     scratch: Scratch = Path("runs/export"),
 ) -> None:
     """Milliseconds a window; each round runs every variant once, so that a busy machine is unfair to none."""
-    for pair in pairs.split(","):
-        spec = PAIRS[pair]
+    for source in sources or ["untrained:mini", "untrained:reference"]:
+        spec = spec_of(source)
         rng = np.random.default_rng(0)
         inputs: dict[Modality, Any] = {
             "video": rng.integers(0, 256, (1, spec.frames, spec.size, spec.size, 3), dtype=np.uint8),
@@ -98,8 +98,8 @@ def speed(
             torch.set_num_threads(count)
             for modality, batch in inputs.items():
                 names = [name for name in VARIANTS if only in name]
-                take = {name: runner(scratch, pair, name, modality, count, batch) for name in names}
-                _print(pair, modality, count, _times(take, runs))
+                take = {name: runner(scratch, source, name, modality, count, batch) for name in names}
+                _print(source, modality, count, _times(take, runs))
     for path in sorted(scratch.iterdir()):
         sizes = (f"{file.name} {file.stat().st_size / 1e6:.1f} MB" for file in sorted(path.glob("*o.*")))
         print(f"{path.name}: {', '.join(sizes)}")
@@ -117,30 +117,28 @@ def _times(take: dict[str, Runner], runs: int) -> dict[str, float]:
     return {name: statistics.median(found) for name, found in times.items()}
 
 
-def _print(pair: str, modality: str, threads: int, found: dict[str, float]) -> None:
+def _print(source: str, modality: str, threads: int, found: dict[str, float]) -> None:
     base = found.get("onnx fp32", next(iter(found.values())))
     for name, milliseconds in found.items():
         print(
-            f"{pair:9} {modality} {threads} thread(s) {name:12} {milliseconds:8.2f} ms, "
+            f"{source} {modality} {threads} thread(s) {name:12} {milliseconds:8.2f} ms, "
             f"{base / milliseconds:5.2f} times onnx fp32"
         )
 
 
 @app.command()
-def knn(
-    videos: int = 1000, pair: str = "mini", neighbours: int = 20, scratch: Scratch = Path("runs/export")
-) -> None:
+def knn(source: str, videos: int = 1000, neighbours: int = 20, scratch: Scratch = Path("runs/export")) -> None:
     """Accuracy of nearest neighbours (cosine, all other clips), by format and precision."""
-    spec = PAIRS[pair]
+    spec = spec_of(source)
     windows = read_windows(f"synthetic:ave?videos={videos}&seed=2", spec, clips=videos, each=1)
     labels = _labels(videos)[windows.clips]
     for variant in ("onnx fp32", "onnx int8", "onnx fp16", "torchscript", "pt2"):
         form, precision = VARIANTS[variant] or ("onnx", "fp32")
-        bundle = bundle_of(scratch, pair, precision)
-        scores = {m: _accuracy(_features(bundle, m, form, windows), labels, neighbours) for m in ("video", "audio")}
-        print(
-            f"{pair} {variant:12} video {scores['video']:.4f} audio {scores['audio']:.4f} of {len(windows)} clips"
-        )
+        bundle = bundle_of(scratch, source, precision)
+        rows = {modality: _features(bundle, modality, form, windows) for modality in ("video", "audio")}
+        rows["both"] = np.concatenate(list(rows.values()), axis=1)
+        scores = ", ".join(f"{name} {_accuracy(found, labels, neighbours):.4f}" for name, found in rows.items())
+        print(f"{variant:12} {scores} of {len(windows)} clips", flush=True)
 
 
 def _labels(videos: int) -> np.ndarray:
@@ -151,14 +149,15 @@ def _labels(videos: int) -> np.ndarray:
 
 
 def _features(bundle: Bundle, modality: Modality, form: str, windows: Windows) -> np.ndarray:
+    """Of unit length."""
     session = open_session(bundle, modality, form, "cpu", torch.get_num_threads())
     rows = windows.frames if modality == "video" else windows.waveform
-    return np.concatenate([session.run(row[None]).features for row in rows])
+    features = np.concatenate([session.run(row[None]).features for row in rows])
+    return features / np.linalg.norm(features, axis=1, keepdims=True)
 
 
 def _accuracy(features: np.ndarray, labels: np.ndarray, k: int) -> float:
-    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-    similarity = unit @ unit.T
+    similarity = features @ features.T
     np.fill_diagonal(similarity, -np.inf)
     nearest = labels[np.argsort(-similarity, axis=1)[:, :k]]
     votes = np.apply_along_axis(np.bincount, 1, nearest, minlength=labels.max() + 1)

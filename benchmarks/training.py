@@ -7,7 +7,9 @@ python benchmarks/training.py FOLDER --recipe reference --device cuda --peak 989
 - real data: the loader, the cache warm, augmentations, forward, backward, optimizer
 - resident batch: the same, on one batch that is there already
 - no augmentation: the same, on views that are augmented already
-- plain loop: the networks and the objective in eager fp32 on those views, torch.optim, nothing of the trainer
+- plain loop, fp32: the networks and the objective, eager, on those views, torch.optim, nothing of the trainer
+
+All but the plain loop run in the precision of the recipe, which the heading says.
 """
 
 from __future__ import annotations
@@ -69,13 +71,13 @@ def modes(trainer: Trainer, batches, process: Process) -> dict[str, Callable[[],
         trainer.step(next(numbers), itertools.repeat(batch))
 
     def without() -> None:
-        with torch.autocast(process.device.type, torch.bfloat16, enabled=process.device.type == "cuda"):
+        with torch.autocast(process.device.type, torch.bfloat16, enabled=trainer._half()):
             outcome = trainer.wrapped(views.frames, views.waveform, views.present)
         outcome.total.backward()
         trainer.optimizer.step()
         trainer.optimizer.zero_grad(set_to_none=True)
 
-    return {"real data": real, "resident batch": resident, "no augmentation": without, "plain loop": plain}
+    return {"real data": real, "resident batch": resident, "no augmentation": without, "plain loop, fp32": plain}
 
 
 def plain_step(trainer: Trainer, views: Views) -> Callable[[], None]:
@@ -126,7 +128,8 @@ def report(
     work = flops(pair.video.backbone, frames) + flops(pair.audio.backbone, trainer.model.log_mel.cpu()(sound))
     medians = {name: statistics.median(found) for name, found in times.items()}
     names = f"{spec.video} + {spec.audio}"
-    print(f"\n{names}, {spec.frames} x {spec.size} px, batch {recipe.batch_size}, {process.device}\n")
+    precision = "bf16" if trainer._half() else "fp32"
+    print(f"\n{names}, {spec.frames} x {spec.size} px, batch {recipe.batch_size}, {precision}, {process.device}\n")
     print("| step | ms | clips/s | over resident |\n|---|---|---|---|")
     for name, seconds in medians.items():
         ratio = statistics.median(a / b for a, b in zip(times[name], times["resident batch"], strict=True))

@@ -1,7 +1,7 @@
 """Is the made world neither trivial nor hopeless? Re-creates the figures in docs/made-world.md.
 
 python benchmarks/world.py trivial SCRATCH        minutes: colour histogram and mean spectrum
-python benchmarks/world.py supervised SCRATCH     a quarter of an hour: the default networks, with labels
+python benchmarks/world.py supervised SCRATCH     a quarter of an hour: light networks, with labels
 
 SCRATCH is a folder for the rendered videos and the training's checkpoint; a second call goes on from there.
 """
@@ -108,7 +108,7 @@ def spectra(world: Rendered) -> NDArray[np.float64]:
 
 
 def supervised(scratch: Path, steps: int) -> None:
-    """The default networks trained with labels: how well can the classes be told apart, and by which modality?
+    """Light networks trained with labels: how well can the classes be told apart, and by which modality?
 
     Windows of 2 s within the event, as the default bundle takes them, at 64 pixels. One linear head each for
     video, audio, and both; before the heads, features are kept over time, so that "both" can hear whether sound
@@ -168,17 +168,17 @@ BATCH, RATE_OF_LEARNING = 32, 3e-3
 
 
 def _judge():  # type: ignore[no-untyped-def]
-    """The default pair with heads over time; forward gives scores of (both, video, audio)."""
+    """A pair of MobileNets with heads over time; forward gives scores of (both, video, audio)."""
     import torch
     from torch import nn
 
-    from avfeat.training.networks import build_pair
+    from avfeat.training.networks import PairSpec, build_pair
     from avfeat.training.networks.log_mel import LogMel
 
     class Judge(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            pair = build_pair("mini")
+            pair = build_pair(PairSpec("shift_mobilenet", "mel_mobilenet"))
             self.video, self.audio, self.mel = pair.video.backbone.layers, pair.audio.backbone.layers, LogMel()
             self.video.to(memory_format=torch.channels_last)
             for layer in self.modules():

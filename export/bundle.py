@@ -56,6 +56,7 @@ def export_bundle(
     windows: Windows,
     formats: Sequence[Backend] = ("onnx",),
     precision: Precision = "fp32",
+    notes: str = "",
 ) -> Exported:
     """Write ``model`` as a bundle of raw-in files that compute what it computes.
 
@@ -65,6 +66,7 @@ def export_bundle(
         windows: real media, to calibrate on and to measure parity on.
         formats: which files.
         precision: of their arithmetic; all formats must have it (``avfeat.export.formats``).
+        notes: Markdown for the model card.
 
     Raises:
         ParityError: a file computes something else; nothing is left at ``path``.
@@ -95,7 +97,7 @@ def export_bundle(
     said = {} if tuning is None else dict(tuning.said)
     if said:
         manifest["provenance"]["layers"] = said
-    files[MODEL_CARD] = card(model, precision, rows).encode()
+    files[MODEL_CARD] = card(model, precision, rows, notes).encode()
     return Exported(write_bundle(target, manifest, files), tuple(rows), said)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from avfeat.bundle import Precision
+from avfeat.errors import ArgumentError
 from avfeat.export.model import Model
 from avfeat.export.parity import Row
 
@@ -25,7 +27,7 @@ _CARD = """# {name}{untrained}
 - Data: {data}.
 - Licence of the weights: {licence}.
 - Precision of the files: {precision}.{limits}
-
+{notes}
 ## Parity
 
 The files against the networks in PyTorch and float32: the greatest difference of a row over the median distance
@@ -37,8 +39,8 @@ between different clips, the greatest difference of an element over the greatest
 """
 
 
-def card(model: Model, precision: Precision, rows: Sequence[Row]) -> str:
-    """The text of ``MODEL_CARD.md``."""
+def card(model: Model, precision: Precision, rows: Sequence[Row], notes: str = "") -> str:
+    """The text of ``MODEL_CARD.md``; ``notes`` are Markdown of the model's author."""
     spec, origin = model.spec, model.origin
     trained = f"Trained for {origin.step} steps; the recipe is in `bundle.json`.\n"
     return _CARD.format(
@@ -54,8 +56,23 @@ def card(model: Model, precision: Precision, rows: Sequence[Row]) -> str:
         licence=origin.licence,
         precision=precision,
         limits="" if origin.trained else _LIMITS,
+        notes=f"\n{notes.strip()}\n" if notes.strip() else "",
         rows="\n".join(_line(row) for row in rows),
     )
+
+
+def read_text(path: Path) -> str:
+    """The notes in a file.
+
+    Raises:
+        ArgumentError: it is not there, or no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArgumentError(
+            f"{path}: cannot be read as text ({error}); name a file of Markdown in UTF-8."
+        ) from error
 
 
 _LIMITS = """

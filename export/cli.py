@@ -33,6 +33,14 @@ def export(
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the model.")] = None,
     licence: Annotated[str | None, typer.Option(metavar="TEXT", help="Of the weights.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="What the model was trained on, in words; the training's DATA if none."),
+    ] = None,
+    notes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Markdown for the model card: measured results, limits.", dir_okay=False),
+    ] = None,
 ) -> None:
     """Write a bundle of deployable encoders that take raw frames and raw sound, or nothing if they are wrong.
 
@@ -44,6 +52,7 @@ def export(
     """
     with training_packages():
         from avfeat.export.bundle import export_bundle
+        from avfeat.export.card import read_text
         from avfeat.export.errors import ParityError
         from avfeat.export.formats import chosen
         from avfeat.export.media import read_windows
@@ -52,10 +61,11 @@ def export(
     forms, kind = chosen(formats, precision)
     if out.exists():
         raise ArgumentError(f"{out}: exists already; choose another name or remove it first.")
+    text = "" if notes is None else read_text(notes)
     windows = read_windows(calibration, spec_of(run))
-    model = open_model(run, windows, name, licence)
+    model = open_model(run, windows, name, licence, data)
     try:
-        done = export_bundle(out, model, windows, forms, kind)
+        done = export_bundle(out, model, windows, forms, kind, text)
     except ParityError as error:
         note("\n".join(lines(error.rows)))
         raise

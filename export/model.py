@@ -64,7 +64,9 @@ def spec_of(source: str) -> PairSpec:
     return Checkpoint.load(Path(source)).spec
 
 
-def open_model(source: str, windows: Windows, name: str | None = None, licence: str | None = None) -> Model:
+def open_model(
+    source: str, windows: Windows, name: str | None = None, licence: str | None = None, data: str | None = None
+) -> Model:
     """Encoders that are ready for export.
 
     Args:
@@ -72,12 +74,17 @@ def open_model(source: str, windows: Windows, name: str | None = None, licence: 
         windows: media that the BatchNorm statistics of untrained networks are calibrated on.
         name: of the model, None for one made of ``source``.
         licence: of the weights, None for MIT for random ones and "not stated" for others.
+        data: what trained weights were made from, in words; None for the DATA of the training.
 
     Raises:
-        ArgumentError: no such pair.
+        ArgumentError: no such pair, or words about the data of an untrained one.
         CheckpointError: a checkpoint that is missing, broken or of another version.
     """
     if source.startswith(UNTRAINED):
+        if data is not None:
+            raise ArgumentError(
+                f"{source}: nothing was trained, so there are no words about its data; leave it out."
+            )
         return _random(source, windows, name, licence)
     path = Path(source)
     checkpoint = Checkpoint.load(path)
@@ -85,7 +92,7 @@ def open_model(source: str, windows: Windows, name: str | None = None, licence: 
         name or f"avfeat-{_run_name(path)}",
         licence or "not stated",
         True,
-        _data(checkpoint.data),
+        data or _data(checkpoint.data),
         dict(checkpoint.recipe),
         str(checkpoint.provenance.get("revision", "unknown")),
         checkpoint.step,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from avfeat import Bundle, BundleError
-from avfeat.bundle import default_bundle, write_bundle
+from avfeat.bundle import SHIPPED, default_bundle, find_bundle, write_bundle
 
 FILES = {name: name.encode() * 9 for name in ("video.onnx", "audio.onnx", "golden.npz", "MODEL_CARD.md")}
 REMOVED = object()
@@ -109,6 +109,23 @@ def test_default_bundle_has_a_model_card_and_golden_arrays() -> None:
     assert (bundle.path / "MODEL_CARD.md").read_text("utf-8")
 
 
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_bundle_that_ships_is_found_by_its_name(name: str, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    bundle = Bundle.open(find_bundle(name))
+    assert bundle.name == f"avfeat-{name}" and bundle.trained
+    assert bundle.precision == ("int8" if name.endswith("int8") else "fp32")
+    # What lies there goes first.
+    (tmp_path / name).mkdir()
+    assert find_bundle(name) == Path(name)
+
+
+def test_no_name_is_the_default_and_an_unknown_one_is_refused() -> None:
+    assert find_bundle() == default_bundle() == find_bundle("mini")
+    with pytest.raises(BundleError, match=r"maxi: no such bundle; .* or mini or mini-int8, which ship"):
+        find_bundle("maxi")
+
+
 def test_path_may_be_a_string(folder: Path) -> None:
     assert Bundle.open(str(folder)).path == folder
 
@@ -189,6 +206,7 @@ OPTIONAL = (("trained",), ("video", "aspect"))
 
 @pytest.mark.parametrize("path", OPTIONAL, ids=dotted)
 def test_keys_with_a_default_may_be_missing(folder: Path, path: tuple[str, ...]) -> None:
+    change(folder, ("trained",), False)
     change(folder, path, REMOVED)
     opened = Bundle.open(folder)
     assert opened.trained is (path == ("trained",)) and opened.video.aspect == "stretch"

@@ -36,7 +36,7 @@ def test_rows_are_what_the_contract_says(encoder: Encoder, clip: Path) -> None:
     assert len(found) == n == 3
     assert found.start.dtype == found.end.dtype == np.float64
     np.testing.assert_array_equal(found.end, found.start + 2.0)
-    for name, width in (("video", 512), ("audio", 512), ("video_shared", 256), ("audio_shared", 256)):
+    for name, width in (("video", 768), ("audio", 768), ("video_shared", 256), ("audio_shared", 256)):
         rows = getattr(found, name)
         assert rows.dtype == np.float32 and rows.shape == (n, width) and np.isfinite(rows).all()
     for rows in (found.video_shared, found.audio_shared):
@@ -44,7 +44,7 @@ def test_rows_are_what_the_contract_says(encoder: Encoder, clip: Path) -> None:
     assert found.has_video.dtype == found.has_audio.dtype == np.bool_
     assert found.has_video.all() and found.has_audio.all()
     assert found.duration == pytest.approx(5.3, abs=0.03) and not found.damaged
-    assert found.pooled().shape == (1024,) and found.bundle == encoder.bundle.sha256
+    assert found.pooled().shape == (1536,) and found.bundle == encoder.bundle.sha256
 
 
 @pytest.mark.parametrize("times", [{}, {"hop": 0.5}, {"hop": 0.37, "start": -1.0}, {"start": 1.0, "end": 4.5}])

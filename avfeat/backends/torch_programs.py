@@ -1,29 +1,28 @@
-"""What the two backends that run on PyTorch share: the import, the device, the threads, and the arrays."""
+"""What the two backends that run on PyTorch share: all but how a file is read."""
 
 from __future__ import annotations
 
 import json
 import threading
+import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.backends import Embedded
+from avfeat.backends import Backend, Embedded
 from avfeat.bundle import METADATA, Bundle, Modality
 from avfeat.errors import BackendError, BundleError
 
 Program = Callable[[Any], Any]
 
 
-def import_torch() -> Any:
-    """The module ``torch``.
-
-    Raises:
-        BackendError: it is not installed.
-    """
+def _import_torch() -> Any:
+    """The module ``torch``; a ``BackendError`` where it is not installed."""
     try:
         import torch
     except ImportError as error:
@@ -33,12 +32,8 @@ def import_torch() -> Any:
     return torch
 
 
-def torch_device(torch: Any, device: str) -> str:
-    """``cpu`` or ``cuda``: where programs will run.
-
-    Raises:
-        BackendError: CUDA was asked for and is not there.
-    """
+def _torch_device(torch: Any, device: str) -> str:
+    """``cpu`` or ``cuda``: where programs will run; a ``BackendError`` where that is not there."""
     there = bool(torch.cuda.is_available())
     if device == "cuda" and not there:
         raise BackendError(
@@ -48,20 +43,48 @@ def torch_device(torch: Any, device: str) -> str:
     return "cuda" if there and device != "cpu" else "cpu"
 
 
-class TorchSession:
-    """One program of a bundle; ``avfeat.backends.torchscript`` and ``pt2`` say how its file is read."""
+class TorchSession(ABC):
+    """One program of a bundle; ``avfeat.backends.torchscript`` and ``pt2`` say how its file is read.
 
-    def __init__(self, bundle: Bundle, modality: Modality, program: Program, device: str, threads: int) -> None:
+    Attributes:
+        form: which of the bundle's files it runs.
+        device: where it really runs.
+    """
+
+    form: ClassVar[Backend]
+
+    def __init__(self, bundle: Bundle, modality: Modality, device: str, threads: int) -> None:
+        """Load the program and check it against the bundle's description.
+
+        Raises:
+            BackendError: no torch, or CUDA asked for and not there.
+            BundleError: the file cannot be loaded or describes itself otherwise.
+        """
+        torch = _import_torch()
+        path, self.device = bundle.file(modality, self.form), _torch_device(torch, device)
         self._graph = bundle.graph(modality)
         self._name = f"{bundle.path.name}/{modality}"
-        self._program = program
         self._threads = threads
-        self.device = device
-        """Where it really runs."""
+        extra: dict[str, Any] = {METADATA: ""}
+        with warnings.catch_warnings():
+            # PyTorch warns of buffers of its own reader, and deprecates TorchScript in favour of .pt2, which
+            # whoever asks for that backend has not chosen.
+            warnings.simplefilter("ignore")
+            try:
+                self._program = self._load(torch, path, self.device, extra)
+            except Exception as error:  # its many readers (zip, JSON, pickle) have no common base
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise BundleError(f"{path}: PyTorch cannot load it ({reason}).") from error
+        _check_metadata(bundle, modality, self.form, extra)
+
+    @staticmethod
+    @abstractmethod
+    def _load(torch: Any, path: Path, device: str, extra: dict[str, Any]) -> Program:
+        """The program on ``device``; what it says of itself goes to ``extra``."""
 
     def run(self, batch: NDArray[Any]) -> Embedded:
         """Embed a batch."""
-        torch = import_torch()
+        torch = _import_torch()
         with torch.inference_mode(), _threads(torch, self._threads):
             found = self._program(torch.from_numpy(np.ascontiguousarray(batch)).to(self.device))
             features, shared = (out.float().cpu().numpy() for out in found)
@@ -74,12 +97,8 @@ class TorchSession:
         return Embedded(features, shared)
 
 
-def check_metadata(bundle: Bundle, modality: Modality, backend: str, extra: Mapping[str, str | bytes]) -> None:
-    """What a program says of itself is what ``bundle.json`` says of it.
-
-    Raises:
-        BundleError: it says something else, or nothing.
-    """
+def _check_metadata(bundle: Bundle, modality: Modality, backend: str, extra: Mapping[str, str | bytes]) -> None:
+    """What a program says of itself must be what ``bundle.json`` says of it, or a ``BundleError`` is raised."""
     name = bundle.file(modality, backend).name
     try:
         said = json.loads(extra[METADATA])

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from avfeat import job
-from avfeat.backends import Backend, Device
+from avfeat.cli.options import BackendOption, DeviceOption, ModelOption, WorkersOption
 from avfeat.cli.printing import note, progress, table
 from avfeat.embedding import Embedding
 from avfeat.encoder import Encoder, load
@@ -44,16 +44,16 @@ def embed(
     form: Annotated[
         job.Format | None, typer.Option("--format", help="Format of the outputs; npz if OUT does not tell.")
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="A bundle; the one that ships with avfeat if none.")] = None,
-    backend: Annotated[Backend, typer.Option(help="Which of the bundle's formats to run.")] = "onnx",
+    model: ModelOption = None,
+    backend: BackendOption = "onnx",
     hop: Annotated[
         float | None, typer.Option(help="Seconds between windows; the length of a window if none.")
     ] = None,
     start: Annotated[
         float, typer.Option(help="Seconds at which the first window begins; before the media if negative.")
     ] = 0.0,
-    device: Annotated[Device, typer.Option(help="Where to run.")] = "auto",
-    workers: Annotated[int | None, typer.Option(min=1, help="Files at a time; one a processor if none.")] = None,
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
     listed: Annotated[
         Path | None, typer.Option("--list", metavar="FILE", help="A file with one input a line.")
     ] = None,

@@ -12,6 +12,21 @@ import typer
 
 from avfeat.backends import Backend, Device
 from avfeat.bundle import Bundle
+from avfeat.cli.options import (
+    BackendOption,
+    BaselinesOption,
+    CacheOption,
+    DataArgument,
+    DeviceOption,
+    FileOption,
+    GroupOption,
+    LabelOption,
+    ModelOption,
+    PictureOption,
+    RandomOption,
+    RootArgument,
+    WorkersOption,
+)
 from avfeat.cli.printing import JsonOption, note, progress, table, write_json
 from avfeat.embedding import Failure
 from avfeat.encoder import load
@@ -27,10 +42,10 @@ from avfeat.evaluation import (
     evaluate_knn,
     evaluate_retrieval,
     neighbours,
-    random_init_bundle,
     readers,
     report,
     tables,
+    untrained_bundle,
 )
 from avfeat.evaluation.ave import Protocol, check_videos
 from avfeat.evaluation.embedders import RANDOM_INIT
@@ -39,34 +54,6 @@ from avfeat.evaluation.picture import check_picture, draw_confusion
 from avfeat.evaluation.readers.ave import Split
 
 _SHOWN = 20
-
-RootArgument = Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of the data set.")]
-DataArgument = Annotated[
-    Path, typer.Argument(metavar="DATA", help="A CSV, or a folder with a sub-folder for each class.")
-]
-ModelOption = Annotated[Path | None, typer.Option(help="A bundle; the one that ships with avfeat if none.")]
-BaselinesOption = Annotated[
-    bool, typer.Option("--baselines", help="Random-init encoders, and colour histograms with MFCC statistics, too.")
-]
-RandomOption = Annotated[
-    Path | None,
-    typer.Option("--random-init", metavar="BUNDLE", help="The untrained bundle of the baselines."),
-]
-PictureOption = Annotated[
-    Path | None, typer.Option("--confusion", metavar="FILE", help="Draw the confusion matrix: .png, .svg or .pdf.")
-]
-BackendOption = Annotated[Backend, typer.Option(help="Which of the bundle's formats to run.")]
-DeviceOption = Annotated[Device, typer.Option(help="Where to run.")]
-WorkersOption = Annotated[int | None, typer.Option(min=1, help="Files at a time; one a processor if none.")]
-CacheOption = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Where embeddings are kept; in AVFEAT_CACHE or the user's cache if none."),
-]
-FileOption = Annotated[str | None, typer.Option("--file", metavar="COLUMN", help="Column of a CSV's files.")]
-LabelOption = Annotated[str | None, typer.Option("--label", metavar="COLUMN", help="Column of a CSV's classes.")]
-GroupOption = Annotated[
-    str | None, typer.Option("--group", metavar="COLUMN", help="Column of a CSV's origins: source, group if none.")
-]
 
 evaluation = typer.Typer(no_args_is_help=True, help="Measure how good a bundle is, beside baselines.")
 
@@ -97,13 +84,15 @@ def _setup(
     check_packages()
     if random_init is not None and not baselines:
         raise ArgumentError("--random-init is for --baselines; give both.")
-    random_path = random_init_bundle(random_init) if baselines else None
+    random_path = None if random_init is None else untrained_bundle(random_init)
     with ExitStack() as stack:
         encoder = stack.enter_context(load(model, device=device, backend=backend))
         embedders: list[Embedder] = [BundleEmbedder(encoder, backend=backend)]
         if random_path is not None:
             untrained = stack.enter_context(load(random_path, device=device))
-            embedders += [BundleEmbedder(untrained, RANDOM_INIT), Handcrafted(encoder.bundle.seconds)]
+            embedders.append(BundleEmbedder(untrained, RANDOM_INIT))
+        if baselines:
+            embedders.append(Handcrafted(encoder.bundle.seconds))
         if not encoder.bundle.trained:
             note(f"note: {encoder.bundle.name} is untrained: its weights are random, its vectors mean nothing yet.")
         yield _Setup(encoder.bundle, embedders, Store(cache))

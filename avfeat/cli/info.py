@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from avfeat.bundle import FORMAT, VERSION, Bundle, Graph, default_bundle
+from avfeat.bundle import FORMAT, VERSION, Bundle, Graph, find_bundle
+from avfeat.cli.options import BundleArgument
 from avfeat.cli.printing import JsonOption, facts, write_json
 
 
-def info(
-    bundle: Annotated[
-        Path | None, typer.Argument(help="Folder of a bundle; the one that ships with avfeat if none.")
-    ] = None,
-    json: JsonOption = None,
-) -> None:
+def info(bundle: BundleArgument = None, json: JsonOption = None) -> None:
     """Describe a bundle: what it takes, what it gives, where it comes from."""
-    opened = Bundle.open(default_bundle() if bundle is None else bundle)
+    opened = Bundle.open(find_bundle(bundle))
     described = describe(opened)
     if json is not None:
         write_json(described, json)

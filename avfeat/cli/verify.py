@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from avfeat import verify as verification
-from avfeat.backends import Backend, Device
-from avfeat.bundle import Bundle, default_bundle
+from avfeat.bundle import Bundle, find_bundle
+from avfeat.cli.options import BackendOption, BundleArgument, DeviceOption
 from avfeat.cli.printing import JsonOption, note, table, write_json
 
 
 def verify(
-    bundle: Annotated[
-        Path | None, typer.Argument(help="Folder of a bundle; the one that ships with avfeat if none.")
-    ] = None,
-    device: Annotated[Device, typer.Option(help="Where to run.")] = "auto",
-    backend: Annotated[Backend, typer.Option(help="Which of the bundle's formats to run.")] = "onnx",
+    bundle: BundleArgument = None,
+    device: DeviceOption = "auto",
+    backend: BackendOption = "onnx",
     json: JsonOption = None,
 ) -> None:
     """Check that this machine computes what a bundle promises, on its golden inputs."""
-    opened = Bundle.open(default_bundle() if bundle is None else bundle)
+    opened = Bundle.open(find_bundle(bundle))
     checks = verification.verify(opened, device, backend)
     right = all(check.ok for check in checks)
     if json is not None:

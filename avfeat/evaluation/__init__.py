@@ -2,15 +2,15 @@
 
 ``readers`` turns the folder of a data set into labelled items and folds. ``store`` keeps embeddings on disk;
 ``features`` reduces them to rows. ``classification`` is the one engine of the linear probe (``probe``,
-``logistic``) for every data set with a train list, ``ave`` its two protocols on AVE, ``neighbours`` the search
-without training. ``embedders`` and ``handcrafted`` are what is measured: bundles and baselines. ``report`` and
-``picture`` show what came out. Needs the extra ``eval``.
+``logistic``) for every data set with a train list, ``ave`` its two protocols on AVE, ``neighbours`` (``nearest``)
+the search without training. ``embedders`` and ``handcrafted`` are what is measured: bundles and baselines.
+``report`` and ``picture`` show what came out. Needs the extra ``eval``; ``nearest`` does not.
 """
 
 from avfeat.evaluation.ave import evaluate_ave
 from avfeat.evaluation.classification import classify
 from avfeat.evaluation.dataset import Dataset, DatasetError, Fold, Item
-from avfeat.evaluation.embedders import BundleEmbedder, Embedder, random_init_bundle
+from avfeat.evaluation.embedders import BundleEmbedder, Embedder, untrained_bundle
 from avfeat.evaluation.handcrafted import Handcrafted
 from avfeat.evaluation.neighbours import evaluate_knn, evaluate_retrieval
 from avfeat.evaluation.store import Store
@@ -28,5 +28,5 @@ __all__ = [
     "evaluate_ave",
     "evaluate_knn",
     "evaluate_retrieval",
-    "random_init_bundle",
+    "untrained_bundle",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from avfeat.bundle import Bundle, default_bundle
+from avfeat.bundle import Bundle
 from avfeat.embedding import Embedding, Failure
 from avfeat.encoder import Encoder
 from avfeat.errors import ArgumentError
@@ -54,16 +54,15 @@ class BundleEmbedder:
         return self._encoder.embed_many(files, hop=hop, start=start, workers=workers)
 
 
-def random_init_bundle(named: Path | None = None) -> Path:
-    """The untrained bundle of the baseline: the one that is named, else the one that ships with avfeat.
+def untrained_bundle(named: Path) -> Path:
+    """The bundle of the random-init baseline.
 
     Raises:
         ArgumentError: it is trained.
     """
-    path = default_bundle() if named is None else named
-    if Bundle.open(path).trained:
-        remedy = "it is no baseline" if named is not None else "name an untrained one with --random-init BUNDLE"
+    if Bundle.open(named).trained:
         raise ArgumentError(
-            f"{path}: the random-init baseline needs an untrained bundle, and this is trained; {remedy}."
+            f"{named}: the random-init baseline needs an untrained bundle, and this is trained; "
+            "avfeat export untrained:mini -o BUNDLE makes one."
         )
-    return path
+    return named

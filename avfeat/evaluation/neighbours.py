@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from avfeat.evaluation.dataset import Dataset, DatasetError, Item
 from avfeat.evaluation.embedders import Embedder
 from avfeat.evaluation.features import Collected, Features, check_any, collect, of_file
 from avfeat.evaluation.interval import bootstrap
+from avfeat.evaluation.nearest import Rows, similarities, vote
 from avfeat.evaluation.store import Store, Tell, silent
 
 RANKS = (1, 5, 20)
@@ -30,10 +31,6 @@ RETRIEVAL = (
     "video to audio",
 )
 """Within a modality by cosine of the features, and by dot product in the shared space; across always the latter."""
-
-_AT_ONCE = 256
-Rows = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ def evaluate_knn(
         dataset: labelled files.
         embedders: the model, then baselines.
         store: where embeddings are kept.
-        neighbours: how many vote; of classes with equal votes, the one with the nearest of them wins.
+        neighbours: how many vote, as in ``nearest.vote``.
         workers: files at a time; None for one a processor.
         tell: shows progress.
 
@@ -228,14 +225,11 @@ def _knn(table: _Table, neighbours: int) -> dict[str, dict[int, Measure]]:
 
 
 def _vote(rows: Rows, labels: NDArray[np.int64], groups: NDArray[np.int64], neighbours: int) -> Measure:
-    right, chance = np.zeros(len(rows)), np.zeros(len(rows))
-    for query, similarity, allowed in _similarities(rows, rows, groups):
-        near = np.argsort(np.where(allowed, -similarity, np.inf), kind="stable")[: min(neighbours, allowed.sum())]
-        votes = Counter(labels[near].tolist())
-        # max takes the first of equals, and the counter is in order of nearness.
-        right[query] = bool(votes) and max(votes, key=lambda label: votes[label]) == labels[query]
-        chance[query] = float((labels[allowed] == labels[query]).mean()) if allowed.any() else 0.0
-    return _measure(right, chance, groups)
+    chance = np.zeros(len(rows))
+    for query in range(len(rows)):
+        others = labels[groups != groups[query]]
+        chance[query] = float((others == labels[query]).mean()) if len(others) else 0.0
+    return _measure(vote(rows, labels, groups, neighbours).astype(np.float64), chance, groups)
 
 
 def _retrieval(table: _Table) -> dict[str, dict[int, Measure]]:
@@ -256,7 +250,7 @@ def _recall(
 ) -> dict[int, Measure]:
     """Recall at each rank; ``labels`` None: the target of a query is the one at its own place."""
     ranks, chance = np.zeros(len(queries)), np.zeros((len(queries), len(RANKS)))
-    for query, similarity, allowed in _similarities(queries, targets, groups):
+    for query, similarity, allowed in similarities(queries, targets, groups):
         if labels is None:
             allowed[query] = True
             right = np.arange(len(targets)) == query
@@ -276,14 +270,6 @@ def _by_chance(right: int, of: int, rank: int) -> float:
     """The probability that one of ``right`` among ``of`` comes up in ``rank`` draws without return."""
     drawn = np.arange(min(rank, of))
     return float(1 - np.prod(np.clip((of - right - drawn) / np.maximum(of - drawn, 1), 0, 1)))
-
-
-def _similarities(queries: Rows, targets: Rows, groups: NDArray[np.int64]) -> Iterator[tuple[int, Rows, Mask]]:
-    """Each query with its dot products with all targets, and which of them are of another origin."""
-    for begin in range(0, len(queries), _AT_ONCE):
-        block = queries[begin : begin + _AT_ONCE] @ targets.T
-        for offset, similarity in enumerate(block):
-            yield begin + offset, similarity, groups != groups[begin + offset]
 
 
 def _measure(right: Rows, chance: Rows, groups: NDArray[np.int64]) -> Measure:

@@ -12,10 +12,12 @@ import numpy as np
 import onnxruntime
 import pyarrow.parquet
 import pytest
+from bundles import said_to_be
 from making import AudioTrack, VideoTrack, make_media
 
 import avfeat
 from avfeat import Embedding, Encoder
+from avfeat.bundle import find_bundle
 
 COMMAND = [sys.executable, "-c", "from avfeat.cli import main; main()"]
 VECTORS = ("video", "audio", "video_shared", "audio_shared")
@@ -100,8 +102,7 @@ def failures_in(folder: Path) -> dict[str, str]:
 
 
 def sentences(err: str) -> list[str]:
-    """What stderr says beside the note that the bundle is untrained."""
-    return [line for line in err.splitlines() if not line.startswith("note: ")]
+    return err.splitlines()
 
 
 def check_same(rows: dict[str, np.ndarray], expected: Embedding) -> None:
@@ -127,10 +128,12 @@ def test_meta_says_how_it_was_made(avfeat_command, tmp_path: Path, clip: Path, e
     assert meta["avfeat"] == avfeat.__version__ and meta["duration"] == pytest.approx(5.3, abs=0.05)
 
 
-def test_untrained_bundle_is_noted_on_stderr(avfeat_command, short: Path) -> None:
-    ran = avfeat_command("embed", short)
-    assert [line for line in ran.err.splitlines() if "untrained" in line]
+def test_an_untrained_bundle_is_noted_on_stderr(avfeat_command, short: Path, tmp_path: Path) -> None:
+    ran = avfeat_command("embed", short, "--model", said_to_be(tmp_path / "bundle", trained=False))
+    assert ran.status == 0 and [line for line in ran.err.splitlines() if "untrained" in line]
     assert "note" not in ran.out
+    assert avfeat_command("embed", short, "--model", "mini-int8", "-o", "small.npz").err == ""
+    assert meta_of(tmp_path / "small.npz")["bundle"] == avfeat.Bundle.open(find_bundle("mini-int8")).sha256
 
 
 @pytest.mark.parametrize("out", ["F.npz", "deep/er/F.npz", "F.jsonl", "F.npy", "F.parquet", "F.h5"])
@@ -313,7 +316,7 @@ def test_another_start_is_work_to_do(avfeat_command, tmp_path: Path, short: Path
 def test_lines_on_stdout_have_null_for_a_missing_modality(avfeat_command, mixed: Path) -> None:
     line = json.loads(avfeat_command("embed", mixed / "silent.mkv", "-o", "-").out)
     assert line["audio"] is None and line["audio_shared"] is None
-    assert len(line["video"]) == 512 and len(line["video_shared"]) == 256
+    assert len(line["video"]) == 768 and len(line["video_shared"]) == 256
 
 
 def test_lines_on_stdout_of_many_inputs(avfeat_command, tmp_path: Path, mixed: Path) -> None:
@@ -446,7 +449,8 @@ def test_missing_file_is_one_sentence(avfeat_command, tmp_path: Path) -> None:
 def test_missing_bundle_is_one_sentence(avfeat_command, short: Path) -> None:
     ran = avfeat_command("embed", short, "--model", "nowhere")
     assert ran.status == 1
-    assert ran.err == "error: nowhere: no such bundle; give the folder that holds bundle.json.\n"
+    said = "nowhere: no such bundle; give the folder that holds bundle.json, or mini or mini-int8, which ship."
+    assert ran.err == f"error: {said}\n"
 
 
 def test_output_that_cannot_be_written_is_one_sentence(avfeat_command, tmp_path: Path, short: Path) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import av
 import pytest
+from bundles import said_to_be
 from making import AudioTrack, VideoTrack, chirps, make_media, moving_square
 
-from avfeat.bundle import Bundle, default_bundle, write_bundle
+from avfeat.bundle import Bundle, default_bundle
 
 KEYS = {
     "dataset",
@@ -57,17 +58,9 @@ def tiny_ave(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def bundle(path: Path, trained: bool) -> Path:
-    """The default bundle, said to be trained or not."""
-    manifest = json.loads((default_bundle() / "bundle.json").read_text("utf-8"))
-    files = {name: (default_bundle() / name).read_bytes() for name in manifest["sha256"]}
-    kept = {key: value for key, value in manifest.items() if key not in ("format", "version", "sha256")}
-    return write_bundle(path, {**kept, "trained": trained}, files).path
-
-
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bundle(tmp_path_factory.mktemp("bundle") / "untrained", trained=False)
+    return said_to_be(tmp_path_factory.mktemp("bundle") / "untrained", trained=False)
 
 
 @pytest.fixture
@@ -221,7 +214,7 @@ def test_esc50_by_the_command(avfeat_command, tmp_path: Path, cache: Path) -> No
 
 
 def test_wrong_use_is_one_sentence_and_status_2(avfeat_command, tiny_ave: Path, tmp_path: Path) -> None:
-    trained = bundle(tmp_path / "trained", trained=True)
+    trained = said_to_be(tmp_path / "trained", trained=True)
     for arguments, message in (
         (["--random-init", trained], "--random-init is for --baselines"),
         (["--baselines", "--random-init", trained], "needs an untrained bundle, and this is trained"),

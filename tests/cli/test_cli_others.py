@@ -87,7 +87,7 @@ def test_nothing_to_do_shows_help(avfeat_command) -> None:
 def test_info_describes_the_default_bundle(avfeat_command) -> None:
     ran = avfeat_command("info")
     assert (ran.status, ran.err) == (0, "")
-    for word in ("avfeat-mini-untrained", "UNTRAINED", "MIT", "2 s", "112x112", "16000 Hz", "fp32"):
+    for word in ("avfeat-mini", "CC BY-NC 4.0", "2 s", "112x112", "16000 Hz", "fp32"):
         assert word in ran.out
 
 
@@ -113,7 +113,7 @@ def test_info_json_has_stable_keys(avfeat_command) -> None:
     ]
     assert set(found["video"]) >= {"fps", "frames", "size", "files", "bytes", "input", "features", "shared"}
     assert set(found["audio"]) >= {"rate", "samples", "files", "bytes", "input", "features", "shared"}
-    assert found["trained"] is False and found["formats"] == ["onnx"]
+    assert found["trained"] is True and found["formats"] == ["onnx"]
     assert found["sha256"] == avfeat.Bundle.open(default_bundle()).sha256
     assert found["video"]["bytes"] == {"video.onnx": (default_bundle() / "video.onnx").stat().st_size}
 
@@ -144,7 +144,8 @@ def test_broken_bundle_is_one_sentence(avfeat_command, tmp_path: Path, command: 
 def test_missing_bundle_is_one_sentence(avfeat_command, command: str) -> None:
     ran = avfeat_command(command, "nowhere")
     assert (ran.status, ran.out) == (1, "")
-    assert ran.err == "error: nowhere: no such bundle; give the folder that holds bundle.json.\n"
+    said = "nowhere: no such bundle; give the folder that holds bundle.json, or mini or mini-int8, which ship."
+    assert ran.err == f"error: {said}\n"
 
 
 @pytest.mark.parametrize("command", ["info", "verify", "doctor"])
@@ -175,11 +176,12 @@ def test_verify_json_has_stable_keys(avfeat_command) -> None:
     found = strict_json(ran.out)
     assert ran.status == 0
     assert list(found) == ["bundle", "name", "ok", "checks"]
-    assert found["ok"] is True and found["name"] == "avfeat-mini-untrained"
+    assert found["ok"] is True and found["name"] == "avfeat-mini"
     assert found["bundle"] == avfeat.Bundle.open(default_bundle()).sha256
     assert [f"{check['modality']}_{check['output']}" for check in found["checks"]] == list(OUTPUTS)
     for check in found["checks"]:
-        assert set(check) == {"modality", "output", "device", "error", "cosine", "limit", "ok"}
+        keys = {"modality", "output", "device", "error", "cosine", "limit", "ok", "distance", "distance_limit"}
+        assert set(check) == keys
         assert check["ok"] is True and check["device"] == "cpu" and check["cosine"] > 0.9999
         assert 0 <= check["error"] < check["limit"]
 
@@ -261,7 +263,7 @@ def test_doctor_finds_a_healthy_machine(avfeat_command) -> None:
     for word in (
         f"avfeat     {avfeat.__version__}",
         "CPUExecutionProvider",
-        "untrained",
+        "avfeat-mini",
         "cpu ok",
         "libavcodec",
     ):
@@ -287,7 +289,7 @@ def test_doctor_json_has_stable_keys(avfeat_command) -> None:
     ]
     assert found["avfeat"] == avfeat.__version__ and found["python"] == ".".join(map(str, sys.version_info[:3]))
     assert found["verified"]["cpu"] is True and found["problems"] == []
-    assert found["packages"]["numpy"] == np.__version__ and found["trained"] is False
+    assert found["packages"]["numpy"] == np.__version__ and found["trained"] is True
     assert 1 <= found["processors"] <= (os.cpu_count() or 1)
 
 

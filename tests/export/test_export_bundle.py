@@ -94,7 +94,9 @@ def test_bundle_says_what_it_is(made: Made) -> None:
     assert len(kinds) == len(bundle.formats) * 2 * 2 * 3 == len(parity["rows"])
     card = (bundle.path / "MODEL_CARD.md").read_text("utf-8")
     assert "untrained" in card and card.count("| cpu |") == len(parity["rows"])
-    assert ("quantised" in bundle.provenance) == (bundle.precision == "int8")
+    said = bundle.provenance.get("layers", {})
+    assert set(said) == (set() if bundle.precision == "fp32" else set(MODALITIES))
+    assert all(text.endswith(f"layers in {bundle.precision}") for text in said.values()) and said == exported.layers
 
 
 def test_verify_holds_and_measures_distance(made: Made) -> None:

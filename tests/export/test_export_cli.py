@@ -63,6 +63,33 @@ def test_untrained_networks_are_calibrated_and_say_so(
     assert "| video onnx | cpu | features | media |" in card
 
 
+def test_the_card_holds_what_its_author_writes(avfeat_command: Any, run_folder: Path, media: Path) -> None:
+    Path("notes.md").write_text("## Results\n\nkNN 0.5 ± 0.1.\n", "utf-8")
+    words = ("--data", "squares that move", "--notes", "notes.md")
+    ran = avfeat_command("export", run_folder, "-o", "b", "--calibration", media, *words)
+    assert ran.status == 0, ran.err
+    assert avfeat.Bundle.open("b").provenance["data"] == "squares that move"
+    card = Path("b/MODEL_CARD.md").read_text("utf-8")
+    assert "- Data: squares that move.\n" in card and "\n\n## Results\n\nkNN 0.5 ± 0.1.\n\n## Parity\n" in card
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments", "says"),
+    [
+        ("run", ("--notes", "missing.md"), "missing.md"),
+        ("run", ("--notes", "latin.md"), "latin.md: cannot be read as text"),
+        ("untrained:mini", ("--data", "films"), "nothing was trained, so there are no words about its data"),
+    ],
+)
+def test_words_that_do_not_fit_are_refused(
+    avfeat_command: Any, run_folder: Path, media: Path, source: str, arguments: tuple[str, ...], says: str
+) -> None:
+    Path("latin.md").write_bytes("é".encode("latin-1"))
+    run = run_folder if source == "run" else source
+    ran = avfeat_command("export", run, "-o", "b", "--calibration", media, *arguments)
+    assert ran.status == 2 and says in ran.err and not Path("b").exists()
+
+
 def test_wrong_files_are_refused_with_the_table_on_stderr(
     avfeat_command: Any, run_folder: Path, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,12 @@ from avfeat.training.cli.packages import training_packages
 if TYPE_CHECKING:
     from avfeat.training.data import Event, Finished
 
+MaxFailedOption = Annotated[
+    float,
+    typer.Option(min=0, max=1, metavar="SHARE", help="Stop when more than this share of the clips cannot be read."),
+]
+MAX_FAILED = 0.1
+
 
 def prepare(
     data: Annotated[
@@ -34,9 +40,7 @@ def prepare(
     aspect: Annotated[Aspect, typer.Option(help="What happens to pictures that are not square.")] = "stretch",
     quality: Annotated[int, typer.Option(help="JPEG quality, 1 to 100.")] = 95,
     workers: Annotated[int | None, typer.Option(min=1, help="Files at a time; one a processor if none.")] = None,
-    max_failed: Annotated[
-        float, typer.Option(metavar="SHARE", help="Stop when more than this share of the clips cannot be read.")
-    ] = 0.1,
+    max_failed: MaxFailedOption = MAX_FAILED,
 ) -> None:
     """Decode a data set once, so that training reads pictures and sound of any time at little cost.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
@@ -14,7 +13,8 @@ import typer
 from avfeat.cli.printing import facts, note, progress, table
 from avfeat.errors import StoppedError
 from avfeat.training.cli.packages import training_packages
-from avfeat.training.cli.prepare import follow
+from avfeat.training.cli.prepare import MAX_FAILED, MaxFailedOption, follow
+from avfeat.training.cli.ranks import errors_once, leads
 
 if TYPE_CHECKING:
     from avfeat.training.recipes import Recipe
@@ -32,6 +32,7 @@ def _list_recipes(value: bool) -> None:
     raise typer.Exit
 
 
+@errors_once()
 def train(
     data: Annotated[
         str,
@@ -49,6 +50,7 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Of all randomness.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that load clips.")] = None,
     checkpoint_every: Annotated[int | None, typer.Option(metavar="STEPS", help="From one to the next.")] = None,
+    max_failed: MaxFailedOption = MAX_FAILED,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from RUN's checkpoint, if there is one.")] = False,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")] = "auto",
     list_recipes: Annotated[
@@ -76,9 +78,15 @@ def train(
     chosen = _recipe(recipe, run, resume, [*(changes or ()), *given])
     if resume and leads() and not (run / LAST).exists():
         note(f"note: {run} has no checkpoint yet; beginning with step 1")
-    cache = open_or_prepare(data, chosen.cache, follow=follow if leads() else None)
+    cache = open_or_prepare(data, chosen.cache, max_failed=max_failed, follow=follow if leads() else None)
     with closing(events(cache, data, run, chosen, resume=resume, device=device)) as happening:
-        _show(happening, run, data, chosen.steps)
+        _show(happening, run, _again(data, run, max_failed), chosen.steps)
+
+
+def _again(data: str, run: Path, max_failed: float) -> str:
+    """The command that goes on with ``run``; the failures that were allowed have to be allowed again."""
+    share = f" --max-failed {max_failed}" if max_failed != MAX_FAILED else ""
+    return f"avfeat train {shlex.quote(data)} -o {shlex.quote(str(run))}{share} --resume"
 
 
 def _recipe(name: str | None, run: Path, resume: bool, changes: list[str]) -> Recipe:
@@ -91,7 +99,7 @@ def _recipe(name: str | None, run: Path, resume: bool, changes: list[str]) -> Re
     return load_recipe(name or _DEFAULT, changes)
 
 
-def _show(events: Iterable[Event], run: Path, data: str, steps: int) -> None:
+def _show(events: Iterable[Event], run: Path, again: str, steps: int) -> None:
     """Print what happens, up to the end; only the first of several processes does."""
     from avfeat.training.trainer import Finished, Logged, Started, Stepped, Stopped, Warned
 
@@ -113,14 +121,9 @@ def _show(events: Iterable[Event], run: Path, data: str, steps: int) -> None:
                 case Stopped() if not leads():
                     raise typer.Exit(128 + event.signal)
                 case Stopped():
-                    raise StoppedError(_stopped(event, run, data, steps), 128 + event.signal)
+                    raise StoppedError(_stopped(event, again, steps), 128 + event.signal)
                 case Finished() if leads():
                     _conclude(event, run)
-
-
-def leads() -> bool:
-    """Whether this process is the one that speaks, of those that ``torchrun`` has started."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def _silent(text: str) -> None:
@@ -156,9 +159,8 @@ def _line(event: Logged, steps: int) -> str:
     return "  ".join(parts)
 
 
-def _stopped(event: Stopped, run: Path, data: str, steps: int) -> str:
-    command = f"avfeat train {shlex.quote(data)} -o {shlex.quote(str(run))} --resume"
-    return f"stopped after step {event.step} of {steps}, which {event.path} holds; go on with: {command}"
+def _stopped(event: Stopped, again: str, steps: int) -> str:
+    return f"stopped after step {event.step} of {steps}, which {event.path} holds; go on with: {again}"
 
 
 def _conclude(event: Finished, run: Path) -> None:

@@ -86,6 +86,7 @@ def open_or_prepare(
     root: Path | None = None,
     *,
     workers: int | None = None,
+    max_failed: float = 0.1,
     follow: Callable[[Iterable[Event]], object] | None = None,
 ) -> Cache:
     """The cache of ``data``, built or brought up to date first; several processes may ask at once.
@@ -95,6 +96,7 @@ def open_or_prepare(
         settings: what clips hold; the defaults if None.
         root: folder of all such caches; None for ``AVFEAT_CACHE`` or else the user's cache folder.
         workers: processes, None for one a processor.
+        max_failed: the share of items that may fail, where something is prepared.
         follow: called with what happens while it is prepared, to be iterated to its end; None for nothing.
 
     Raises:
@@ -104,7 +106,7 @@ def open_or_prepare(
         return _finished(Path(data), settings)
     chosen = settings or Settings()
     path = (default_root() if root is None else root) / _key(data, chosen)
-    with closing(prepare(data, path, chosen, workers=workers, wait=True)) as events:
+    with closing(prepare(data, path, chosen, workers=workers, max_failed=max_failed, wait=True)) as events:
         (follow or _drain)(events)
     return Cache(path)
 

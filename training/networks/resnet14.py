@@ -50,7 +50,8 @@ class Block(nn.Module):
 
 
 def _projected(channels: int, out: int, stride: int) -> nn.Module:
-    return Conv2dNormActivation(channels, out, kernel_size=1, stride=stride, activation_layer=None)
+    layer: nn.Module = Conv2dNormActivation(channels, out, kernel_size=1, stride=stride, activation_layer=None)
+    return layer
 
 
 def _blocks(frames: int | None = None) -> list[nn.Module]:
@@ -91,7 +92,8 @@ class ShiftResNet14(nn.Module):
 
 
 def _stem() -> nn.Module:
-    return Conv2dNormActivation(3, WIDTHS[0], kernel_size=7, stride=4)
+    layer: nn.Module = Conv2dNormActivation(3, WIDTHS[0], kernel_size=7, stride=4)
+    return layer
 
 
 class MelResNet14(nn.Module):

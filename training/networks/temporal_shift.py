@@ -39,7 +39,7 @@ def temporal_shift(x: Tensor, frames: int, fold: int = 8) -> Tensor:
 def _shifted(x: Tensor, frames: int, part: int, channels: int) -> Tensor:
     """The shift where dimension ``channels`` of a clip's frames, ``(batch, frames, ...)``, holds the channels."""
     clip = x.reshape(-1, frames, *x.shape[1:])
-    past, future, rest = clip.split([part, part, clip.shape[channels] - 2 * part], dim=channels)
+    past, future, rest = torch.split(clip, [part, part, clip.shape[channels] - 2 * part], dim=channels)
     past = F.pad(past[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0))
     future = F.pad(future[:, 1:], (0, 0, 0, 0, 0, 0, 0, 1))
     return torch.cat([past, future, rest], dim=channels).flatten(0, 1)

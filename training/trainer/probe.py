@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avfeat.bundle import Modality
+from avfeat.evaluation.nearest import vote
 from avfeat.grid import microseconds
 from avfeat.training.data import Cache
 from avfeat.training.data.randomness import generator
@@ -23,14 +24,11 @@ from avfeat.training.recipes import ProbeSettings
 from avfeat.training.trainer.model import MODALITIES
 
 _BATCH = 64
-_TEMPERATURE = 0.07
-"""Of the votes: Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018,
-arXiv 1805.01978, section 3.4."""
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Leave-one-out nearest-neighbour accuracy, in [0, 1].
+    """Leave-one-out nearest-neighbour accuracy, in [0, 1]; neighbours vote as in ``avfeat.evaluation.nearest``.
 
     Attributes:
         both: of picture and sound together.
@@ -55,7 +53,8 @@ class Probe:
         self._spec = spec
         self._settings = settings
         self._labels = cache.labels[self._items]
-        self._groups = np.array([cache.rows[item].group or f"\n{item}" for item in self._items])
+        names = [cache.rows[item].group or f"\n{item}" for item in self._items]
+        self._groups = np.unique(np.array(names, dtype=np.str_), return_inverse=True)[1].astype(np.int64)
 
     @property
     def useful(self) -> bool:
@@ -118,22 +117,5 @@ class Probe:
         return F.normalize(clips, dim=1)
 
     def _accuracy(self, features: Tensor) -> float:
-        return knn_accuracy(features.cpu(), self._labels, self._groups, self._settings.neighbours)
-
-
-def knn_accuracy(features: Tensor, labels: NDArray[np.int64], groups: NDArray[np.str_], neighbours: int) -> float:
-    """Leave-one-out accuracy of votes weighted by ``exp(cosine / 0.07)``; neighbours never share a group.
-
-    Args:
-        features: ``(clips, dim)`` of unit length.
-        labels: int64 ``(clips,)``.
-        groups: ``(clips,)``.
-        neighbours: that vote.
-    """
-    similarity = features @ features.T
-    same = torch.from_numpy(groups[:, None] == groups[None])
-    similarity = similarity.masked_fill(same, -torch.inf)
-    values, places = similarity.topk(min(neighbours, len(features) - 1), dim=1)
-    votes = similarity.new_zeros(len(features), int(labels.max()) + 1)
-    votes.scatter_add_(1, torch.from_numpy(labels)[places], (values / _TEMPERATURE).exp())
-    return float((votes.argmax(1) == torch.from_numpy(labels)).float().mean())
+        rows = features.cpu().double().numpy()
+        return float(vote(rows, self._labels, self._groups, self._settings.neighbours).mean())

@@ -64,6 +64,19 @@ def test_wrong_usage_is_one_sentence(avfeat_command, arguments: tuple[str, ...],
     assert ran.status == status and says in ran.err and not Path("c").exists()
 
 
+def test_an_empty_folder_is_an_input_that_failed(avfeat_command) -> None:
+    Path("bare").mkdir()
+    ran = avfeat_command("prepare", "bare", "c")
+    assert ran.status == 1 and ran.out == "" and ran.err == "error: bare: no media file in it.\n"
+    assert not Path("c").exists()
+
+
+@pytest.mark.parametrize("share", ["1.01", "-0.1", "nan"])
+def test_a_share_is_from_0_to_1(avfeat_command, data: Path, share: str) -> None:
+    ran = avfeat_command("prepare", data, "c", "--max-failed", share)
+    assert ran.status == 2 and "Invalid value for '--max-failed'" in ran.err and not Path("c").exists()
+
+
 def test_a_cache_that_is_a_file_is_refused(avfeat_command, data: Path) -> None:
     Path("c").write_text("mine")
     ran = avfeat_command("prepare", data, "c")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from making import AudioTrack, VideoTrack, chirps, make_media, moving_square
 
 from avfeat.training.checkpoint import LAST
 from avfeat.training.cli.train import duration
@@ -57,6 +58,45 @@ def test_recipes_are_listed(avfeat_command) -> None:
 def test_wrong_usage_is_one_sentence(avfeat_command, arguments: tuple[str, ...], says: str) -> None:
     ran = avfeat_command("train", *arguments)
     assert ran.status == 2 and says in ran.err and ran.out == "" and not Path("run").exists()
+
+
+def test_an_empty_folder_is_an_input_that_failed(avfeat_command) -> None:
+    Path("bare").mkdir()
+    ran = avfeat_command("train", "bare", "-o", "run", *OPTIONS)
+    assert ran.status == 1 and ran.err == "error: bare: no media file in it.\n" and not Path("run").exists()
+
+
+@pytest.fixture
+def flawed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nine clips, one of which cannot be read; its cache is this test's own."""
+    monkeypatch.setenv("AVFEAT_CACHE", str(tmp_path / "caches"))
+    (tmp_path / "data").mkdir()
+    for number in range(8):
+        video = VideoTrack(1.5, picture=moving_square(48, 40, number))
+        make_media(tmp_path / "data" / f"{number}.mkv", video, AudioTrack(1.5, sound=chirps(number)))
+    (tmp_path / "data" / "text.mp4").write_text("text")
+    return tmp_path / "data"
+
+
+def test_as_many_clips_may_fail_as_one_allows(avfeat_command, flawed: Path) -> None:
+    ran = avfeat_command("train", flawed, "-o", "run", *OPTIONS, "--steps", 1)
+    assert ran.status == 1 and not Path("run").exists()
+    assert "1 of 9 clips failed, more than the share of 0.1 that max-failed allows" in ran.err
+    ran = avfeat_command("train", flawed, "-o", "run", *OPTIONS, "--steps", 1, "--max-failed", 0.2)
+    assert ran.status == 0 and "text.mp4: not a media file that can be read" in ran.err
+    assert "steps: 1 of 8 clips" in ran.err
+    ran = avfeat_command("train", flawed, "-o", "other", *OPTIONS, "--max-failed", 1.5)
+    assert ran.status == 2 and "Invalid value for '--max-failed'" in ran.err
+
+
+def test_what_goes_on_allows_the_same_failures(avfeat_command, flawed: Path) -> None:
+    thread = kill_after(2, signal.SIGTERM)
+    options = [*OPTIONS, "--set", "probe.every=0", "--set", "log_every=1", "--max-failed", 0.25]
+    ran = avfeat_command("train", flawed, "-o", "run", *options, "--steps", 400)
+    thread.join()
+    assert ran.status == 143
+    command = ran.err.splitlines()[-1].partition("go on with: ")[2]
+    assert command == f"avfeat train {flawed} -o run --max-failed 0.25 --resume"
 
 
 def test_data_that_are_not_there_are_an_error(avfeat_command) -> None:

@@ -414,6 +414,12 @@ def test_a_cache_is_made_where_none_is(clips: Path, tmp_path: Path, monkeypatch:
     assert other.path.parent == tmp_path / "r" and other.path.name != cache.path.name
 
 
+def test_an_implicit_cache_allows_as_many_failures_as_asked_for(mixed: Path, tmp_path: Path) -> None:
+    with pytest.raises(CacheError, match=r"more than the share of 0\.1"):
+        open_or_prepare(str(mixed), SMALL, tmp_path / "r", workers=0)
+    assert len(open_or_prepare(str(mixed), SMALL, tmp_path / "r", workers=0, max_failed=0.25)) == 6
+
+
 def test_the_users_cache_folder_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from avfeat.training.data.cache import default_root
 

@@ -88,8 +88,9 @@ def test_what_is_not_there_or_empty_is_said(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="gone: no such file or folder"):
         items(tmp_path / "gone")
     touch(tmp_path / "empty" / "a.tar")
-    with pytest.raises(ArgumentError, match=r"no media file in it; for shards give .*empty/\*\.tar"):
+    with pytest.raises(MediaError, match=r"empty: no media file in it; for shards give .*empty/\*\.tar") as raised:
         items(tmp_path / "empty")
+    assert raised.value.reason == "empty"
     with pytest.raises(ArgumentError, match="DATA is empty"):
         items("")
     with pytest.raises(ArgumentError, match="only shards can be read from a URL"):

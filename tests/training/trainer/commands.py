@@ -31,10 +31,15 @@ def command(data: Path, run: Path, recipe: Recipe, *options: str, processes: int
     """The command line; the recipe is written beside ``run``."""
     file = run.with_suffix(".yaml")
     file.write_text(yaml.safe_dump(recipe.to_values()))
-    several = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
-    several = [*several, "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"] if processes > 1 else []
+    several = torchrun(processes) if processes > 1 else []
     own = ["train", str(data), "-o", str(run), "--recipe", str(file), "--device", "cpu", *options]
     return [sys.executable, *several, "-m", "avfeat", *own]
+
+
+def torchrun(processes: int) -> list[str]:
+    """Options of Python that start what follows in so many processes, on any free port."""
+    several = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    return [*several, "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
 
 
 def begin(arguments: Sequence[str], folder: Path) -> subprocess.Popen[str]:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,8 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from small_runs import copied, lines, ran, small
 
@@ -20,43 +17,9 @@ from avfeat.training.data import Cache
 from avfeat.training.networks import EncoderPair, build_pair
 from avfeat.training.recipes import ProbeSettings
 from avfeat.training.trainer import Finished, Started
-from avfeat.training.trainer.probe import Accuracy, Probe, knn_accuracy
+from avfeat.training.trainer.probe import Accuracy, Probe
 
 CPU = torch.device("cpu")
-
-
-def slow_accuracy(features: NDArray[np.float64], labels: list[int], groups: list[str], neighbours: int) -> float:
-    right = 0
-    for one in range(len(labels)):
-        others = [other for other in range(len(labels)) if groups[other] != groups[one]]
-        cosines = {other: float(features[one] @ features[other]) for other in others}
-        votes: dict[int, float] = {}
-        for other in sorted(others, key=lambda other: -cosines[other])[:neighbours]:
-            votes[labels[other]] = votes.get(labels[other], 0.0) + math.exp(cosines[other] / 0.07)
-        right += max(votes, key=lambda label: votes[label]) == labels[one]
-    return right / len(labels)
-
-
-@settings(max_examples=40)
-@given(st.integers(0, 10_000), st.integers(3, 30), st.integers(1, 40), st.integers(2, 5))
-def test_accuracy_is_that_of_a_slow_loop(seed: int, clips: int, neighbours: int, classes: int) -> None:
-    rng = np.random.default_rng(seed)
-    features = rng.normal(size=(clips, 4)).astype(np.float32)
-    features /= np.linalg.norm(features, axis=1, keepdims=True)
-    labels, groups = rng.integers(0, classes, clips), rng.integers(0, clips, clips)
-    # Everyone has a neighbour: that is what ``useful`` is for.
-    groups[:2] = 0, 1
-    names = np.array([str(group) for group in groups])
-    found = knn_accuracy(torch.from_numpy(features), labels, names, neighbours)
-    assert found == pytest.approx(slow_accuracy(features, labels.tolist(), names.tolist(), neighbours))
-
-
-def test_neighbours_never_share_a_group() -> None:
-    twins = torch.nn.functional.normalize(torch.tensor([[1, 0.0], [1, 0.01], [0, 1.0], [0.01, 1]]), dim=1)
-    labels = np.array([0, 0, 1, 1])
-    apart, together = np.array(["a", "b", "c", "d"]), np.array(["a", "a", "b", "b"])
-    assert knn_accuracy(twins, labels, apart, 1) == 1
-    assert knn_accuracy(twins, labels, together, 1) == 0
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +116,23 @@ def fake(rows: list[dict[str, Any]]) -> Any:
 )
 def test_it_is_useful_where_a_clip_can_find_another_of_its_label(rows: list[dict[str, Any]], useful: bool) -> None:
     assert probe(fake(rows)).useful is useful
+
+
+def test_neighbours_never_share_a_group() -> None:
+    """Twins lie closest; those of one group do not count, and a clip without a group is one of its own."""
+    twins = torch.nn.functional.normalize(torch.tensor([[1, 0.0], [1, 0.01], [0, 1.0], [0.01, 1]]), dim=1)
+    labels = [{"label": 0}, {"label": 0}, {"label": 1}, {"label": 1}]
+    together = [row | {"group": "ab"[row["label"]]} for row in labels]
+    assert probe(fake(labels), neighbours=1)._accuracy(twins) == 1
+    assert probe(fake(together), neighbours=1)._accuracy(twins) == 0
+    assert probe(fake([*together[:3], labels[3]]), neighbours=1)._accuracy(twins) == 0.5
+
+
+def test_as_many_neighbours_vote_as_were_asked_for() -> None:
+    angles = torch.deg2rad(torch.tensor([0.0, 10, 21, 30]))
+    rows = torch.stack([angles.cos(), angles.sin()], dim=1)
+    labelled = fake([{"label": label} for label in (1, 0, 1, 1)])
+    assert [probe(labelled, neighbours=count)._accuracy(rows) for count in (1, 3)] == [0.5, 0.75]
 
 
 def test_clips_are_chosen_by_the_seed_alone(cache: Cache) -> None:

@@ -37,7 +37,7 @@ def open_source(data: str) -> Listing:
 
     Raises:
         ArgumentError: a string that is no DATA, options that the source does not have, or two items of one name.
-        MediaError: nothing is there.
+        MediaError: nothing is there, or nothing in it.
     """
     address = parse(data)
     local = not (address.remote or address.path.startswith(PREFIX))

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from avfeat.errors import ArgumentError, MediaError
+from avfeat.errors import MediaError
 from avfeat.media.source import is_special
 from avfeat.training.data.sources.address import Address
 from avfeat.training.data.sources.item import Item, Listing, is_media, listing
@@ -26,15 +26,14 @@ def folder_items(address: Address) -> Listing:
     Where all of them lie in two or more subfolders, these are the classes.
 
     Raises:
-        ArgumentError: there is none.
-        MediaError: a folder below cannot be read.
+        MediaError: there is none, or a folder below cannot be read.
     """
     address.check_options((), "a folder")
     root = Path(address.path)
     names = [path.relative_to(root).as_posix() for path in media_files(root)]
     if not names:
         hint = f"; for shards give {address.path}/*.tar" if any(root.glob("*.tar")) else ""
-        raise ArgumentError(f"{address.text}: no media file in it{hint}.")
+        raise MediaError(address.text, "empty", f"no media file in it{hint}.")
     labels = _class_folders(names)
     return listing([Item(name, FileMedia(root / name), label) for name, label in zip(names, labels, strict=True)])
 

@@ -1,0 +1,52 @@
+"""Arguments and options that several commands have, each said once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avfeat.backends import Backend, Device
+
+BundleArgument = Annotated[
+    Path | None,
+    typer.Argument(help="Folder of a bundle, or mini or mini-int8, which ship with avfeat; mini if none."),
+]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder of a bundle, or mini or mini-int8, which ship with avfeat; mini if none."),
+]
+BackendOption = Annotated[Backend, typer.Option(help="Which of the bundle's formats to run.")]
+DeviceOption = Annotated[Device, typer.Option(help="Where to run.")]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Files at a time; one a processor if none.")]
+
+# Those of ``avfeat eval``.
+RootArgument = Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of the data set.")]
+DataArgument = Annotated[
+    Path, typer.Argument(metavar="DATA", help="A CSV, or a folder with a sub-folder for each class.")
+]
+BaselinesOption = Annotated[
+    bool,
+    typer.Option(
+        "--baselines", help="Colour histograms with MFCC statistics, too, and random-init encoders if given."
+    ),
+]
+RandomOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--random-init", metavar="BUNDLE", help="An untrained bundle, for a row of its own in the baselines."
+    ),
+]
+PictureOption = Annotated[
+    Path | None, typer.Option("--confusion", metavar="FILE", help="Draw the confusion matrix: .png, .svg or .pdf.")
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where embeddings are kept; in AVFEAT_CACHE or the user's cache if none."),
+]
+FileOption = Annotated[str | None, typer.Option("--file", metavar="COLUMN", help="Column of a CSV's files.")]
+LabelOption = Annotated[str | None, typer.Option("--label", metavar="COLUMN", help="Column of a CSV's classes.")]
+GroupOption = Annotated[
+    str | None, typer.Option("--group", metavar="COLUMN", help="Column of a CSV's origins: source, group if none.")
+]

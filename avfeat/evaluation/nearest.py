@@ -1,0 +1,49 @@
+"""The nearest rows of other origins, and their vote: one search for evaluation and for the probe of training."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_AT_ONCE = 256
+
+
+def vote(rows: Rows, labels: NDArray[np.int64], groups: NDArray[np.int64], neighbours: int) -> Mask:
+    """Whether the nearest rows of other origins vote for a row's own label, bool ``(n,)``.
+
+    A plain vote: every neighbour counts one, however near it is; of labels with equal votes, the one with the
+    nearest of them wins. A row without any row of another origin is not right.
+
+    Args:
+        rows: float64 ``(n, dim)``, compared by dot product.
+        labels: int64 ``(n,)``.
+        groups: origins as numbers, int64 ``(n,)``; neighbours never share one.
+        neighbours: how many vote, from 1 on.
+    """
+    right = np.zeros(len(rows), dtype=np.bool_)
+    for query, similarity, allowed in similarities(rows, rows, groups):
+        near = np.argsort(np.where(allowed, -similarity, np.inf), kind="stable")[: min(neighbours, allowed.sum())]
+        votes = Counter(labels[near].tolist())
+        # max takes the first of equals, and the counter is in order of nearness.
+        right[query] = bool(votes) and max(votes, key=lambda label: votes[label]) == labels[query]
+    return right
+
+
+def similarities(queries: Rows, targets: Rows, groups: NDArray[np.int64]) -> Iterator[tuple[int, Rows, Mask]]:
+    """Each query with its dot products with all targets, and which of them are of another origin.
+
+    Args:
+        queries: float64 ``(n, dim)``.
+        targets: float64 ``(n, dim)``, those of the same clips.
+        groups: origins as numbers, int64 ``(n,)``.
+    """
+    for begin in range(0, len(queries), _AT_ONCE):
+        block = queries[begin : begin + _AT_ONCE] @ targets.T
+        for offset, similarity in enumerate(block):
+            yield begin + offset, similarity, groups != groups[begin + offset]

@@ -1,0 +1,95 @@
+"""Features of whole clips: what frozen backbones make of evenly spaced windows, and their mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avfeat.bundle import Modality
+from avfeat.grid import microseconds
+from avfeat.training.data import Cache
+from avfeat.training.data.index import Row
+from avfeat.training.networks import EncoderPair, PairSpec
+from avfeat.training.networks.log_mel import LogMel
+from avfeat.training.trainer.model import MODALITIES
+
+_BATCH = 64
+Features = dict[Modality, NDArray[np.float32]]
+
+
+def starts(row: Row, seconds: float, windows: int) -> NDArray[np.int64]:
+    """Where the windows of a clip begin, in microseconds: the first with the clip, the last ending with it.
+
+    Five windows of 2 s of a clip of 10 s are those of the runtime's grid. A single one lies in the middle; in a
+    clip that is shorter than a window, all begin with it.
+
+    Args:
+        row: the clip.
+        seconds: length of a window.
+        windows: how many.
+    """
+    ends = [end for end in (row.video_end, row.audio_end) if end is not None]
+    room = max(0, min(ends) - row.begin - microseconds(seconds))
+    shares = np.linspace(0, 1, windows) if windows > 1 else np.array([0.5])
+    begins: NDArray[np.int64] = row.begin + np.rint(room * shares).astype(np.int64)
+    return begins
+
+
+@torch.no_grad()
+def clip_features(
+    cache: Cache,
+    pair: EncoderPair,
+    spec: PairSpec,
+    windows: int,
+    device: torch.device,
+    alive: Callable[[], None] = lambda: None,
+) -> Features:
+    """Mean features of each clip's windows, by modality: float32 ``(clips, dim)``; zeros without the stream.
+
+    Args:
+        cache: prepared for ``spec``.
+        pair: in evaluation mode, on ``device``.
+        spec: what a window is.
+        windows: of each clip.
+        device: where to compute.
+        alive: called before every batch; it may raise to stop.
+    """
+    log_mel = LogMel(spec.sample_rate).to(device)
+    found: dict[Modality, list[Tensor]] = {name: [] for name in MODALITIES}
+    for frames, waveform in _batches(cache, spec, windows, device):
+        alive()
+        found["video"].append(pair.video.backbone(frames).float().cpu())
+        found["audio"].append(pair.audio.backbone(log_mel(waveform)).float().cpu())
+    features = {name: _means(parts, windows) for name, parts in found.items()}
+    features["video"][[row.video_end is None for row in cache.rows]] = 0
+    features["audio"][[row.audio_end is None for row in cache.rows]] = 0
+    return features
+
+
+def _means(parts: list[Tensor], windows: int) -> NDArray[np.float32]:
+    every: NDArray[np.float32] = torch.cat(parts).numpy()
+    means: NDArray[np.float32] = every.reshape(-1, windows, every.shape[1]).mean(axis=1)
+    return means
+
+
+def _batches(cache: Cache, spec: PairSpec, windows: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    """All windows: frames ``(n, T, 3, height, width)`` in [0, 1] and waveforms ``(n, samples)``."""
+    clips = max(1, _BATCH // windows)
+    for first in range(0, len(cache), clips):
+        read = [_clip(cache, item, spec, windows) for item in range(first, min(first + clips, len(cache)))]
+        frames = torch.from_numpy(np.concatenate([one for one, _ in read])).to(device)
+        waveform = torch.from_numpy(np.concatenate([one for _, one in read])).to(device)
+        yield frames.movedim(-1, -3).float() / 255, waveform
+
+
+def _clip(cache: Cache, item: int, spec: PairSpec, windows: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    clip = cache.clip(item)
+    grid = np.rint((np.arange(spec.frames) + 0.5) * microseconds(spec.seconds) / spec.frames).astype(np.int64)
+    samples = round(spec.seconds * spec.sample_rate)
+    begins = starts(cache.rows[item], spec.seconds, windows)
+    frames = [clip.frames(begin + grid) for begin in begins]
+    return np.stack(frames), np.stack([clip.sound(int(begin), samples) for begin in begins])

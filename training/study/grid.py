@@ -1,0 +1,205 @@
+"""From a plan to runs: which trainings there are, what each is called, and in which order they are done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from avfeat.errors import ArgumentError
+from avfeat.training.recipes import Recipe
+from avfeat.training.study.load import Loaded, placed
+from avfeat.training.study.plan import Cell, Family, Kind, Plan
+from avfeat.training.suggest import suggestion
+
+OWN = "baseline and reference"
+"""The table of the two cells that are not in one of the plan's."""
+_FREE = ("description", "workers", "log_every", "checkpoint_every", "probe", "compile", "seed")
+"""Settings of a recipe that do not change what is learned, and the seed, which stands beside it."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cell in its table.
+
+    Attributes:
+        table: name of the table.
+        kind: of the table; None for the plan's baseline and reference.
+        cell: as the plan has it.
+        family: what it belongs to.
+        recipe: resolved, of seed 0.
+        identity: hash of all that its result depends on but the seed: equal cells are trained once.
+        against: identity of the cell that its gain is measured from.
+        seeds: how many.
+    """
+
+    table: str
+    kind: Kind | None
+    cell: Cell
+    family: Family
+    recipe: Recipe
+    identity: str
+    against: str
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training and its probe.
+
+    Attributes:
+        key: names its folder: the hash of its resolved recipe, data and probe, and the seed.
+        recipe: resolved, with the seed.
+        cells: table and cell of every place that it counts for.
+    """
+
+    key: str
+    recipe: Recipe
+    cells: tuple[tuple[str, str], ...]
+
+    @property
+    def seed(self) -> int:
+        """Of all its randomness."""
+        return self.recipe.seed
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All cells of a study and the runs that they need.
+
+    Attributes:
+        plan: whose.
+        places: the baseline, the reference, then the tables' cells.
+        runs: in order: a cell's seeds together.
+    """
+
+    plan: Plan
+    places: tuple[Place, ...]
+    runs: tuple[Run, ...]
+
+
+def lay_out(loaded: Loaded, data: str, *, only: Iterable[str] = (), seeds: int | None = None) -> Grid:
+    """Resolve every cell, and put the runs in order.
+
+    Args:
+        loaded: the plan and its base recipe.
+        data: identity of the data.
+        only: names of tables whose cells, and what those are measured from, are run; none for all of them.
+        seeds: of every cell, instead of the plan's.
+
+    Raises:
+        ArgumentError: no such table, or a cell with a recipe that no training can have.
+    """
+    places = tuple(_places(loaded, data, seeds))
+    chosen = _chosen(places, loaded.plan, list(only))
+    return Grid(loaded.plan, places, tuple(_runs(chosen, places)))
+
+
+def key_of(identity: str, seed: int) -> str:
+    """Name of the run of a cell's seed."""
+    return f"{identity}-{seed}"
+
+
+def _places(loaded: Loaded, data: str, seeds: int | None) -> Iterator[Place]:
+    plan = loaded.plan
+    resolve = _Resolver(loaded, data, seeds)
+    base = resolve(OWN, None, plan.baseline, None)
+    yield base
+    yield resolve(OWN, None, plan.reference, base.identity)
+    for table in plan.tables:
+        found = {cell.name: resolve(table.name, table.kind, cell, base.identity) for cell in table.all_cells()}
+        for cell in table.all_cells():
+            other = base.identity if cell.against is None else found[cell.against].identity
+            yield replace(found[cell.name], against=other)
+
+
+@dataclass(frozen=True)
+class _Resolver:
+    """Makes places of cells."""
+
+    loaded: Loaded
+    data: str
+    seeds: int | None
+
+    def __call__(self, table: str, kind: Kind | None, cell: Cell, against: str | None) -> Place:
+        plan = self.loaded.plan
+        try:
+            recipe = Recipe.of(self._values(cell), "recipe")
+        except ArgumentError as error:
+            raise ArgumentError(f"{self.loaded.where}: {table}: {cell.name}: {error}") from error
+        identity = identity_of(recipe, self.data, plan.windows)
+        count = self.seeds or cell.seeds or plan.seeds
+        return Place(table, kind, cell, plan.family(cell), recipe, identity, against or identity, count)
+
+    def _values(self, cell: Cell) -> Any:
+        plan = self.loaded.plan
+        values: Any = placed(self.loaded.base, {"seed": 0, "probe": {"every": 0}})
+        pieces = [plan.augmentations[name] for name in plan.ordered(cell)]
+        for piece in pieces:
+            values = placed(values, {"augment": {"sampling": piece.sampling}})
+        added = [entry for piece in pieces for entry in _added(piece.add, cell.strength)]
+        listed = [*values["augment"]["augmentations"], *added]
+        return placed(placed(values, {"augment": {"augmentations": listed}}), cell.settings)
+
+
+def _added(add: Mapping[str, Mapping[str, Any]], strength: float) -> list[dict[str, Any]]:
+    """Augmentations at this strength; at 0 they change nothing, and are left out."""
+    if not strength:
+        return []
+    return [
+        {name: {**settings, "strength": strength * settings.get("strength", 1.0)}} for name, settings in add.items()
+    ]
+
+
+def identity_of(recipe: Recipe, data: str, windows: int) -> str:
+    """64 bits of BLAKE2b over everything that a result depends on but its seed and its machine, in hex."""
+    values = {name: value for name, value in recipe.to_values().items() if name not in _FREE}
+    text = json.dumps([values, data, windows], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _chosen(places: tuple[Place, ...], plan: Plan, only: list[str]) -> list[Place]:
+    """What is run, in order: what gains are measured from comes before the tables."""
+    known = [table.name for table in plan.tables]
+    for name in only:
+        if name not in known:
+            raise ArgumentError(f"--only {name}: the plan has no such table; {suggestion(name, known)}")
+    if not only:
+        return list(places)
+    asked = [place for place in places if place.table in only]
+    needed = {place.against for place in asked}
+    return [place for place in places if place.table == OWN and place.identity in needed] + asked
+
+
+def _runs(chosen: list[Place], places: tuple[Place, ...]) -> Iterator[Run]:
+    """Each run once, where it is first needed; equal cells have the seeds of the one with the most."""
+    counts: dict[str, int] = {}
+    for place in chosen:
+        counts[place.identity] = max(counts.get(place.identity, 0), place.seeds)
+    recipes = {place.identity: place.recipe for place in reversed(chosen)}
+    for identity, count in counts.items():
+        cells = tuple((place.table, place.cell.name) for place in places if place.identity == identity)
+        for seed in range(count):
+            yield Run(key_of(identity, seed), replace(recipes[identity], seed=seed), cells)
+
+
+def shard_of(text: str | None) -> tuple[int, int]:
+    """``I/N`` as the index of the first run and the step, as ``avfeat embed --shard`` has it.
+
+    Raises:
+        ArgumentError: something else.
+    """
+    if text is None:
+        return 0, 1
+    first, _, count = text.partition("/")
+    if not (first.isdecimal() and count.isdecimal() and 0 <= int(first) <= int(count) and int(count) > 0):
+        raise ArgumentError(f"--shard must be I/N with I from 1 to N, such as 2/4, not {text!r}.")
+    return (int(first) - 1) % int(count), int(count)
+
+
+def shard(runs: tuple[Run, ...], part: tuple[int, int]) -> tuple[Run, ...]:
+    """Every n-th run from the i-th on."""
+    index, count = part
+    return runs[index::count]
