@@ -45,13 +45,18 @@ def numbers(result: Any) -> dict[str, Any]:
     return {name: getattr(result, name) for name in kept}
 
 
+def caches_of(factory: pytest.TempPathFactory) -> Path:
+    """Where prepared data lies, also for fixtures that begin before that of a test."""
+    base = factory.getbasetemp()
+    return (base.parent if base.name.startswith("popen-") else base) / "caches"
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
     """A study of two cells that nobody disturbs, and what it said."""
     folder = tmp_path_factory.mktemp("done")
     with pytest.MonkeyPatch.context() as patch:
-        base = tmp_path_factory.getbasetemp()
-        patch.setenv("AVFEAT_CACHE", str((base.parent if base.name.startswith("popen-") else base) / "caches"))
+        patch.setenv("AVFEAT_CACHE", str(caches_of(tmp_path_factory)))
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         asked = study(folder, folder / "out")
@@ -140,33 +145,49 @@ LONG = {"recipe": {**RECIPE, "steps": 40}, "tables": [{"name": "c", "kind": "com
 """Long enough to be met on the way; the reference is left to itself by ``--only``."""
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_interrupted_and_continued_it_ends_as_if_left_alone(tmp_path: Path, number: signal.Signals) -> None:
-    options = Options(device="cpu", only=("c",), part=(0, 2))
-    alone = study(tmp_path, tmp_path / "alone", **LONG, options=options)
-    assert not over(list(alone.run())).left
+FIRST = Options(device="cpu", only=("c",), part=(0, 2))
+"""The baseline alone."""
+
+
+@pytest.fixture(scope="module")
+def alone(done: tuple[Path, list[Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One long run that nobody disturbs; the data is prepared already."""
+    folder = tmp_path_factory.mktemp("alone")
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AVFEAT_CACHE", str(caches_of(tmp_path_factory)))
+        assert not over(list(study(folder, folder / "out", **LONG, options=FIRST).run())).left
+    return folder / "out"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
+def test_interrupted_and_continued_it_ends_as_if_left_alone(tmp_path: Path, alone: Path, number: str) -> None:
+    written(tmp_path, **LONG)
     process = begin(command(tmp_path, tmp_path / "out", "--only", "c", "--shard", "1/2"), tmp_path)
     at_step(process, tmp_path / "out", 5, tmp_path)
-    process.send_signal(number)
+    process.send_signal(signal.Signals[number])
     process.wait(_PATIENCE)
     said = (tmp_path / "err").read_text()
-    if number == signal.SIGTERM:
-        assert process.returncode == 128 + number, said
+    if number == "SIGTERM":
+        assert process.returncode == 128 + signal.SIGTERM, said
         assert "stopped; runs left: 1, about" in said and "the same command goes on" in said
     key = next((tmp_path / "out" / RUNS).iterdir()).name
     folder = tmp_path / "out" / RUNS / key
     assert (folder / LAST).is_file() and not (folder / RESULT).exists()
     steps = len((folder / "metrics.jsonl").read_text().splitlines())
     assert 5 <= steps < 40
-    again = study(tmp_path, tmp_path / "out", **LONG, options=options)
+    again = study(tmp_path, tmp_path / "out", **LONG, options=FIRST)
     assert not over(list(again.run())).left
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 40
     starts = json.loads((folder / "run.json").read_text())["starts"]
     assert len(starts) == 2 and starts[1]["step"] > 0
-    assert numbers(read(folder)) == numbers(read(tmp_path / "alone" / RUNS / key))
+    assert numbers(read(folder)) == numbers(read(alone / RUNS / key))
 
 
 def test_a_signal_in_this_process_stops_after_a_checkpoint(tmp_path: Path) -> None:
+    # Ignored, where a shell has started this in the background.
+    before = signal.getsignal(signal.SIGINT)
     asked = study(tmp_path, tmp_path / "out", **LONG)
 
     def strike() -> None:
@@ -178,7 +199,7 @@ def test_a_signal_in_this_process_stops_after_a_checkpoint(tmp_path: Path) -> No
     events = list(asked.run())
     assert [type(event) for event in events] == [Planned, Began, Over]
     assert over(events).signal == signal.SIGINT and len(over(events).left) == 3
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_two_jobs_give_what_one_gives_and_stop_together(done: tuple[Path, list[Any]], tmp_path: Path) -> None:
