@@ -1,7 +1,7 @@
 """How the model that ships was made, and what it is worth: the figures of its card.
 
     python benchmarks/default_model.py lists CLIPS.csv FOLDER     # what is trained on, what is held out
-    avfeat train FOLDER/train.txt -o FOLDER/run --recipe mini
+    avfeat train FOLDER/train.txt -o FOLDER/run --recipe mini --set precision=bf16
     avfeat export FOLDER/run -o FOLDER/bundle
     avfeat export untrained:mini -o FOLDER/random --calibration FOLDER/train.txt
     python benchmarks/default_model.py measure FOLDER             # every figure of the card, as Markdown

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from avfeat import job
-from avfeat.cli.options import BackendOption, DeviceOption, ModelOption, WorkersOption
+from avfeat.cli.options import BackendOption, DeviceOption, ModelOption, WorkersOption, shard_of
 from avfeat.cli.printing import note, progress, table
 from avfeat.embedding import Embedding
 from avfeat.encoder import Encoder, load
@@ -80,7 +80,7 @@ def embed(
         raise ArgumentError("Name at least one file or folder, - for stdin, or a --list.")
     on_stdout = out == job.STDOUT
     stdin = None if sys.stdin is None else sys.stdin.buffer
-    plan = job.make_plan(paths, out, form, stdin, _shard(shard))
+    plan = job.make_plan(paths, out, form, stdin, shard_of(shard))
     settings = job.Settings(hop=hop, start=start, strict=strict, workers=workers, overwrite=overwrite)
     with load(model, device=device, backend=backend) as encoder:
         encoder.check_times(hop, start)
@@ -221,13 +221,3 @@ def _read_list(path: Path) -> list[str]:
     except OSError as error:
         raise ArgumentError(f"{path}: the list cannot be read ({error.strerror}).") from error
     return [line for line in (line.rstrip("\r") for line in lines) if line.strip()]
-
-
-def _shard(text: str | None) -> tuple[int, int]:
-    """``I/N`` as the index of the first input and the step; I runs from 1 to N, and 0 stands for N."""
-    if text is None:
-        return 0, 1
-    first, _, count = text.partition("/")
-    if not (first.isdecimal() and count.isdecimal() and 0 <= int(first) <= int(count) and int(count) > 0):
-        raise ArgumentError(f"--shard must be I/N with I from 1 to N, such as 2/4, not {text!r}.")
-    return (int(first) - 1) % int(count), int(count)

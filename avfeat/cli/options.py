@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from avfeat.backends import Backend, Device
+from avfeat.errors import ArgumentError
 
 BundleArgument = Annotated[
     Path | None,
@@ -50,3 +51,17 @@ LabelOption = Annotated[str | None, typer.Option("--label", metavar="COLUMN", he
 GroupOption = Annotated[
     str | None, typer.Option("--group", metavar="COLUMN", help="Column of a CSV's origins: source, group if none.")
 ]
+
+
+def shard_of(text: str | None) -> tuple[int, int]:
+    """``--shard I/N`` as the index of the first piece of work and the step; I runs from 1 to N, and 0 stands for N.
+
+    Raises:
+        ArgumentError: something else.
+    """
+    if text is None:
+        return 0, 1
+    first, _, count = text.partition("/")
+    if not (first.isdecimal() and count.isdecimal() and 0 <= int(first) <= int(count) and int(count) > 0):
+        raise ArgumentError(f"--shard must be I/N with I from 1 to N, such as 2/4, not {text!r}.")
+    return (int(first) - 1) % int(count), int(count)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from avfeat.cli.options import shard_of
 from avfeat.cli.printing import JsonOption, facts, note, progress, table, write_json
 from avfeat.errors import StoppedError
 from avfeat.training.cli.packages import training_packages
@@ -69,7 +70,6 @@ def study(
     """
     with training_packages():
         from avfeat.training.study.budget import duration_of
-        from avfeat.training.study.grid import shard_of
         from avfeat.training.study.load import NAME, load_plan
         from avfeat.training.study.study import Options, Study
     own = out / NAME

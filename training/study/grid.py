@@ -185,20 +185,6 @@ def _runs(chosen: list[Place], places: tuple[Place, ...]) -> Iterator[Run]:
             yield Run(key_of(identity, seed), replace(recipes[identity], seed=seed), cells)
 
 
-def shard_of(text: str | None) -> tuple[int, int]:
-    """``I/N`` as the index of the first run and the step, as ``avfeat embed --shard`` has it.
-
-    Raises:
-        ArgumentError: something else.
-    """
-    if text is None:
-        return 0, 1
-    first, _, count = text.partition("/")
-    if not (first.isdecimal() and count.isdecimal() and 0 <= int(first) <= int(count) and int(count) > 0):
-        raise ArgumentError(f"--shard must be I/N with I from 1 to N, such as 2/4, not {text!r}.")
-    return (int(first) - 1) % int(count), int(count)
-
-
 def shard(runs: tuple[Run, ...], part: tuple[int, int]) -> tuple[Run, ...]:
     """Every n-th run from the i-th on."""
     index, count = part

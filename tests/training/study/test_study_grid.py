@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_studies import PIECES, RECIPE, TABLES, grid_of, written
 
-from avfeat.cli import embed
+from avfeat.cli.options import shard_of
 from avfeat.errors import ArgumentError
 from avfeat.training.recipes import Recipe
-from avfeat.training.study.grid import OWN, Grid, Place, Run, identity_of, lay_out, shard, shard_of
+from avfeat.training.study.grid import OWN, Grid, Place, Run, identity_of, lay_out, shard
 from avfeat.training.study.load import load_plan
 
 
@@ -140,16 +140,3 @@ def test_shards_part_the_runs(count: int, parts: int) -> None:
     assert sorted((run for share in shares for run in share), key=lambda run: runs.index(run)) == list(runs)
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
     assert shard(runs, shard_of(f"0/{parts}")) == shares[-1]
-
-
-@pytest.mark.parametrize(
-    "text", [None, "1/1", "2/4", "4/4", "0/4", "5/4", "1/0", "-1/2", "a/2", "2", "1/2/3", "½/1"]
-)
-def test_a_shard_is_what_it_is_for_embed(text: str | None) -> None:
-    found = []
-    for parse in (shard_of, embed._shard):
-        try:
-            found.append(str(parse(text)))
-        except ArgumentError as error:
-            found.append(str(error))
-    assert found[0] == found[1]
