@@ -177,16 +177,15 @@ def write_bundle(path: str | Path, manifest: Mapping[str, Any], files: Mapping[s
     """Write a bundle whole or not at all, and read it back.
 
     Args:
-        path: the folder to make; it must not exist yet.
+        path: the folder to make; there may be an empty one already.
         manifest: what ``bundle.json`` is to say; format, version and checksums are added here.
         files: contents by file name.
 
     Raises:
-        BundleError: the folder exists, or what was written is no valid bundle (then nothing is left).
+        BundleError: something lies there, or what was written is no valid bundle (then nothing is left).
     """
     target = Path(path)
-    if target.exists():
-        raise BundleError(f"{target}: exists already; choose another name or remove it first.")
+    check_free(target)
     if any(not _plain(name) for name in files):
         raise BundleError(f"{target}: files of a bundle must have plain names, not {', '.join(map(repr, files))}.")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -199,11 +198,23 @@ def write_bundle(path: str | Path, manifest: Mapping[str, Any], files: Mapping[s
         (staging / MANIFEST).write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", "utf-8")
         Bundle.open(staging)
         staging.chmod(0o755)
+        if target.exists():
+            target.rmdir()
         staging.rename(target)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
     return Bundle.open(target)
+
+
+def check_free(target: Path) -> None:
+    """Nothing is overwritten: a bundle needs a new folder, or an empty one.
+
+    Raises:
+        BundleError: something lies there.
+    """
+    if target.is_symlink() or (target.exists() and not (target.is_dir() and not any(target.iterdir()))):
+        raise BundleError(f"{target}: exists already; choose another name or remove it first.")
 
 
 def _plain(name: str) -> bool:

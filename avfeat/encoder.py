@@ -23,8 +23,8 @@ from avfeat.media import Outcome, Source, Window, array_windows, media_windows
 from avfeat.media.source import source_name
 from avfeat.processors import available_processors
 
-# One window at a time keeps a CPU's caches warm (batches of 8 are slower there); a GPU wants more.
-_BATCH = {"cpu": 1, "cuda": 16}
+# Windows that a graph is given at a time. On a CPU one keeps the caches warm (8 are slower); a GPU wants more.
+BATCH = {"cpu": 1, "cuda": 16}
 
 
 def load(
@@ -242,7 +242,7 @@ class Encoder:
         return self._gather(_until(stop, windows), grid, source_name(source), outcome)
 
     def _gather(self, windows: Iterator[Window], grid: Grid, source: str, outcome: Outcome) -> Embedding:
-        rows = list(itertools.chain.from_iterable(self._rows(windows, _BATCH[self.device])))
+        rows = list(itertools.chain.from_iterable(self._rows(windows, BATCH[self.device])))
         return Embedding(
             start=np.array([row.start for row in rows], dtype=np.float64),
             end=np.array([row.end for row in rows], dtype=np.float64),

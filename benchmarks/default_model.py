@@ -1,9 +1,6 @@
 """How the model that ships was made, and what it is worth: the figures of its card.
 
-    python benchmarks/default_model.py lists CLIPS.csv FOLDER     # what is trained on, what is held out
-    avfeat train FOLDER/train.txt -o FOLDER/run --recipe mini --set precision=bf16
-    avfeat export FOLDER/run -o FOLDER/bundle
-    avfeat export untrained:mini -o FOLDER/random --calibration FOLDER/train.txt
+    python benchmarks/default_model.py make CLIPS.csv FOLDER      # lists, training, exports; resumes
     python benchmarks/default_model.py measure FOLDER             # every figure of the card, as Markdown
 
 CLIPS.csv has the columns ``file source class label train note``; its files lie beside it or in a folder of its
@@ -15,6 +12,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import subprocess
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -57,6 +55,26 @@ def held_out(rows: list[dict[str, str]]) -> set[str]:
     """A third of the labelled sources: every third one in the order of their names' hashes."""
     labelled = {row["source"] for row in rows if row["train"] == "yes" and row["class"]}
     return set(sorted(labelled, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[2::3])
+
+
+@app.command()
+def make(clips: Path, folder: Path, recipe: str = "mini", notes: Path | None = None) -> None:
+    """Train on what ``lists`` says, and write the bundles ``bundle``, ``bundle-int8`` and ``random``."""
+    lists(clips, folder)
+    train, run = folder / "train.txt", folder / "run"
+    _avfeat("train", train, "-o", run, "--recipe", recipe, "--set", "precision=bf16", "--resume")
+    card = ["--licence", "CC BY-NC 4.0", *(() if notes is None else ("--notes", notes))]
+    for name, source, more in (
+        ("bundle", run, ["--name", "avfeat-mini", *card]),
+        ("bundle-int8", run, ["--name", "avfeat-mini-int8", "--precision", "int8", *card]),
+        ("random", "untrained:mini", []),
+    ):
+        if not (folder / name).exists():
+            _avfeat("export", source, "-o", folder / name, "--calibration", train, *more)
+
+
+def _avfeat(*words: object) -> None:
+    subprocess.run([sys.executable, "-m", "avfeat", *map(str, words)], check=True)
 
 
 @app.command()

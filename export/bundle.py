@@ -16,8 +16,7 @@ from torch import nn
 
 import avfeat
 from avfeat.backends import Backend
-from avfeat.bundle import GOLDEN, MODEL_CARD, Bundle, Modality, Precision, write_bundle
-from avfeat.errors import BundleError
+from avfeat.bundle import GOLDEN, MODEL_CARD, Bundle, Modality, Precision, check_free, write_bundle
 from avfeat.export.card import card
 from avfeat.export.errors import ExportError, ParityError
 from avfeat.export.example import Example, audio_example, video_example
@@ -61,7 +60,7 @@ def export_bundle(
     """Write ``model`` as a bundle of raw-in files that compute what it computes.
 
     Args:
-        path: folder to make.
+        path: folder to make; there may be an empty one already.
         model: encoders with trained or calibrated BatchNorm statistics.
         windows: real media, to calibrate on and to measure parity on.
         formats: which files.
@@ -71,12 +70,11 @@ def export_bundle(
     Raises:
         ParityError: a file computes something else; nothing is left at ``path``.
         ExportError: the networks cannot be written so.
-        BundleError: the folder exists already.
+        BundleError: something lies at ``path``.
         BackendError: a format's runtime is not installed.
     """
     target = Path(path)
-    if target.exists():
-        raise BundleError(f"{target}: exists already; choose another name or remove it first.")
+    check_free(target)
     for form in formats:
         # Says which package is missing before any work.
         devices(form)

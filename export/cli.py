@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from avfeat.bundle import check_free
 from avfeat.cli.printing import note
-from avfeat.errors import ArgumentError
+from avfeat.errors import ArgumentError, BundleError
 from avfeat.training.cli.packages import training_packages
 
 
@@ -59,8 +60,10 @@ def export(
         from avfeat.export.model import open_model, spec_of
         from avfeat.export.parity import lines
     forms, kind = chosen(formats, precision)
-    if out.exists():
-        raise ArgumentError(f"{out}: exists already; choose another name or remove it first.")
+    try:
+        check_free(out)
+    except BundleError as error:
+        raise ArgumentError(str(error)) from error
     text = "" if notes is None else read_text(notes)
     windows = read_windows(calibration, spec_of(run))
     model = open_model(run, windows, name, licence, data)

@@ -379,14 +379,25 @@ def test_file_outside_the_bundle_is_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
 def test_existing_target_is_refused_and_kept(tmp_path: Path, kind: str) -> None:
     target = tmp_path / "bundle"
     if kind == "file":
         target.write_bytes(b"mine")
-    else:
+    elif kind == "folder":
         target.mkdir()
+        (target / "mine").write_bytes(b"mine")
+    else:
+        target.symlink_to("nowhere")
     with pytest.raises(BundleError, match="exists already"):
         write_bundle(target, default_manifest(), FILES)
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
-    assert target.is_dir() or target.read_bytes() == b"mine"
+    kept = {"file": target.is_file(), "folder": (target / "mine").is_file(), "link": target.is_symlink()}
+    assert kept[kind]
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    target = tmp_path / "bundle"
+    target.mkdir()
+    assert write_bundle(target, default_manifest(), FILES).path == target
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from avfeat.cli.bench import bench_command
 from avfeat.cli.doctor import doctor
 from avfeat.cli.embed import embed
 from avfeat.cli.eval import evaluation
@@ -32,6 +33,7 @@ app.command()(embed)
 app.command()(info)
 app.command()(verify)
 app.command()(doctor)
+app.command("bench")(bench_command)
 app.add_typer(synth, name="synth")
 app.add_typer(evaluation, name="eval")
 # The rooms above this one bring their commands with them; this one knows none of them.

@@ -20,6 +20,7 @@ ModelOption = Annotated[
 ]
 BackendOption = Annotated[Backend, typer.Option(help="Which of the bundle's formats to run.")]
 DeviceOption = Annotated[Device, typer.Option(help="Where to run.")]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Processors to use; all there are if none.")]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Files at a time; one a processor if none.")]
 
 # Those of ``avfeat eval``.

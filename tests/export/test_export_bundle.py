@@ -158,10 +158,12 @@ def test_quantisation_leaves_the_spectrogram_alone(made: Made) -> None:
 
 
 def test_existing_target_is_kept(tmp_path: Path, model: Model, windows: Windows) -> None:
-    (tmp_path / "b").mkdir()
+    mine = tmp_path / "b" / "mine"
+    mine.parent.mkdir()
+    mine.touch()
     with pytest.raises(BundleError, match="exists already"):
-        export_bundle(tmp_path / "b", model, windows)
-    assert list((tmp_path / "b").iterdir()) == []
+        export_bundle(mine.parent, model, windows)
+    assert list(mine.parent.iterdir()) == [mine]
 
 
 def test_networks_that_give_one_vector_for_all_are_refused(tmp_path: Path, model: Model, windows: Windows) -> None:

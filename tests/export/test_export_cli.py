@@ -153,6 +153,7 @@ def test_checkpoint_of_another_version_is_refused(avfeat_command: Any, run_folde
 
 def test_an_existing_bundle_is_kept(avfeat_command: Any, run_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "mine").touch()
     ran = avfeat_command("export", run_folder, "-o", "b")
     assert ran.status == 2 and "exists already" in ran.err
 

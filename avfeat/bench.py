@@ -1,0 +1,221 @@
+"""How fast this machine embeds: the networks alone, decoding alone, and both together."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avfeat.backends import Session, open_session
+from avfeat.bundle import Bundle, Modality
+from avfeat.embedding import Failure
+from avfeat.encoder import BATCH, Encoder
+from avfeat.errors import AvfeatError
+from avfeat.grid import MICROSECONDS, Grid
+from avfeat.media import Outcome, media_windows
+from avfeat.processors import available_processors
+
+_RUNS = 20
+"""Of each network, in turns."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Of a pass over all media: medians over the rounds.
+
+    Attributes:
+        wall: seconds.
+        cpu: seconds of all processors together.
+        real_time: seconds of media in a second.
+    """
+
+    wall: float
+    cpu: float
+    real_time: float
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What was measured, and on what.
+
+    Attributes:
+        bundle: its checksum.
+        name: of the model.
+        precision: of its arithmetic.
+        backend: which of its formats ran.
+        device: where it ran.
+        threads: of the processor that were used, of ``processors``.
+        processors: that this process may use.
+        files: how many there were.
+        seconds: of media.
+        windows: in all files.
+        rounds: over which medians are taken.
+        batch: windows that the networks are given at a time.
+        network: milliseconds a window, by modality; without one that no file has.
+        decode: decoding and scaling, without networks.
+        embed: one file after the other.
+        embed_many: several files at a time.
+        memory: most bytes that this process has held so far; None where the system does not say.
+    """
+
+    bundle: str
+    name: str
+    precision: str
+    backend: str
+    device: str
+    threads: int
+    processors: int
+    files: int
+    seconds: float
+    windows: int
+    rounds: int
+    batch: int
+    network: Mapping[Modality, float]
+    decode: Speed
+    embed: Speed
+    embed_many: Speed
+    memory: int | None
+
+
+def bench(
+    paths: Sequence[str | Path],
+    bundle: Bundle,
+    *,
+    device: str = "auto",
+    backend: str = "onnx",
+    threads: int | None = None,
+    rounds: int = 3,
+    tell: Callable[[str], object] = lambda what: None,
+) -> Bench:
+    """Embed files again and again; what is compared is done in turns, so that a busy machine is unfair to none.
+
+    Args:
+        paths: of media files.
+        bundle: what to run.
+        device: as in ``avfeat.load``.
+        backend: as in ``avfeat.load``.
+        threads: as in ``avfeat.load``.
+        rounds: passes over all files, of each kind.
+        tell: called with the name of each pass that is done.
+
+    Raises:
+        MediaError: a file that cannot be embedded.
+        BackendError: the backend or the device is not there.
+    """
+    count = threads or available_processors()
+    sessions: dict[Modality, Session] = {
+        name: open_session(bundle, name, backend, device, count) for name in ("video", "audio")
+    }
+    with Encoder(bundle, sessions["video"], sessions["audio"], count) as encoder:
+        batch = BATCH[encoder.device]
+        inputs = _inputs(paths, encoder, batch)
+        seconds, windows = _decode(paths, encoder)
+        network = _network(sessions, inputs)
+        tell("networks")
+        works: dict[str, Callable[[], object]] = {
+            "decode": lambda: _decode(paths, encoder),
+            "embed": lambda: [encoder.embed(path) for path in paths],
+            "embed_many": lambda: _embed_many(paths, encoder),
+        }
+        clocks: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
+        for _ in range(rounds):
+            for name, work in works.items():
+                clocks[name].append(_clock(work))
+                tell(name)
+        return Bench(
+            bundle=bundle.sha256,
+            name=bundle.name,
+            precision=bundle.precision,
+            backend=backend,
+            device=encoder.device,
+            threads=count,
+            processors=available_processors(),
+            files=len(paths),
+            seconds=seconds,
+            windows=windows,
+            rounds=rounds,
+            batch=batch,
+            network=network,
+            **{name: _speed(found, seconds) for name, found in clocks.items()},
+            memory=_peak_memory(),
+        )
+
+
+def _clock(work: Callable[[], object]) -> tuple[float, float]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def _speed(clocks: Sequence[tuple[float, float]], seconds: float) -> Speed:
+    wall, cpu = (statistics.median(column) for column in zip(*clocks, strict=True))
+    return Speed(wall, cpu, seconds / wall)
+
+
+def _decode(paths: Sequence[str | Path], encoder: Encoder) -> tuple[float, int]:
+    """Decode and scale everything; gives its seconds and how many windows it has."""
+    bundle, duration, windows = encoder.bundle, 0, 0
+    for path in paths:
+        outcome = Outcome()
+        grid = Grid.of(bundle.seconds)
+        found = media_windows(path, grid, bundle.video, bundle.audio, threads=encoder.threads, outcome=outcome)
+        windows += sum(1 for _ in found)
+        duration += outcome.duration
+    return duration / MICROSECONDS, windows
+
+
+def _embed_many(paths: Sequence[str | Path], encoder: Encoder) -> None:
+    for found in encoder.embed_many(paths):
+        if isinstance(found, Failure):
+            raise AvfeatError(found.message)
+
+
+def _inputs(paths: Sequence[str | Path], encoder: Encoder, batch: int) -> dict[Modality, NDArray[Any]]:
+    """A batch of the first windows that there are, of each modality; repeated where there are fewer."""
+    bundle = encoder.bundle
+
+    def windows() -> Iterator[Any]:
+        for path in paths:
+            yield from media_windows(path, Grid.of(bundle.seconds), bundle.video, bundle.audio)
+
+    found: dict[Modality, list[NDArray[Any]]] = {"video": [], "audio": []}
+    for window in windows():
+        for name, value in (("video", window.frames), ("audio", window.waveform)):
+            if value is not None and len(found[name]) < batch:
+                found[name].append(value)
+        if all(len(rows) == batch for rows in found.values()):
+            break
+    return {
+        name: np.stack(list(itertools.islice(itertools.cycle(rows), batch))) for name, rows in found.items() if rows
+    }
+
+
+def _network(
+    sessions: Mapping[Modality, Session], inputs: Mapping[Modality, NDArray[Any]]
+) -> dict[Modality, float]:
+    """Milliseconds a window; the first runs, which set things up, do not count."""
+    times: dict[Modality, list[float]] = {name: [] for name in inputs}
+    for number in range(_RUNS + 2):
+        for name, batch in inputs.items():
+            begun = time.perf_counter()
+            sessions[name].run(batch)
+            if number >= 2:
+                times[name].append((time.perf_counter() - begun) / len(batch) * 1000)
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def _peak_memory() -> int | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
