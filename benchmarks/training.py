@@ -71,7 +71,7 @@ def modes(trainer: Trainer, batches, process: Process) -> dict[str, Callable[[],
         trainer.step(next(numbers), itertools.repeat(batch))
 
     def without() -> None:
-        with torch.autocast(process.device.type, torch.bfloat16, enabled=trainer._half()):
+        with torch.autocast(process.device.type, torch.bfloat16, enabled=trainer.bf16):
             outcome = trainer.wrapped(views.frames, views.waveform, views.present)
         outcome.total.backward()
         trainer.optimizer.step()
@@ -128,7 +128,7 @@ def report(
     work = flops(pair.video.backbone, frames) + flops(pair.audio.backbone, trainer.model.log_mel.cpu()(sound))
     medians = {name: statistics.median(found) for name, found in times.items()}
     names = f"{spec.video} + {spec.audio}"
-    precision = "bf16" if trainer._half() else "fp32"
+    precision = "bf16" if trainer.bf16 else "fp32"
     print(f"\n{names}, {spec.frames} x {spec.size} px, batch {recipe.batch_size}, {precision}, {process.device}\n")
     print("| step | ms | clips/s | over resident |\n|---|---|---|---|")
     for name, seconds in medians.items():

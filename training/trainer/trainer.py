@@ -133,10 +133,17 @@ class Trainer:
         views = augmented(inputs, recipe.augment, recipe.encoders.sample_rate, seeds)
         apart = nullcontext() if last or self.process.world == 1 else cast(Any, self.wrapped).no_sync()
         with apart:
-            with torch.autocast(device.type, torch.bfloat16, enabled=self._half()):
+            with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
                 outcome: Outcome = self.wrapped(views.frames, views.waveform, views.present)
             torch.autograd.backward(outcome.total / recipe.accumulate)
         return outcome, views
+
+    @property
+    def bf16(self) -> bool:
+        """Whether the networks compute in bfloat16, by autocast."""
+        precision = self.recipe.precision
+        automatic = self.process.device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return precision == "bf16" or (precision == "auto" and automatic)
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, from 0 on."""
@@ -238,11 +245,6 @@ class Trainer:
             "has_audio": there,
             "item": torch.arange(self.part),
         }
-
-    def _half(self) -> bool:
-        precision = self.recipe.precision
-        automatic = self.process.device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return precision == "bf16" or (precision == "auto" and automatic)
 
     def _workers(self) -> int:
         if self.recipe.workers is not None:
