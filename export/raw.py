@@ -98,48 +98,48 @@ class RawAudio(nn.Module):
 
 
 class HalfEncoder(nn.Module):
-    """An encoder whose backbone computes in float16; what is in front of it and its small projection do not.
+    """An encoder whose backbone computes its stages in float16; what is around them does not.
 
-    Logarithms of small powers, positions in a large picture and lengths of vectors are what float16 is bad at. So
-    are, in some networks, the first layers: what they round, all others pass on.
+    Logarithms of small powers, positions in a large picture, means over many places and what is left when a mean is
+    taken away are what float16 is bad at. So are, in some networks, the first stages: what they round, all others
+    pass on.
 
     Args:
         encoder: in float32; it is copied.
-        kept: how many of the backbone's first layers stay in float32, where it has a sequence of ``layers``.
+        kept: how many of the backbone's first stages stay in float32.
     """
 
     def __init__(self, encoder: Encoder, kept: int = 0) -> None:
         super().__init__()
         self.backbone = copy.deepcopy(encoder.backbone)
         self.projection = copy.deepcopy(encoder.projection)
-        self.whole = depth(encoder) == 0
-        if self.whole:
-            self.backbone.half()
-        else:
-            layers = cast(nn.Sequential, self.backbone.layers)
-            self.backbone.layers = _HalfLayers(layers[:kept], layers[kept:])
+        names = stages(self.backbone)[kept:]
+        for name in names:
+            self.backbone.get_submodule(name).half()
+        first, last = names[0], names[-1]
+        self.backbone.set_submodule(first, nn.Sequential(_To(torch.float16), self.backbone.get_submodule(first)))
+        self.backbone.set_submodule(last, nn.Sequential(self.backbone.get_submodule(last), _To(torch.float32)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The backbone's input, float32, to ``(batch, dim)`` and ``(batch, shared)``, float32."""
-        features = self.backbone(x.half() if self.whole else x).float()
+        features = self.backbone(x)
         return features, self.projection(features)
 
 
-def depth(encoder: Encoder) -> int:
-    """How many layers the backbone has one after the other; 0 where it is no such sequence."""
-    layers = getattr(encoder.backbone, "layers", None)
-    return len(layers) if isinstance(layers, nn.Sequential) else 0
+def stages(backbone: nn.Module) -> list[str]:
+    """Names of the submodules with weights that a backbone's maps go through, one after the other."""
+    owner = "layers" if hasattr(backbone, "layers") else "trunk"
+    children = cast(nn.Module, getattr(backbone, owner)).named_children()
+    return [f"{owner}.{name}" for name, child in children if next(child.parameters(), None) is not None]
 
 
-class _HalfLayers(nn.Module):
-    """Layers in float32, then layers in float16; float32 goes in and comes out."""
+class _To(nn.Module):
+    """Passes its input on in another precision."""
 
-    def __init__(self, first: nn.Module, rest: nn.Module) -> None:
+    def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
-        self.first = first
-        self.rest = rest.half()
+        self.dtype = dtype
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the layers give."""
-        out: Tensor = self.rest(self.first(x).half())
-        return out.float()
+        """``x``, rounded."""
+        return x.to(self.dtype)

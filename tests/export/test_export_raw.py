@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from fractions import Fraction
 
 import av
@@ -9,10 +10,12 @@ import torch
 from making import moving_square
 from PIL import Image
 
-from avfeat.export.raw import RawVideo
+from avfeat.export.raw import HalfEncoder, RawVideo, stages
 from avfeat.export.reference import resized, triangle
 from avfeat.media import Aspect
 from avfeat.media.pictures import PictureScaler
+from avfeat.training.networks import Encoder, PairSpec, build_pair
+from avfeat.training.networks.registry import AUDIO_NETWORKS, VIDEO_NETWORKS
 
 SIZES = [(32, 32), (40, 90), (90, 40), (17, 33), (240, 135), (131, 47), (16, 300)]
 
@@ -64,3 +67,43 @@ def test_close_to_what_decoding_gives(aspect: Aspect, height: int, width: int) -
     decoded = PictureScaler(32, aspect)(frame) / 255
     difference = np.abs(in_graph(picture[None], 32, aspect)[0] - decoded)
     assert difference.mean() < 0.01
+
+
+@pytest.mark.parametrize("video", sorted(VIDEO_NETWORKS))
+@pytest.mark.parametrize("kept", [0, 2])
+def test_a_half_video_encoder_is_near_the_whole_one(video: str, kept: int) -> None:
+    check_half(build_pair(PairSpec(video, "tiny_mel", size=64), published=False).video, (2, 16, 3, 64, 64), kept)
+
+
+@pytest.mark.parametrize("audio", sorted(AUDIO_NETWORKS))
+@pytest.mark.parametrize("kept", [0, 2])
+def test_a_half_audio_encoder_is_near_the_whole_one(audio: str, kept: int) -> None:
+    check_half(build_pair(PairSpec("tiny_shift", audio), published=False).audio, (2, 1, 64, 201), kept)
+
+
+VANISHING = 1e-6
+"""MobileNets whose statistics nobody has calibrated give next to nothing, and float16 nothing."""
+
+
+def check_half(encoder: Encoder, shape: tuple[int, ...], kept: int) -> None:
+    x = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    encoder.eval()
+    before = copy.deepcopy(encoder.state_dict())
+    half = HalfEncoder(encoder, kept).eval()
+    with torch.no_grad():
+        features, shared = half(x)
+        wanted, wanted_shared = encoder(x)
+    assert features.dtype == shared.dtype == torch.float32
+    if wanted.abs().max() > VANISHING:
+        assert (features - wanted).abs().max() <= 0.02 * wanted.abs().max()
+        assert (shared - wanted_shared).norm(dim=1).max() <= 0.02
+    assert not torch.equal(features, wanted)
+    # The original is another one; of the copy, all stages but the first ones are in float16, and nothing else.
+    assert all(torch.equal(before[name], value) for name, value in encoder.state_dict().items())
+    names = stages(encoder.backbone)
+    assert len(names) > kept
+    for place, name in enumerate(names):
+        kinds = {one.dtype for one in half.backbone.get_submodule(name).parameters()}
+        assert kinds == {torch.float32 if place < kept else torch.float16}
+    outside = [name for name, _ in encoder.backbone.named_parameters() if not name.startswith(tuple(names))]
+    assert all(half.backbone.get_parameter(name).dtype == torch.float32 for name in outside)
