@@ -111,12 +111,14 @@ def make_plan(
 
     Raises:
         ArgumentError: no input, contradicting outputs, or two inputs that would share an output.
-        MediaError: a folder that cannot be read.
+        MediaError: a folder that cannot be read, or folders without media files.
     """
     given = list(inputs)
     found = [item for path in given for item in _expand(path, stdin)]
+    if not given:
+        raise ArgumentError("Name at least one file or folder.")
     if not found:
-        raise ArgumentError(f"No media file in {', '.join(given) or 'the list'}; name files or folders.")
+        raise MediaError(", ".join(given), "empty", "no media file in it.")
     alone = len(given) == 1 and not _is_dir(given[0])
     index, count = shard
     mine = slice(index % count, None, count)

@@ -407,7 +407,7 @@ USAGE = {
     "on error": (["embed", "a.mp4", "--on-error", "panic"], "--on-error"),
     "list": (["embed", "--list", "nowhere"], "the list cannot be read"),
     "shared outputs": (["embed", "x/a.mp4", "y/a.mp4"], "would share the output"),
-    "empty folder": (["embed", "."], "No media file"),
+    "empty list": (["embed", "--list", os.devnull], "Name at least one file"),
     "option": (["embed", "a.mp4", "--speed", "9"], "--speed"),
     "command": (["transmogrify"], "transmogrify"),
 }
@@ -418,6 +418,12 @@ def test_wrong_usage(avfeat_command, tmp_path: Path, arguments: list[str], why: 
     ran = avfeat_command(*arguments)
     assert (ran.status, ran.out) == (2, "")
     assert why in ran.err and "Traceback" not in ran.err
+    assert files_in(tmp_path) == []
+
+
+def test_a_folder_without_media_is_an_input_that_failed(avfeat_command, tmp_path: Path) -> None:
+    ran = avfeat_command("embed", ".", "-o", "out")
+    assert (ran.status, ran.out, ran.err) == (1, "", "error: .: no media file in it.\n")
     assert files_in(tmp_path) == []
 
 
