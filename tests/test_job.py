@@ -162,8 +162,8 @@ def test_no_input(folder: Path) -> None:
         make_plan([])
     (folder / "empty").mkdir()
     (folder / "bare").mkdir()
-    with pytest.raises(MediaError, match="^in/empty, bare: no media file in it") as raised:
-        make_plan(["in/empty", "bare"])
+    with pytest.raises(MediaError, match=r"^in/empty, in/bare: no media file in it") as raised:
+        make_plan(["in/empty", "in/bare"])
     assert raised.value.reason == "empty"
 
 
