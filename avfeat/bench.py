@@ -6,6 +6,7 @@ import itertools
 import statistics
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from avfeat.embedding import Failure
 from avfeat.encoder import BATCH, Encoder
 from avfeat.errors import AvfeatError
 from avfeat.grid import MICROSECONDS, Grid
-from avfeat.media import Outcome, media_windows
+from avfeat.media import Outcome, Window, media_windows
 from avfeat.processors import available_processors
 
 _RUNS = 20
@@ -116,12 +117,11 @@ def bench(
     }
     with Encoder(bundle, sessions["video"], sessions["audio"], count) as encoder:
         batch = BATCH[encoder.device]
-        inputs = _inputs(paths, encoder, batch)
-        seconds, windows = _decode(paths, encoder)
+        seconds, windows, inputs = _survey(paths, encoder, batch)
         network = _network(sessions, inputs)
         tell("networks")
         works: dict[str, Callable[[], object]] = {
-            "decode": lambda: _decode(paths, encoder),
+            "decode": lambda: deque(_windows(paths, encoder, []), maxlen=0),
             "embed": lambda: [encoder.embed(path) for path in paths],
             "embed_many": lambda: _embed_many(paths, encoder),
         }
@@ -160,42 +160,43 @@ def _speed(clocks: Sequence[tuple[float, float]], seconds: float) -> Speed:
     return Speed(wall, cpu, seconds / wall)
 
 
-def _decode(paths: Sequence[str | Path], encoder: Encoder) -> tuple[float, int]:
-    """Decode and scale everything; gives its seconds and how many windows it has."""
-    bundle, duration, windows = encoder.bundle, 0, 0
+def _windows(paths: Sequence[str | Path], encoder: Encoder, outcomes: list[Outcome]) -> Iterator[Window]:
+    """Decode and scale everything; each file's outcome is added to ``outcomes``."""
+    bundle, grid = encoder.bundle, Grid.of(encoder.bundle.seconds)
     for path in paths:
-        outcome = Outcome()
-        grid = Grid.of(bundle.seconds)
-        found = media_windows(path, grid, bundle.video, bundle.audio, threads=encoder.threads, outcome=outcome)
-        windows += sum(1 for _ in found)
-        duration += outcome.duration
-    return duration / MICROSECONDS, windows
+        outcomes.append(Outcome())
+        yield from media_windows(
+            path, grid, bundle.video, bundle.audio, threads=encoder.threads, outcome=outcomes[-1]
+        )
+
+
+def _survey(
+    paths: Sequence[str | Path], encoder: Encoder, batch: int
+) -> tuple[float, int, dict[Modality, NDArray[Any]]]:
+    """Seconds of all media, their windows, and a batch of the first ones of each modality that is there."""
+    outcomes: list[Outcome] = []
+    video: list[NDArray[Any]] = []
+    audio: list[NDArray[Any]] = []
+    windows = 0
+    for window in _windows(paths, encoder, outcomes):
+        windows += 1
+        for rows, value in ((video, window.frames), (audio, window.waveform)):
+            if value is not None and len(rows) < batch:
+                rows.append(value)
+    inputs: dict[Modality, list[NDArray[Any]]] = {"video": video, "audio": audio}
+    batches = {
+        # Repeated where there are fewer.
+        name: np.stack(list(itertools.islice(itertools.cycle(rows), batch)))
+        for name, rows in inputs.items()
+        if rows
+    }
+    return sum(outcome.duration for outcome in outcomes) / MICROSECONDS, windows, batches
 
 
 def _embed_many(paths: Sequence[str | Path], encoder: Encoder) -> None:
     for found in encoder.embed_many(paths):
         if isinstance(found, Failure):
             raise AvfeatError(found.message)
-
-
-def _inputs(paths: Sequence[str | Path], encoder: Encoder, batch: int) -> dict[Modality, NDArray[Any]]:
-    """A batch of the first windows that there are, of each modality; repeated where there are fewer."""
-    bundle = encoder.bundle
-
-    def windows() -> Iterator[Any]:
-        for path in paths:
-            yield from media_windows(path, Grid.of(bundle.seconds), bundle.video, bundle.audio)
-
-    found: dict[Modality, list[NDArray[Any]]] = {"video": [], "audio": []}
-    for window in windows():
-        for name, value in (("video", window.frames), ("audio", window.waveform)):
-            if value is not None and len(found[name]) < batch:
-                found[name].append(value)
-        if all(len(rows) == batch for rows in found.values()):
-            break
-    return {
-        name: np.stack(list(itertools.islice(itertools.cycle(rows), batch))) for name, rows in found.items() if rows
-    }
 
 
 def _network(
