@@ -117,7 +117,8 @@ class Bundle:
         """
         files = self.graph(modality).files
         if backend not in files:
-            raise BundleError(f"{self.path}: has no {backend} file for {modality}; it has: {', '.join(files)}.")
+            others = " or ".join(f"--backend {name}" for name in files)
+            raise BundleError(f"{self.path}: has no {backend} file for {modality}; take {others}.")
         return self.path / files[backend]
 
     def scale(self, modality: Modality, output: str) -> float | None:
@@ -213,8 +214,12 @@ def check_free(target: Path) -> None:
     Raises:
         BundleError: something lies there.
     """
-    if target.is_symlink() or (target.exists() and not (target.is_dir() and not any(target.iterdir()))):
+    empty = target.is_dir() and not any(target.iterdir()) and target.resolve() != Path.cwd()
+    if target.is_symlink() or (target.exists() and not empty):
         raise BundleError(f"{target}: exists already; choose another name or remove it first.")
+    above = next(folder for folder in target.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise BundleError(f"{target}: {above} is a file; choose another place.")
 
 
 def _plain(name: str) -> bool:

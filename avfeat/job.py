@@ -111,14 +111,12 @@ def make_plan(
 
     Raises:
         ArgumentError: no input, contradicting outputs, or two inputs that would share an output.
-        MediaError: a folder that cannot be read, or folders without media files.
+        MediaError: a folder that cannot be read.
     """
     given = list(inputs)
     found = [item for path in given for item in _expand(path, stdin)]
     if not given:
         raise ArgumentError("Name at least one file or folder.")
-    if not found:
-        raise MediaError(", ".join(given), "empty", "no media file in it.")
     alone = len(given) == 1 and not _is_dir(given[0])
     index, count = shard
     mine = slice(index % count, None, count)
@@ -239,6 +237,8 @@ def _embed(tasks: Iterable[Task], encoder: Encoder, settings: Settings) -> Itera
 def _expand(path: str, stdin: IO[bytes] | None) -> Iterator[_Input]:
     """One argument as inputs; a folder gives its media files, hidden ones left out, in a fixed order.
 
+    A folder without any is an input itself, which fails as such.
+
     A FIFO, a socket or a device is an input only by its own name: in a folder, it would keep the job waiting.
     """
     if path == "-":
@@ -249,12 +249,16 @@ def _expand(path: str, stdin: IO[bytes] | None) -> Iterator[_Input]:
     if not _is_dir(path):
         yield _Input(path, path, Path(path).name)
         return
+    empty = True
     for base, folders, files in os.walk(path, onerror=_unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             full = Path(base) / name
             if full.suffix.lower() in MEDIA_SUFFIXES and not name.startswith(".") and not is_special(full):
+                empty = False
                 yield _Input(str(full), str(full), str(full.relative_to(path)))
+    if empty:
+        yield _Input(path, path, Path(path).name or path)
 
 
 def _is_dir(path: str) -> bool:

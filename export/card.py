@@ -70,9 +70,8 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ArgumentError(
-            f"{path}: cannot be read as text ({error}); name a file of Markdown in UTF-8."
-        ) from error
+        why = error.strerror if isinstance(error, OSError) else error.reason
+        raise ArgumentError(f"{path}: cannot be read as text ({why}); name a file of Markdown in UTF-8.") from error
 
 
 _LIMITS = """

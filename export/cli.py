@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -74,8 +75,8 @@ def export(
         raise
     print("\n".join(lines(done.rows)))
     for modality, said in done.layers.items():
-        print(f"{modality}: {said}; the others are in float32, as measured")
+        print(f"{modality}: {said}; others, if any, are in float32, as measured")
     size = sum(path.stat().st_size for path in out.iterdir())
     print(f"{done.bundle.name} -> {out}, {size / 1e6:.1f} MB\n\nnext:")
-    backend = "" if "onnx" in forms else f" --backend {forms[0]}"
-    sys.stdout.write(f"  avfeat verify {out}{backend}\n  avfeat embed video.mp4 --model {out}{backend}\n")
+    backend, name = "" if "onnx" in forms else f" --backend {forms[0]}", shlex.quote(str(out))
+    sys.stdout.write(f"  avfeat verify {name}{backend}\n  avfeat embed video.mp4 --model {name}{backend}\n")

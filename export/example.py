@@ -46,7 +46,7 @@ def exported(network: nn.Module, example: Example) -> ExportedProgram:
 
     Tracing notes down what happened to be true of the example, such as that no dimension inside was 1, as it is
     after 0.1 s of sound. Nothing that is computed depends on it: those notes are dropped, the bounds of the inputs
-    are the example's, and the parity gate tries the ends.
+    are the example's, and the parity gate tries many sizes and lengths.
     """
     free = dict.fromkeys(example.dynamic, Dim.DYNAMIC)
     with torch.no_grad():

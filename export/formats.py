@@ -33,7 +33,9 @@ def chosen(formats: str, precision: str) -> tuple[tuple[Backend, ...], Precision
     for name in names:
         if name not in PRECISIONS:
             raise ArgumentError(f"There is no format {name!r}; {combinations()}.")
-    good = len(set(names)) == len(names) and all(precision in PRECISIONS[cast(Backend, name)] for name in names)
+    if len(set(names)) < len(names):
+        raise ArgumentError(f"--format {formats}: names a format twice.")
+    good = all(precision in PRECISIONS[cast(Backend, name)] for name in names)
     if not good or precision not in get_args(Precision):
         raise ArgumentError(f"There is no {formats} in {precision}; {combinations()}.")
     return tuple(cast("Sequence[Backend]", names)), cast(Precision, precision)

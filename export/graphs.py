@@ -13,7 +13,7 @@ from avfeat.backends.onnx import import_onnxruntime
 from avfeat.bundle import Modality, Precision
 from avfeat.export.errors import ExportError
 from avfeat.export.example import Example
-from avfeat.export.int8 import quantise, relative_error
+from avfeat.export.int8 import fewest, quantise, relative_error
 from avfeat.export.onnx import OUTPUTS, finished, write_onnx
 from avfeat.export.parity import Expected, distance_limit
 from avfeat.export.probes import INPUTS
@@ -28,7 +28,6 @@ from avfeat.verify import DISTANCE_LIMITS
 Raw = TypeVar("Raw", RawVideo, RawAudio)
 
 SENSITIVITY_PROBES = 3
-KEPT = (0, 1, 2, 3, 4, 5, 8, 12)
 HALF_MARGIN = 0.3
 """Share of the bounds that float16 may use in PyTorch; graphs with folded statistics round once more."""
 
@@ -60,16 +59,23 @@ def raw_networks(
 
 
 def _halved(encoder: Encoder, build: Callable[[nn.Module], Raw], modality: Modality, tuning: Tuning | None) -> Raw:
-    """The front end with as much of the encoder in float16 as holds a share of the bounds; else the last try."""
+    """The front end with as much of the encoder in float16 as holds a share of the bounds.
+
+    Raises:
+        ExportError: not even the last stage can be in float16.
+    """
     if tuning is None:
         return build(HalfEncoder(encoder))
-    layers = len(stages(encoder.backbone))
-    for count in (count for count in KEPT if count < layers):
-        network = build(HalfEncoder(encoder, count))
-        if _half_holds(network, modality, tuning.expected, HALF_MARGIN * DISTANCE_LIMITS["fp16"]):
-            break
-    tuning.said[modality] = f"{layers - count} of {layers} stages in fp16"
-    return network
+    count, bound = len(stages(encoder.backbone)), HALF_MARGIN * DISTANCE_LIMITS["fp16"]
+
+    def holds(kept: int) -> bool:
+        return _half_holds(build(HalfEncoder(encoder, kept)), modality, tuning.expected, bound)
+
+    kept = 0 if holds(0) else fewest(count, holds)
+    if kept == count:
+        raise ExportError(f"No stage of the {modality} network can be in fp16 within the bounds; export fp32.")
+    tuning.said[modality] = f"{count - kept} of {count} stages in fp16"
+    return build(HalfEncoder(encoder, kept))
 
 
 def _half_holds(network: nn.Module, modality: Modality, expected: Expected, bound: float) -> bool:
@@ -129,7 +135,7 @@ def written(
 
 
 class _Errors:
-    """How wrong a graph is as a share of the bounds: on the first probes, or on all until one is out of bounds."""
+    """How wrong a graph is as a share of the bounds: on the first probes, or on all until one goes too far."""
 
     def __init__(self, modality: Modality, expected: Expected, most: int | None = None) -> None:
         self._name, self._ranks = INPUTS[modality], most is not None
@@ -159,6 +165,6 @@ class _Errors:
         worst = 0.0
         for batch, wanted, scales in self._trials:
             worst = max(worst, relative_error(session.run(list(OUTPUTS), {self._name: batch}), wanted, scales))
-            if worst > 1 and not self._ranks:
+            if worst > MARGIN and not self._ranks:
                 break
         return worst

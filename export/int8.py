@@ -89,7 +89,7 @@ def quantise(
     alone = {layer: sensitivity(work.file([layer])) for layer in layers}
     # Stable: equal ones keep the order of the graph.
     ranked = sorted(layers, key=lambda layer: -alone[layer])
-    kept = _fewest(len(ranked), lambda count: error(work.file(ranked[count:])) <= bound)
+    kept = fewest(len(ranked), lambda count: error(work.file(ranked[count:])) <= bound)
     if kept == len(ranked):
         raise ExportError(
             f"No layer behind {name!r} can be computed in int8 within the bounds; export fp32 or fp16."
@@ -97,7 +97,7 @@ def quantise(
     return Quantised(work.quantised(ranked[kept:]), len(layers), kept)
 
 
-def _fewest(count: int, good: Callable[[int], bool]) -> int:
+def fewest(count: int, good: Callable[[int], bool]) -> int:
     """By bisection the least number from 1 to ``count`` that is good; ``count``, all in float, always is."""
     low, high = 1, count
     while low < high:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from avfeat.backends import Backend, Embedded, Session, open_session
 from avfeat.bundle import Bundle, Modality, Precision
-from avfeat.errors import BundleError
+from avfeat.errors import BackendError, BundleError
 from avfeat.export.probes import Kind, Probe, median_distance
 from avfeat.export.reference import Reference
 from avfeat.verify import DISTANCE_LIMITS, LIMITS, compare
@@ -130,7 +131,7 @@ def measure(bundle: Bundle, expected: Expected) -> list[Row]:
 
 
 def devices(form: Backend) -> list[str]:
-    """Where files of a format can run on this machine."""
+    """Where files of a format can run on this machine, as far as its packages go."""
     if form == "onnx":
         from avfeat.backends.onnx import import_onnxruntime
 
@@ -148,6 +149,12 @@ def _file(bundle: Bundle, modality: Modality, form: str, device: str, expected: 
     ]
     try:
         session = open_session(bundle, modality, form, device, torch.get_num_threads())
+    except BackendError:
+        if device == "cpu":
+            raise
+        # Such as onnxruntime-gpu on a machine whose GPUs are elsewhere.
+        warnings.warn(f"{form} cannot use CUDA here: its parity was measured on the CPU alone.", stacklevel=2)
+        return []
     except BundleError as error:
         return [
             Row(form, device, modality, name, "golden", 0, np.inf, np.inf, np.nan, bundle.precision, str(error))

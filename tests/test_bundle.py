@@ -283,7 +283,7 @@ def test_unknown_keys_are_ignored(folder: Path) -> None:
 
 def test_backend_without_a_file(folder: Path) -> None:
     bundle = Bundle.open(folder)
-    with pytest.raises(BundleError, match=r"has no pt2 file for video; it has: onnx"):
+    with pytest.raises(BundleError, match=r"has no pt2 file for video; take --backend onnx\."):
         bundle.file("video", "pt2")
 
 

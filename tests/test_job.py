@@ -15,7 +15,7 @@ import pyarrow.parquet
 import pytest
 from making import AudioTrack, make_media
 
-from avfeat import ArgumentError, Encoder, MediaError, OutputError
+from avfeat import ArgumentError, Encoder, OutputError
 from avfeat.job import Done, Failed, Plan, Settings, Skipped, Task, done_before, make_plan, run, write_failures
 from avfeat.writers import FORMATS
 
@@ -162,9 +162,7 @@ def test_no_input(folder: Path) -> None:
         make_plan([])
     (folder / "empty").mkdir()
     (folder / "bare").mkdir()
-    with pytest.raises(MediaError, match=r"^in/empty, in/bare: no media file in it") as raised:
-        make_plan(["in/empty", "in/bare"])
-    assert raised.value.reason == "empty"
+    assert outputs(make_plan(["in/empty", "in/bare"], "out")) == ["out/empty.npz", "out/bare.npz"]
 
 
 @pytest.mark.parametrize(

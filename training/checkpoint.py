@@ -75,6 +75,9 @@ class Checkpoint:
         missing = [key for key in _KEYS if key not in values]
         if missing:
             raise CheckpointError(f"{file}: has no {', '.join(missing)}; train again, or take another checkpoint.")
+        wrong = [key for key in _KEYS if key != "step" and not isinstance(values[key], Mapping)]
+        if wrong:
+            raise CheckpointError(f"{file}: {wrong[0]} is not what avfeat writes; take another checkpoint.")
         return cls(**{key: values[key] for key in _KEYS})
 
     @property

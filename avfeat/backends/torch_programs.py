@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import warnings
 from abc import ABC, abstractmethod
@@ -23,6 +24,9 @@ Program = Callable[[Any], Any]
 
 def _import_torch() -> Any:
     """The module ``torch``; a ``BackendError`` where it is not installed."""
+    # Spinning threads would take the cores that decoding, or anybody else, needs: two graphs in turns then wait for
+    # each other's. OpenMP reads it when it is loaded; who has set it, or has loaded torch, has decided.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         import torch
     except ImportError as error:

@@ -84,7 +84,7 @@ def run() -> None:
     except SystemExit as stop:
         if stop.code == _INTERRUPTED:
             # Typer has taken the KeyboardInterrupt itself, without a word.
-            _leave("interrupted; what is finished is kept, and the same command goes on from there.", _INTERRUPTED)
+            _leave("interrupted; files that are finished are kept.", _INTERRUPTED)
         raise
 
 

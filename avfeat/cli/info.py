@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -72,7 +73,8 @@ def _lines(bundle: Bundle, described: dict[str, Any]) -> dict[str, str]:
 
 def _parity(bundle: Bundle) -> str:
     """How far the files are from the networks they were made of, on real media."""
-    rows = bundle.parity.get("rows")
-    found = [row.get("distance") for row in rows if row.get("inputs") == "media"] if isinstance(rows, list) else []
+    stated = bundle.parity.get("rows")
+    rows = [row for row in stated if isinstance(row, Mapping)] if isinstance(stated, list) else []
+    found = [row.get("distance") for row in rows if row.get("inputs") == "media"]
     numbers = [value for value in found if isinstance(value, int | float)]
     return f"within {max(numbers):.1e} of the distance between clips" if numbers else "not stated"

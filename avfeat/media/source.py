@@ -161,7 +161,7 @@ def _checked_path(path: str, name: str) -> str:
     except (OSError, ValueError) as error:
         raise MediaError(name, "unreadable", f"cannot be opened ({_why(error)}).") from error
     if stat.S_ISDIR(status.st_mode):
-        raise MediaError(name, "unreadable", "is a folder, not a media file.")
+        raise MediaError(name, "unreadable", "is a folder, not a media file; name the files.")
     if stat.S_ISREG(status.st_mode) and status.st_size == 0:
         raise MediaError(name, "empty", "the file is empty.")
     # The scheme keeps names such as "a:b.mp4" from being taken for a protocol.

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import * as ort from "onnxruntime-web";
 import { readNpz } from "./npz.mjs";
 
-// Those of "avfeat verify".
+// The greatest errors that "avfeat verify" allows; it looks at distances between clips, too.
 const LIMITS = { fp32: 1e-3, fp16: 2e-2, int8: 3e-1 };
 
 ort.env.wasm.numThreads = 1;

@@ -139,7 +139,7 @@ def test_without_torch_the_extra_is_named(bundle: Bundle, form: Backend, monkeyp
 
 
 def test_programs_run_only_when_asked_for(bundle: Bundle) -> None:
-    with pytest.raises(BundleError, match="has no onnx file for video; it has: torchscript, pt2"):
+    with pytest.raises(BundleError, match="take --backend torchscript or --backend pt2"):
         avfeat.load(bundle.path)
     with pytest.raises(BundleError, match="has no pt2 file"):
         avfeat.load(backend="pt2")

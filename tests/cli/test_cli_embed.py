@@ -421,10 +421,13 @@ def test_wrong_usage(avfeat_command, tmp_path: Path, arguments: list[str], why: 
     assert files_in(tmp_path) == []
 
 
-def test_a_folder_without_media_is_an_input_that_failed(avfeat_command, tmp_path: Path) -> None:
-    ran = avfeat_command("embed", ".", "-o", "out")
-    assert (ran.status, ran.out, ran.err) == (1, "", "error: .: no media file in it.\n")
-    assert files_in(tmp_path) == []
+def test_a_folder_without_media_is_an_input_that_failed(avfeat_command, tmp_path: Path, short: Path) -> None:
+    (tmp_path / "bare").mkdir()
+    shutil.copy(short, tmp_path / "a.m4a")
+    ran = avfeat_command("embed", "bare", "a.m4a", "-o", "out")
+    assert ran.status == 1 and "bare: is a folder, not a media file; name the files." in ran.err
+    assert (tmp_path / "out" / "a.m4a.npz").exists()
+    assert '"source": "bare"' in (tmp_path / "out" / "failures.jsonl").read_text()
 
 
 def test_dry_run_writes_nothing(avfeat_command, tmp_path: Path, mixed: Path) -> None:

@@ -322,4 +322,4 @@ def test_an_interruption_is_one_sentence_and_status_130(
     monkeypatch.setattr("avfeat.cli.embed.job.make_plan", interrupt)
     ran = avfeat_command("embed", clip)
     assert (ran.status, ran.out) == (130, "")
-    assert ran.err.startswith("interrupted; what is finished is kept")
+    assert ran.err.startswith("interrupted; files that are finished are kept")

@@ -13,13 +13,14 @@ from exporting import SPECS, made_model, made_windows
 from avfeat import Bundle, BundleError, load
 from avfeat.backends import Backend
 from avfeat.bundle import METADATA, Modality, Precision
-from avfeat.export import int8
+from avfeat.export import int8, parity
 from avfeat.export.bundle import Exported, export_bundle
 from avfeat.export.errors import ExportError
 from avfeat.export.formats import PRECISIONS
 from avfeat.export.media import Windows
 from avfeat.export.model import Model
 from avfeat.export.parity import lines
+from avfeat.export.probes import probes
 from avfeat.export.reference import Reference
 from avfeat.verify import DISTANCE_LIMITS, verify
 
@@ -96,7 +97,8 @@ def test_bundle_says_what_it_is(made: Made) -> None:
     assert "untrained" in card and card.count("| cpu |") == len(parity["rows"])
     said = bundle.provenance.get("layers", {})
     assert set(said) == (set() if bundle.precision == "fp32" else set(MODALITIES))
-    assert all(text.endswith(f"layers in {bundle.precision}") for text in said.values()) and said == exported.layers
+    what = {"fp16": "stages in fp16", "int8": "layers in int8"}.get(bundle.precision, "")
+    assert all(text.endswith(what) for text in said.values()) and said == exported.layers
 
 
 def test_verify_holds_and_measures_distance(made: Made) -> None:
@@ -105,6 +107,18 @@ def test_verify_holds_and_measures_distance(made: Made) -> None:
         checks = verify(exported.bundle, "cpu", form)
         assert len(checks) == 4 and all(check.ok for check in checks)
         assert all(check.distance is not None and check.distance <= check.distance_limit for check in checks)
+
+
+def test_a_cuda_that_cannot_be_used_is_left_out_with_a_warning(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    exported, model = made
+    monkeypatch.setattr(parity, "devices", lambda form: ["cpu", "cuda"])
+    windows = made_windows(model.spec, clips=3, each=1)
+    expected = parity.Expected.of(Reference(model.pair, model.spec), probes(windows, model.spec)[:6], windows.clips)
+    with pytest.warns(UserWarning, match="cannot use CUDA here"):
+        rows = parity.measure(exported.bundle, expected)
+    assert {row.device for row in rows} == {"cpu"}
 
 
 def test_distance_alone_makes_a_check_fail(made: Made) -> None:

@@ -15,7 +15,6 @@ import avfeat
 from avfeat.cli import app as application
 from avfeat.export import graphs
 from avfeat.export.cli import export
-from avfeat.export.media import MADE_WORLD
 from avfeat.training.networks import PAIRS
 
 
@@ -112,7 +111,6 @@ def test_wrong_files_are_refused_with_the_table_on_stderr(
         ("--format", "torchscript", "--precision", "fp16"),
         ("--format", "onnx,pt2", "--precision", "int8"),
         ("--format", "tflite"),
-        ("--format", "onnx,onnx"),
         ("--format", ""),
         ("--precision", "bf16"),
     ],
@@ -165,8 +163,21 @@ def test_one_clip_is_too_few(avfeat_command: Any, run_folder: Path, media: Path,
     assert ran.status == 2 and "two different ones are needed" in ran.err
 
 
-def test_the_made_world_stands_in_where_no_media_is_named() -> None:
-    assert MADE_WORLD.startswith("synthetic:ave")
+def test_a_format_that_is_named_twice_is_refused(avfeat_command: Any, run_folder: Path) -> None:
+    ran = avfeat_command("export", run_folder, "-o", "b", "--format", "onnx,onnx")
+    assert (ran.status, ran.err) == (2, "error: --format onnx,onnx: names a format twice.\n")
+
+
+def test_the_next_commands_can_be_pasted(avfeat_command: Any, run_folder: Path, media: Path) -> None:
+    ran = avfeat_command("export", run_folder, "-o", "my bundle", "--calibration", media)
+    assert "  avfeat verify 'my bundle'\n" in ran.out
+
+
+def test_a_checkpoint_of_other_things_is_refused(avfeat_command: Any, run_folder: Path, tmp_path: Path) -> None:
+    values = torch.load(run_folder / "checkpoints" / "last.pt", weights_only=True)
+    torch.save({**values, "encoders": [1, 2]}, tmp_path / "list.pt")
+    ran = avfeat_command("export", tmp_path / "list.pt", "-o", "b")
+    assert ran.status == 1 and "list.pt: encoders is not what avfeat writes" in ran.err
 
 
 def test_verify_shows_distances_in_json(avfeat_command: Any, run_folder: Path, media: Path) -> None:

@@ -72,17 +72,19 @@ def test_close_to_what_decoding_gives(aspect: Aspect, height: int, width: int) -
 @pytest.mark.parametrize("video", sorted(VIDEO_NETWORKS))
 @pytest.mark.parametrize("kept", [0, 2])
 def test_a_half_video_encoder_is_near_the_whole_one(video: str, kept: int) -> None:
+    torch.manual_seed(0)
     check_half(build_pair(PairSpec(video, "tiny_mel", size=64), published=False).video, (2, 16, 3, 64, 64), kept)
 
 
 @pytest.mark.parametrize("audio", sorted(AUDIO_NETWORKS))
 @pytest.mark.parametrize("kept", [0, 2])
 def test_a_half_audio_encoder_is_near_the_whole_one(audio: str, kept: int) -> None:
+    torch.manual_seed(0)
     check_half(build_pair(PairSpec("tiny_shift", audio), published=False).audio, (2, 1, 64, 201), kept)
 
 
-VANISHING = 1e-6
-"""MobileNets whose statistics nobody has calibrated give next to nothing, and float16 nothing."""
+VANISHING = 1e-4
+"""Deep networks whose statistics nobody has calibrated give next to nothing, too little for float16."""
 
 
 def check_half(encoder: Encoder, shape: tuple[int, ...], kept: int) -> None:
