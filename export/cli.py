@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -69,7 +72,8 @@ def export(
     windows = read_windows(calibration, spec_of(run))
     model = open_model(run, windows, name, licence, data)
     try:
-        done = export_bundle(out, model, windows, forms, kind, text)
+        with _cleaned_up():
+            done = export_bundle(out, model, windows, forms, kind, text)
     except ParityError as error:
         note("\n".join(lines(error.rows)))
         raise
@@ -80,3 +84,17 @@ def export(
     print(f"{done.bundle.name} -> {out}, {size / 1e6:.1f} MB\n\nnext:")
     backend, name = "" if "onnx" in forms else f" --backend {forms[0]}", shlex.quote(str(out))
     sys.stdout.write(f"  avfeat verify {name}{backend}\n  avfeat embed video.mp4 --model {name}{backend}\n")
+
+
+@contextmanager
+def _cleaned_up() -> Iterator[None]:
+    """SIGTERM, too, leaves nothing behind: it ends the block as Ctrl-C does."""
+
+    def leave(number: int, frame: object) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +191,24 @@ def test_verify_shows_distances_in_json(avfeat_command: Any, run_folder: Path, m
     assert all(0 <= check["distance"] <= check["distance_limit"] for check in checks)
     old = json.loads(avfeat_command("verify", without_parity(Path("old")), "--json", "-").out)["checks"]
     assert all("distance" not in check and check["ok"] for check in old)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_export_that_is_stopped_leaves_nothing(
+    run_folder: Path, media: Path, tmp_path: Path, number: int
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = [sys.executable, "-m", "avfeat", "export", run_folder, "-o", "b", "--calibration", media]
+    # A background shell may have this process ignore SIGINT, and its children with it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "TMPDIR": str(scratch)})
+    signal.signal(signal.SIGINT, before)
+    end = time.monotonic() + 120
+    while not list(scratch.glob("avfeat-parity-*/bundle/bundle.json")):
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.005)
+    process.send_signal(number)
+    assert process.wait(60) == 128 + number
+    assert not list(scratch.glob("avfeat-*")) and not (tmp_path / "b").exists()
