@@ -61,13 +61,14 @@ def export(
         from avfeat.export.errors import ParityError
         from avfeat.export.formats import chosen
         from avfeat.export.media import read_windows
-        from avfeat.export.model import open_model, spec_of
+        from avfeat.export.model import check_words, open_model, spec_of
         from avfeat.export.parity import lines
     forms, kind = chosen(formats, precision)
     try:
         check_free(out)
     except BundleError as error:
         raise ArgumentError(str(error)) from error
+    check_words(run, data)
     text = "" if notes is None else read_text(notes)
     windows = read_windows(calibration, spec_of(run))
     model = open_model(run, windows, name, licence, data)

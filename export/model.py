@@ -80,11 +80,8 @@ def open_model(
         ArgumentError: no such pair, or words about the data of an untrained one.
         CheckpointError: a checkpoint that is missing, broken or of another version.
     """
+    check_words(source, data)
     if source.startswith(UNTRAINED):
-        if data is not None:
-            raise ArgumentError(
-                f"{source}: nothing was trained, so there are no words about its data; leave it out."
-            )
         return _random(source, windows, name, licence)
     path = Path(source)
     checkpoint = Checkpoint.load(path)
@@ -98,6 +95,16 @@ def open_model(
         checkpoint.step,
     )
     return Model(checkpoint.pair(), checkpoint.spec, origin)
+
+
+def check_words(source: str, data: str | None) -> None:
+    """Words about the data belong to trained weights alone.
+
+    Raises:
+        ArgumentError: there are some for an untrained pair.
+    """
+    if source.startswith(UNTRAINED) and data is not None:
+        raise ArgumentError(f"{source}: nothing was trained, so there are no words about its data; leave it out.")
 
 
 def _run_name(path: Path) -> str:
