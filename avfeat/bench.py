@@ -145,7 +145,7 @@ def bench(
             batch=batch,
             network=network,
             **{name: _speed(found, seconds) for name, found in clocks.items()},
-            memory=_peak_memory(),
+            memory=peak_memory(),
         )
 
 
@@ -213,7 +213,8 @@ def _network(
     return {name: statistics.median(found) for name, found in times.items()}
 
 
-def _peak_memory() -> int | None:
+def peak_memory() -> int | None:
+    """The most bytes that this process has held so far; None where the system does not say."""
     try:
         import resource
     except ImportError:  # Windows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from avfeat import bench
 from avfeat.training.trainer.model import Outcome
 from avfeat.training.trainer.process import Process
 
@@ -73,9 +73,4 @@ def peak_memory(device: torch.device) -> int:
     """The most bytes taken so far: of the GPU, or of this process; 0 where the system does not say."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return bench.peak_memory() or 0
