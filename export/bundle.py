@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ def export_bundle(
     formats: Sequence[Backend] = ("onnx",),
     precision: Precision = "fp32",
     notes: str = "",
+    follow: Callable[[str], object] = lambda stage: None,
 ) -> Exported:
     """Write ``model`` as a bundle of raw-in files that compute what it computes.
 
@@ -66,6 +67,7 @@ def export_bundle(
         formats: which files.
         precision: of their arithmetic; all formats must have it (``avfeat.export.formats``).
         notes: Markdown for the model card.
+        follow: called with the name of each stage when it begins; some take minutes.
 
     Raises:
         ParityError: a file computes something else; nothing is left at ``path``.
@@ -78,18 +80,24 @@ def export_bundle(
     for form in formats:
         # Says which package is missing before any work.
         devices(form)
+    follow("the networks themselves, on the clips")
     reference = Reference(model.pair, model.spec)
     media, others = windows.apart(PARITY_CLIPS)
     expected = Expected.of(reference, probes(media, model.spec), media.clips)
     _check_distances(expected)
     # What is chosen by measurement is chosen on other clips than those that judge it.
-    tuning = None if precision == "fp32" else Tuning.on(others, reference, most=PARITY_CLIPS)
+    tuning = None
+    if precision != "fp32":
+        follow(f"choosing what can be {precision}")
+        tuning = Tuning.on(others, reference, most=PARITY_CLIPS)
     manifest = _manifest(model, formats, precision)
     files: dict[str, bytes] = {GOLDEN: _npz(golden_arrays(model, reference))}
     for modality, (network, example) in _networks(model, precision, tuning).items():
         metadata = description(manifest, modality)
         for form in formats:
+            follow(f"writing {modality} {form} {precision}")
             files[file_name(modality, form)] = written(network, example, form, precision, metadata, tuning)
+    follow("trying the files out")
     rows = _tried(manifest, files, expected)
     manifest["parity"] = report(rows, expected, windows.source)
     said = {} if tuning is None else dict(tuning.said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,10 +32,11 @@ _CARD = """# {name}{untrained}
 ## Parity
 
 The files against the networks in PyTorch and float32: the greatest difference of a row over the median distance
-between different clips, the greatest difference of an element over the greatest element, the least cosine.
+between different clips (with its bound), the greatest difference of an element over the greatest element, the least
+cosine.
 
-| file | device | output | inputs | number | distance | error | cosine |
-|---|---|---|---|---|---|---|---|
+| file | device | output | inputs | number | distance | bound | error | cosine |
+|---|---|---|---|---|---|---|---|---|
 {rows}
 """
 
@@ -79,5 +81,6 @@ _LIMITS = """
 
 
 def _line(row: Row) -> str:
-    measured = f"{row.distance:.1e} | {row.error:.1e} | {row.cosine:.6f}"
+    bound = f"{row.limit:g}" if math.isfinite(row.limit) else ""
+    measured = f"{row.distance:.1e} | {bound} | {row.error:.1e} | {row.cosine:.6f}"
     return f"| {row.modality} {row.form} | {row.device} | {row.output} | {row.inputs} | {row.count} | {measured} |"

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from avfeat.bundle import check_free
-from avfeat.cli.printing import note
+from avfeat.cli.printing import note, progress
 from avfeat.errors import ArgumentError, BundleError
 from avfeat.training.cli.packages import training_packages
 
@@ -70,11 +70,13 @@ def export(
         raise ArgumentError(str(error)) from error
     check_words(run, data)
     text = "" if notes is None else read_text(notes)
-    windows = read_windows(calibration, spec_of(run))
-    model = open_model(run, windows, name, licence, data)
     try:
-        with _cleaned_up():
-            done = export_bundle(out, model, windows, forms, kind, text)
+        with _cleaned_up(), progress("export", None) as stage:
+            stage("reading clips")
+            windows = read_windows(calibration, spec_of(run))
+            stage("opening the networks")
+            model = open_model(run, windows, name, licence, data)
+            done = export_bundle(out, model, windows, forms, kind, text, stage)
     except ParityError as error:
         note("\n".join(lines(error.rows)))
         raise

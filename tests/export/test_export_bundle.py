@@ -40,6 +40,21 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return export_bundle(path, model, windows, forms, precision), model
 
 
+def test_stages_are_named_as_they_begin(tmp_path: Path) -> None:
+    spec = SPECS["stretch"]
+    windows, stages = made_windows(spec), []
+    model = made_model(spec, windows)
+    export_bundle(tmp_path / "bundle", model, windows, ("onnx", "torchscript"), follow=stages.append)
+    assert stages == [
+        "the networks themselves, on the clips",
+        "writing video onnx fp32",
+        "writing video torchscript fp32",
+        "writing audio onnx fp32",
+        "writing audio torchscript fp32",
+        "trying the files out",
+    ]
+
+
 def test_every_format_gives_what_the_networks_give(made: Made) -> None:
     exported, model = made
     spec, bundle = model.spec, exported.bundle
@@ -95,6 +110,8 @@ def test_bundle_says_what_it_is(made: Made) -> None:
     assert len(kinds) == len(bundle.formats) * 2 * 2 * 3 == len(parity["rows"])
     card = (bundle.path / "MODEL_CARD.md").read_text("utf-8")
     assert "untrained" in card and card.count("| cpu |") == len(parity["rows"])
+    bounded = [row for row in exported.rows if np.isfinite(row.limit)]
+    assert bounded and card.count(f" | {DISTANCE_LIMITS[bundle.precision]:g} | ") == len(bounded)
     said = bundle.provenance.get("layers", {})
     assert set(said) == (set() if bundle.precision == "fp32" else set(MODALITIES))
     what = {"fp16": "stages in fp16", "int8": "layers in int8"}.get(bundle.precision, "")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from avfeat.backends import Backend
+from avfeat.bundle import Precision
 from avfeat.export import bundle as exporting
 from avfeat.export import graphs
 from avfeat.export.bundle import export_bundle
@@ -68,6 +69,22 @@ def test_swapped_colours(tmp_path: Path, monkeypatch: Plant, model: Model, windo
 
     monkeypatch.setattr(graphs, "RawVideo", Swapped)
     assert refused(tmp_path, model, windows, form) == {("video", "features"), ("video", "shared")}
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_faults_are_wider_than_the_bounds_of_lower_precisions(
+    tmp_path: Path, monkeypatch: Plant, model: Model, windows: Windows, precision: Precision
+) -> None:
+    class Wrong(LogMel):
+        def __init__(self, sample_rate: int) -> None:
+            super().__init__(sample_rate)
+            filters_off_by_a_bin(self)
+
+    monkeypatch.setattr(graphs, "LogMel", Wrong)
+    # Either the search finds no layer that holds the bounds, or the gate says no.
+    with pytest.raises(ExportError):
+        export_bundle(tmp_path / "bundle", model, windows, ("onnx",), precision)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_weights_that_are_no_numbers(tmp_path: Path, model: Model, windows: Windows) -> None:
