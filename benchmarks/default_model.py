@@ -2,21 +2,25 @@
 
     python benchmarks/default_model.py make CLIPS.csv FOLDER      # lists, training, exports; resumes
     python benchmarks/default_model.py measure FOLDER             # every figure of the card, as Markdown
+    python benchmarks/default_model.py try FOLDER NAME --set steps=80 --set objective.name=vicreg    # before it
 
-CLIPS.csv has the columns ``file source class label train note``; its files lie beside it or in a folder of its
-name.
+``try`` asks what a setting is worth, before ``make``: it trains without a third of the sources that ``make`` trains
+on, and measures on those, so that nothing is chosen on the clips of ``measure``. CLIPS.csv has the columns ``file
+source class label train note``; its files lie beside it or in a folder of its name.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -50,11 +54,18 @@ WORLD = "synthetic:ave?videos=1000&seed=0&split=train"
 OTHER_WORLD = {"videos": 560, "seed": 7}
 """Nothing of it was trained on."""
 
+_TRY = ("precision=bf16", "probe.every=0")
+"""Settings of every try, which measures for itself."""
+
 
 def held_out(rows: list[dict[str, str]]) -> set[str]:
     """A third of the labelled sources: every third one in the order of their names' hashes."""
-    labelled = {row["source"] for row in rows if row["train"] == "yes" and row["class"]}
-    return set(sorted(labelled, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[2::3])
+    return third({row["source"] for row in rows if row["train"] == "yes" and row["class"]}, 2)
+
+
+def third(sources: set[str], first: int) -> set[str]:
+    """Every third source from ``first`` on, in the order of their names' hashes."""
+    return set(sorted(sources, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[first::3])
 
 
 @app.command()
@@ -86,8 +97,11 @@ def lists(clips: Path, folder: Path) -> None:
     inside = [row for row in rows if row["train"] == "yes" and row["source"] not in held | {LIPS}]
     outside = [row for row in rows if row["train"] == "yes" and row["source"] in held]
     kept = [row for row in rows if row["train"] == "no" and row["source"] != LIPS]
+    apart = third({row["source"] for row in inside}, 0)
     parts = {
         "train": inside,
+        "try": [row for row in inside if row["source"] not in apart],
+        "tried": [row for row in inside if row["source"] in apart],
         "labelled": [row for row in outside if row["class"]],
         "unseen": outside + kept,
         "lips": [row for row in rows if row["source"] == LIPS],
@@ -100,13 +114,56 @@ def lists(clips: Path, folder: Path) -> None:
             writer.writerows({**row, "file": str((clips.parent / _inside(clips, row)).resolve())} for row in part)
         sources, seconds = len({row["source"] for row in part}), sum(float(row["seconds"]) for row in part)
         typer.echo(f"{name:9} {len(part):4d} clips of {sources} sources, {seconds:.0f} s")
-    (folder / "train.txt").write_text(f"train.csv?label=class&group=source\n{WORLD}\n")
+    for name in ("train", "try"):
+        (folder / f"{name}.txt").write_text(f"{name}.csv?label=class&group=source\n{WORLD}\n")
 
 
 def _inside(clips: Path, row: dict[str, str]) -> Path:
     """Files lie beside the table, or in a folder of its name."""
     beside = Path(row["file"])
     return beside if (clips.parent / beside).exists() else Path(clips.stem) / beside
+
+
+@app.command("try")
+def attempt(
+    folder: Path,
+    name: str,
+    changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
+    recipe: str = "mini",
+    data: str = "try.txt",
+) -> None:
+    """Train with changed settings, measure on sources that are left out, and print all tries as a table."""
+    own = folder / "tries" / name
+    settings = [word for change in (*_TRY, *(changes or ())) for word in ("--set", change)]
+    _avfeat("train", folder / data, "-o", own / "run", "--recipe", recipe, *settings, "--resume")
+    if not (own / "bundle").exists():
+        _avfeat("export", own / "run", "-o", own / "bundle", "--calibration", folder / data)
+    with avfeat.load(own / "bundle") as encoder:
+        figures = _figures(folder, BundleEmbedder(encoder), Store(folder / "embeddings"))
+    said = {"settings": changes or [], "data": data, "figures": figures}
+    (own / "figures.json").write_text(json.dumps(said, indent=2) + "\n")
+    found = {path.parent.name: json.loads(path.read_text()) for path in sorted(folder.glob("tries/*/figures.json"))}
+    rows = [(one, *(f"{100 * said['figures'][key]:.1f}" for key in figures)) for one, said in found.items()]
+    _markdown("Tries, %", (("try", *figures), rows))
+
+
+def _figures(folder: Path, embedder: Embedder, store: Store) -> dict[str, float]:
+    """What tries are compared by, in [0, 1]."""
+    figures = {}
+    made = Dataset("made world", _made(folder).dataset("dedupe").items)
+    found = evaluate_knn(made, [embedder], store, tell=progress)
+    figures["made world, kNN"] = found.entries[0].measures["av"][1].value
+    clips = folder / "tried.csv"
+    rows = readers.read_labelled(clips, readers.Columns(label="class", group="source"))
+    for neighbours in (1, 5):
+        found = evaluate_knn(rows, [embedder], store, neighbours, tell=progress)
+        figures[f"real clips, {neighbours} neighbour(s)"] = found.entries[0].measures["av"][neighbours].value
+    every = readers.read_labelled(clips, readers.Columns(label="file", group="source"))
+    found = evaluate_retrieval(every, [embedder], store, tell=progress)
+    for task in ("audio to video", "video to audio"):
+        for rank, measure in found.entries[0].measures[task].items():
+            figures[f"{task} R@{rank}"] = measure.value
+    return figures
 
 
 @app.command()
@@ -129,9 +186,7 @@ def measure(folder: Path, bundle: str = "bundle", random: str = "random") -> Non
 
 
 def _world(folder: Path, embedders: Sequence[Embedder], store: Store) -> None:
-    root = folder / "world"
-    deque(write_ave(root, **OTHER_WORLD), maxlen=0)
-    data = readers.read_ave(root)
+    data = _made(folder)
     probe = evaluate_ave(data, embedders, store, "video", "dedupe", tell=progress)
     _markdown("A made world that was not trained on: linear probe", tables.classification_table(probe))
     whole = data.dataset("dedupe")
@@ -139,6 +194,13 @@ def _world(folder: Path, embedders: Sequence[Embedder], store: Store) -> None:
     for name, part in (("its test split", test), ("all of it", Dataset("made world", whole.items))):
         found = evaluate_knn(part, embedders, store, tell=progress)
         _markdown(f"kNN, {name}: {len(part.items)} videos", tables.knn_table(found))
+
+
+def _made(folder: Path) -> readers.Ave:
+    """A made world that nothing is trained on, rendered the first time."""
+    root = folder / "world"
+    deque(write_ave(root, **OTHER_WORLD), maxlen=0)
+    return readers.read_ave(root)
 
 
 def _real(folder: Path, embedders: Sequence[Embedder], store: Store) -> None:
