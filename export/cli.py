@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -71,7 +68,7 @@ def export(
     check_words(run, data)
     text = "" if notes is None else read_text(notes)
     try:
-        with _cleaned_up(), progress("export", None) as stage:
+        with progress("export", None) as stage:
             stage("reading clips")
             windows = read_windows(calibration, spec_of(run))
             stage("opening the networks")
@@ -87,17 +84,3 @@ def export(
     print(f"{done.bundle.name} -> {out}, {size / 1e6:.1f} MB\n\nnext:")
     backend, name = "" if "onnx" in forms else f" --backend {forms[0]}", shlex.quote(str(out))
     sys.stdout.write(f"  avfeat verify {name}{backend}\n  avfeat embed video.mp4 --model {name}{backend}\n")
-
-
-@contextmanager
-def _cleaned_up() -> Iterator[None]:
-    """SIGTERM, too, leaves nothing behind: it ends the block as Ctrl-C does."""
-
-    def leave(number: int, frame: object) -> None:
-        sys.exit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

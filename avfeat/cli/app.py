@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from typing import Annotated
 
@@ -22,6 +26,7 @@ from avfeat.errors import ArgumentError, AvfeatError, StoppedError
 from avfeat.version import __version__
 
 _INTERRUPTED = 130
+_TERMINATED = 128 + signal.SIGTERM
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -62,7 +67,8 @@ def run() -> None:
     logging.addLevelName(logging.WARNING, "warning")
     warnings.formatwarning = lambda message, *rest, **named: f"warning: {message}\n"
     try:
-        app()
+        with _unwound():
+            app()
     except StoppedError as stop:
         _leave(str(stop), stop.status)
     except AvfeatError as error:
@@ -85,7 +91,27 @@ def run() -> None:
         if stop.code == _INTERRUPTED:
             # Typer has taken the KeyboardInterrupt itself, without a word.
             _leave("interrupted; files that are finished are kept.", _INTERRUPTED)
+        if stop.code == _TERMINATED:
+            _leave("terminated; files that are finished are kept.", _TERMINATED)
         raise
+
+
+@contextmanager
+def _unwound() -> Iterator[None]:
+    """SIGTERM, too, ends the work as Ctrl-C does, and leaves nothing half-written; ignored, it stays so."""
+
+    def leave(number: int, frame: object) -> None:
+        sys.exit(_TERMINATED)
+
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _leave(sentence: str, status: int) -> None:

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
+
+import pytest
+from processes import begun
 
 from avfeat.media import decode
 
@@ -38,3 +43,21 @@ def test_an_output_that_is_a_file_is_a_failure(avfeat_command, tmp_path: Path) -
     assert ran.status == 1
     assert ran.err.startswith("error: file")
     assert ran.err.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such signals")
+@pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
+def test_stopped_on_the_way_nothing_is_half_written(tmp_path: Path, number: int, word: str) -> None:
+    videos = tmp_path / "world" / "AVE"
+    process = begun(
+        *("synth", "ave", "world", "--videos", "280"),
+        cwd=tmp_path,
+        until=lambda: len(list(videos.glob("*.mp4"))) > 2,
+    )
+    process.send_signal(number)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 128 + number
+    assert said == f"{word}; files that are finished are kept.\n"
+    found = list(videos.iterdir())
+    assert 2 < len(found) < 280 and {path.suffix for path in found} == {".mp4"}
+    assert not any(path.name.startswith(".") for path in found)

@@ -3,9 +3,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import torch
 import typer
 from bundles import without_parity
 from exporting import SPECS
+from processes import begun
 
 import avfeat
 from avfeat.cli import app as application
@@ -200,15 +198,12 @@ def test_an_export_that_is_stopped_leaves_nothing(
 ) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    command = [sys.executable, "-m", "avfeat", "export", run_folder, "-o", "b", "--calibration", media]
-    # A background shell may have this process ignore SIGINT, and its children with it.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "TMPDIR": str(scratch)})
-    signal.signal(signal.SIGINT, before)
-    end = time.monotonic() + 120
-    while not list(scratch.glob("avfeat-parity-*/bundle/bundle.json")):
-        assert process.poll() is None and time.monotonic() < end
-        time.sleep(0.005)
+    process = begun(
+        *("export", run_folder, "-o", "b", "--calibration", media),
+        cwd=tmp_path,
+        until=lambda: list(scratch.glob("avfeat-parity-*/bundle/bundle.json")),
+        TMPDIR=str(scratch),
+    )
     process.send_signal(number)
     assert process.wait(60) == 128 + number
     assert not list(scratch.glob("avfeat-*")) and not (tmp_path / "b").exists()
