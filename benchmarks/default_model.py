@@ -17,7 +17,7 @@ import json
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -53,6 +53,8 @@ LIPS = "filyp/mcgurk_task"
 WORLD = "synthetic:ave?videos=1000&seed=0&split=train"
 OTHER_WORLD = {"videos": 560, "seed": 7}
 """Nothing of it was trained on."""
+TRIED_WORLD = {"videos": 280, "seed": 8}
+"""Nothing of it was trained on, and no figure of the card is of it."""
 
 _TRY = ("precision=bf16", "probe.every=0")
 """Settings of every try, which measures for itself."""
@@ -96,7 +98,8 @@ def lists(clips: Path, folder: Path) -> None:
     held = held_out(rows)
     inside = [row for row in rows if row["train"] == "yes" and row["source"] not in held | {LIPS}]
     outside = [row for row in rows if row["train"] == "yes" and row["source"] in held]
-    kept = [row for row in rows if row["train"] == "no" and row["source"] != LIPS]
+    seen = {row["source"] for row in inside} | {LIPS}
+    kept = [row for row in rows if row["train"] == "no" and row["source"] not in seen]
     apart = third({row["source"] for row in inside}, 0)
     parts = {
         "train": inside,
@@ -140,17 +143,24 @@ def attempt(
         _avfeat("export", own / "run", "-o", own / "bundle", "--calibration", folder / data)
     with avfeat.load(own / "bundle") as encoder:
         figures = _figures(folder, BundleEmbedder(encoder), Store(folder / "embeddings"))
-    said = {"settings": changes or [], "data": data, "figures": figures}
+    said = {"recipe": recipe, "data": data, "settings": changes or [], "figures": figures}
     (own / "figures.json").write_text(json.dumps(said, indent=2) + "\n")
     found = {path.parent.name: json.loads(path.read_text()) for path in sorted(folder.glob("tries/*/figures.json"))}
-    rows = [(one, *(f"{100 * said['figures'][key]:.1f}" for key in figures)) for one, said in found.items()]
-    _markdown("Tries, %", (("try", *figures), rows))
+    rows = [
+        (one, said["recipe"], said["data"], " ".join(said["settings"]), *_percent(said["figures"].values()))
+        for one, said in found.items()
+    ]
+    _markdown("Tries, %", (("try", "recipe", "data", "settings", *figures), rows))
+
+
+def _percent(shares: Iterable[float]) -> list[str]:
+    return [f"{100 * share:.1f}" for share in shares]
 
 
 def _figures(folder: Path, embedder: Embedder, store: Store) -> dict[str, float]:
     """What tries are compared by, in [0, 1]."""
     figures = {}
-    made = Dataset("made world", _made(folder).dataset("dedupe").items)
+    made = Dataset("made world", _made(folder / "tries" / "world", TRIED_WORLD).dataset("dedupe").items)
     found = evaluate_knn(made, [embedder], store, tell=progress)
     figures["made world, kNN"] = found.entries[0].measures["av"][1].value
     clips = folder / "tried.csv"
@@ -186,7 +196,7 @@ def measure(folder: Path, bundle: str = "bundle", random: str = "random") -> Non
 
 
 def _world(folder: Path, embedders: Sequence[Embedder], store: Store) -> None:
-    data = _made(folder)
+    data = _made(folder / "world", OTHER_WORLD)
     probe = evaluate_ave(data, embedders, store, "video", "dedupe", tell=progress)
     _markdown("A made world that was not trained on: linear probe", tables.classification_table(probe))
     whole = data.dataset("dedupe")
@@ -196,10 +206,9 @@ def _world(folder: Path, embedders: Sequence[Embedder], store: Store) -> None:
         _markdown(f"kNN, {name}: {len(part.items)} videos", tables.knn_table(found))
 
 
-def _made(folder: Path) -> readers.Ave:
-    """A made world that nothing is trained on, rendered the first time."""
-    root = folder / "world"
-    deque(write_ave(root, **OTHER_WORLD), maxlen=0)
+def _made(root: Path, world: dict[str, int]) -> readers.Ave:
+    """A made world, rendered the first time."""
+    deque(write_ave(root, **world), maxlen=0)
     return readers.read_ave(root)
 
 

@@ -23,6 +23,8 @@ def begun(*words: object, cwd: Path, until: Callable[[], Any], **environment: st
     signal.signal(signal.SIGINT, before)
     end = time.monotonic() + 120
     while not until():
-        assert process.poll() is None and time.monotonic() < end
+        if process.poll() is not None or time.monotonic() > end:
+            process.kill()
+            raise AssertionError(process.communicate()[1])
         time.sleep(0.005)
     return process

@@ -26,7 +26,6 @@ from avfeat.errors import ArgumentError, AvfeatError, StoppedError
 from avfeat.version import __version__
 
 _INTERRUPTED = 130
-_TERMINATED = 128 + signal.SIGTERM
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -87,21 +86,29 @@ def run() -> None:
         if os.environ.get("AVFEAT_DEBUG") == "1":
             raise
         _leave(f"error: unexpected {type(error).__name__}: {error}; AVFEAT_DEBUG=1 shows where.", 1)
+    except _Terminated:
+        _leave("terminated; files that are finished are kept.", 128 + signal.SIGTERM)
     except SystemExit as stop:
         if stop.code == _INTERRUPTED:
             # Typer has taken the KeyboardInterrupt itself, without a word.
             _leave("interrupted; files that are finished are kept.", _INTERRUPTED)
-        if stop.code == _TERMINATED:
-            _leave("terminated; files that are finished are kept.", _TERMINATED)
         raise
+
+
+class _Terminated(SystemExit):
+    """SIGTERM came."""
 
 
 @contextmanager
 def _unwound() -> Iterator[None]:
-    """SIGTERM, too, ends the work as Ctrl-C does, and leaves nothing half-written; ignored, it stays so."""
+    """SIGTERM ends the work as Ctrl-C does, so that it can clean up; a second one ends the process at once.
+
+    Where it is ignored or somebody else's, it stays so.
+    """
 
     def leave(number: int, frame: object) -> None:
-        sys.exit(_TERMINATED)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise _Terminated(128 + number)
 
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
@@ -111,7 +118,8 @@ def _unwound() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if signal.getsignal(signal.SIGTERM) is leave:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _leave(sentence: str, status: int) -> None:

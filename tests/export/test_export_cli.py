@@ -205,5 +205,6 @@ def test_an_export_that_is_stopped_leaves_nothing(
         TMPDIR=str(scratch),
     )
     process.send_signal(number)
-    assert process.wait(60) == 128 + number
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + number
     assert not list(scratch.glob("avfeat-*")) and not (tmp_path / "b").exists()
