@@ -47,16 +47,20 @@ def filters_off_by_a_bin(mel: LogMel) -> None:
     mel.mel = mel.mel.roll(1, 1)
 
 
-@pytest.mark.parametrize("plant", [deviation_of_the_log, floor_under_the_log, filters_off_by_a_bin])
-def test_wrong_mel_constant(
-    tmp_path: Path, monkeypatch: Plant, model: Model, windows: Windows, plant: Callable[[LogMel], None]
-) -> None:
+def plant_in_mel(monkeypatch: Plant, plant: Callable[[LogMel], None]) -> None:
     class Wrong(LogMel):
         def __init__(self, sample_rate: int) -> None:
             super().__init__(sample_rate)
             plant(self)
 
     monkeypatch.setattr(graphs, "LogMel", Wrong)
+
+
+@pytest.mark.parametrize("plant", [deviation_of_the_log, floor_under_the_log, filters_off_by_a_bin])
+def test_wrong_mel_constant(
+    tmp_path: Path, monkeypatch: Plant, model: Model, windows: Windows, plant: Callable[[LogMel], None]
+) -> None:
+    plant_in_mel(monkeypatch, plant)
     wrong = refused(tmp_path, model, windows, "torchscript")
     assert ("audio", "features") in wrong and {modality for modality, _ in wrong} == {"audio"}
 
@@ -75,12 +79,7 @@ def test_swapped_colours(tmp_path: Path, monkeypatch: Plant, model: Model, windo
 def test_faults_are_wider_than_the_bounds_of_lower_precisions(
     tmp_path: Path, monkeypatch: Plant, model: Model, windows: Windows, precision: Precision
 ) -> None:
-    class Wrong(LogMel):
-        def __init__(self, sample_rate: int) -> None:
-            super().__init__(sample_rate)
-            filters_off_by_a_bin(self)
-
-    monkeypatch.setattr(graphs, "LogMel", Wrong)
+    plant_in_mel(monkeypatch, filters_off_by_a_bin)
     # Either the search finds no layer that holds the bounds, or the gate says no.
     with pytest.raises(ExportError, match=r"waveform|audio"):
         export_bundle(tmp_path / "bundle", model, windows, ("onnx",), precision)
