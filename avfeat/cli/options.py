@@ -26,7 +26,7 @@ WorkersOption = Annotated[int | None, typer.Option(min=1, help="Files at a time;
 # Those of ``avfeat eval``.
 RootArgument = Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of the data set.")]
 DataArgument = Annotated[
-    Path, typer.Argument(metavar="DATA", help="A CSV, or a folder with a sub-folder for each class.")
+    Path, typer.Argument(metavar="DATA", help="A CSV, a folder with a sub-folder for each class, or a copy of AVE.")
 ]
 BaselinesOption = Annotated[
     bool,

@@ -14,7 +14,9 @@ Mask = NDArray[np.bool_]
 _AT_ONCE = 256
 
 
-def vote(rows: Rows, labels: NDArray[np.int64], groups: NDArray[np.int64], neighbours: int) -> Mask:
+def vote(
+    rows: Rows, labels: NDArray[np.int64], groups: NDArray[np.int64], neighbours: int, bank: Mask | None = None
+) -> Mask:
     """Whether the nearest rows of other origins vote for a row's own label, bool ``(n,)``.
 
     A plain vote: every neighbour counts one, however near it is; of labels with equal votes, the one with the
@@ -25,9 +27,11 @@ def vote(rows: Rows, labels: NDArray[np.int64], groups: NDArray[np.int64], neigh
         labels: int64 ``(n,)``.
         groups: origins as numbers, int64 ``(n,)``; neighbours never share one.
         neighbours: how many vote, from 1 on.
+        bank: bool ``(n,)``, which rows may vote; None for all.
     """
     right = np.zeros(len(rows), dtype=np.bool_)
-    for query, similarity, allowed in similarities(rows, rows, groups):
+    for query, similarity, others in similarities(rows, rows, groups):
+        allowed = others if bank is None else others & bank
         near = np.argsort(np.where(allowed, -similarity, np.inf), kind="stable")[: min(neighbours, allowed.sum())]
         votes = Counter(labels[near].tolist())
         # max takes the first of equals, and the counter is in order of nearness.

@@ -1,4 +1,8 @@
-"""Nearest neighbours that never share an origin: kNN accuracy, and recall in retrieval."""
+"""Nearest neighbours that never share an origin: kNN accuracy, and recall in retrieval.
+
+Of a data set with a test list, the test files ask: in kNN the train files vote (Wu et al., CVPR 2018), in retrieval
+they are searched among themselves. Of one without, every file asks all others.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from avfeat.evaluation.dataset import Dataset, DatasetError, Item
 from avfeat.evaluation.embedders import Embedder
 from avfeat.evaluation.features import Collected, Features, check_any, collect, of_file
 from avfeat.evaluation.interval import bootstrap
-from avfeat.evaluation.nearest import Rows, similarities, vote
+from avfeat.evaluation.nearest import Mask, Rows, similarities, vote
 from avfeat.evaluation.store import Store, Tell, silent
 
 RANKS = (1, 5, 20)
@@ -66,11 +70,12 @@ class Result:
         dataset: name of the data set.
         protocol: ``knn`` or ``retrieval``.
         entries: the model, then the baselines.
-        majority: share of the most frequent class.
+        majority: share of files that ask which are of the class that most of those who vote are of.
         classes: how many classes are there.
         groups: how many origins are there.
-        annotated: labelled files.
+        annotated: labelled files that ask or vote.
         used: those that could be embedded.
+        asked: those of ``used`` that ask.
         missing: files without an embedding, and why.
         damaged: files of which a part was embedded, and what is wrong with them.
         seconds: time taken for ``embedding`` and ``search``.
@@ -84,6 +89,7 @@ class Result:
     groups: int
     annotated: int
     used: int
+    asked: int
     missing: Mapping[Path, Failure]
     damaged: Mapping[Path, str]
     seconds: Mapping[str, float]
@@ -101,7 +107,7 @@ def evaluate_knn(
     """Top-1 accuracy of the vote of each file's nearest neighbours of other origins, by cosine.
 
     Args:
-        dataset: labelled files.
+        dataset: labelled files; with a fold, its train files vote on its test files.
         embedders: the model, then baselines.
         store: where embeddings are kept.
         neighbours: how many vote, as in ``nearest.vote``.
@@ -109,7 +115,8 @@ def evaluate_knn(
         tell: shows progress.
 
     Raises:
-        DatasetError: no file is there, or all share one origin or (kNN) one class.
+        DatasetError: no file is there, none of train or of test, or all share one origin or (kNN) one class.
+        ArgumentError: less than one neighbour, or a data set with several folds.
         BackendError: a package is not installed.
     """
     if neighbours < 1:
@@ -131,6 +138,7 @@ def evaluate_retrieval(
 
     Within a modality, a file of the same class and another origin is right. From one modality to the other, the
     same file is, among files of other origins. Files with equal similarity to what is right count as before it.
+    Of a data set with a fold, the test files are searched.
     """
     return _evaluate("retrieval", dataset, embedders, store, _retrieval, workers=workers, tell=tell)
 
@@ -146,14 +154,21 @@ def _evaluate(
     tell: Tell,
 ) -> Result:
     begun = time.perf_counter()
+    dataset, asks, votes = _parts(dataset, protocol)
     found = [
         collect(dataset.files, one, store, of_file, hop=one.seconds, start=0.0, workers=workers, tell=tell)
         for one in embedders
     ]
     model = found[0]
     check_any(dataset, model)
-    items = [item for item in dataset.items if item.file in model.features]
+    there = np.array([item.file in model.features for item in dataset.items], dtype=np.bool_)
+    items, asks, votes = [dataset.items[place] for place in np.flatnonzero(there)], asks[there], votes[there]
     groups = {item.group for item in items}
+    if not asks.any() or not votes.any():
+        raise DatasetError(
+            f"{dataset.name}: nothing is there of {'test' if votes.any() else 'train'}, with {len(items):,} of its "
+            f"{len(dataset.items):,} files; add the files that are missing."
+        )
     if len(groups) < 2:
         raise DatasetError(
             f"{dataset.name}: neighbours need files of two origins at least; {len(items):,} of its "
@@ -164,36 +179,58 @@ def _evaluate(
             f"{dataset.name}: all files are of the class {items[0].label!r}; kNN needs two at least."
         )
     embedded = time.perf_counter()
-    entries = [Entry(one.name, measure(_Table.of(items, each))) for one, each in zip(embedders, found, strict=True)]
-    labels = Counter(item.label for item in items)
+    entries = [
+        Entry(one.name, measure(_Table.of(items, asks, votes, each)))
+        for one, each in zip(embedders, found, strict=True)
+    ]
+    labels = np.array([item.label for item in items])
+    common = Counter(labels[votes].tolist()).most_common(1)[0][0]
     return Result(
         dataset=dataset.name,
         protocol=protocol,
         entries=tuple(entries),
-        majority=max(labels.values()) / len(items),
-        classes=len(labels),
+        majority=float((labels[asks] == common).mean()),
+        classes=len(set(labels.tolist())),
         groups=len(groups),
         annotated=len(dataset.items),
         used=len(items),
+        asked=int(asks.sum()),
         missing=model.missing,
         damaged=model.damaged,
         seconds={"embedding": embedded - begun, "search": time.perf_counter() - embedded},
     )
 
 
+def _parts(dataset: Dataset, protocol: str) -> tuple[Dataset, Mask, Mask]:
+    """The files that take part, which of them ask, and which vote."""
+    if len(dataset.folds) > 1:
+        raise ArgumentError(f"{dataset.name}: has {len(dataset.folds)} splits; neighbours need one, or none.")
+    for fold in dataset.folds:
+        train = fold.train if protocol == "knn" else ()
+        items = tuple(dataset.items[place] for place in (*train, *fold.test))
+        asks = np.arange(len(items)) >= len(train)
+        return Dataset(dataset.name, items), asks, ~asks if train else asks
+    every = np.ones(len(dataset.items), dtype=np.bool_)
+    return dataset, every, every
+
+
 @dataclass(frozen=True)
 class _Table:
-    """The files of one embedder: labels and origins as numbers, and features by file."""
+    """The files of one embedder: labels and origins as numbers, who asks and who votes, and features by file."""
 
     labels: NDArray[np.int64]
     groups: NDArray[np.int64]
+    asks: Mask
+    votes: Mask
     features: tuple[Features, ...]
 
     @classmethod
-    def of(cls, items: Sequence[Item], found: Collected) -> _Table:
+    def of(cls, items: Sequence[Item], asks: Mask, votes: Mask, found: Collected) -> _Table:
         return cls(
             _numbered([item.label for item in items]),
             _numbered([item.group for item in items]),
+            asks,
+            votes,
             tuple(found.features[item.file] for item in items),
         )
 
@@ -214,22 +251,26 @@ def _knn(table: _Table, neighbours: int) -> dict[str, dict[int, Measure]]:
     found = {}
     for name in KNN:
         places = table.has(*(("video", "audio") if name == "av" else (name,)))
-        if len(np.unique(table.groups[places])) < 2:
+        asked, voting = table.groups[places[table.asks[places]]], table.groups[places[table.votes[places]]]
+        if not len(asked) or not len(voting) or len(np.union1d(asked, voting)) < 2:
             continue
         if name == "av":
             rows = np.concatenate([table.unit("video", places), table.unit("audio", places)], axis=1) / np.sqrt(2)
         else:
             rows = table.unit(name, places)
-        found[name] = {neighbours: _vote(rows, table.labels[places], table.groups[places], neighbours)}
+        found[name] = {neighbours: _vote(rows, table, places, neighbours)}
     return found
 
 
-def _vote(rows: Rows, labels: NDArray[np.int64], groups: NDArray[np.int64], neighbours: int) -> Measure:
+def _vote(rows: Rows, table: _Table, places: NDArray[np.int64], neighbours: int) -> Measure:
+    labels, groups, votes = table.labels[places], table.groups[places], table.votes[places]
+    asked = np.flatnonzero(table.asks[places])
     chance = np.zeros(len(rows))
-    for query in range(len(rows)):
-        others = labels[groups != groups[query]]
+    for query in asked:
+        others = labels[votes & (groups != groups[query])]
         chance[query] = float((others == labels[query]).mean()) if len(others) else 0.0
-    return _measure(vote(rows, labels, groups, neighbours).astype(np.float64), chance, groups)
+    right = vote(rows, labels, groups, neighbours, votes).astype(np.float64)
+    return _measure(right[asked], chance[asked], groups[asked])
 
 
 def _retrieval(table: _Table) -> dict[str, dict[int, Measure]]:

@@ -57,6 +57,7 @@ def neighbours_json(result: neighbours.Result, bundle: Bundle) -> dict[str, Any]
         **read(model),
         "counts": {
             "files": result.used,
+            "asked": result.asked,
             "classes": result.classes,
             "groups": result.groups,
             "missing": len(result.missing),

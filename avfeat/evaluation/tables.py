@@ -86,10 +86,12 @@ def lines(result: classification.Result) -> list[str]:
 
 def neighbours_lines(result: neighbours.Result) -> list[str]:
     """What a search is of, and on how many files it stands."""
+    apart = result.asked < result.used
     return [
         f"{result.dataset}, {result.protocol}: {result.classes} classes, {result.groups:,} origins; "
         "neighbours never share an origin",
-        f"stands on {result.used:,} of {result.annotated:,} labelled files",
+        f"stands on {result.used:,} of {result.annotated:,} labelled files"
+        + (f": {result.asked:,} of test ask, {result.used - result.asked:,} of train vote" if apart else ""),
     ]
 
 

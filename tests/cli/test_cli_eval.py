@@ -182,7 +182,7 @@ def test_neighbours_of_a_table(avfeat_command, command: str, tiny_ave: Path, unt
     assert ran.status == 0, ran.err
     assert ran.out.startswith(f"clips.csv, {command}: 2 classes, 6 origins; neighbours never share an origin\n")
     values = json.loads(Path("out.json").read_text())
-    assert values["counts"] == {"files": 12, "classes": 2, "groups": 6, "missing": 0, "damaged": 0}
+    assert values["counts"] == {"files": 12, "asked": 12, "classes": 2, "groups": 6, "missing": 0, "damaged": 0}
     assert values["bundle"] == Bundle.open(default_bundle()).sha256
     if command == "knn":
         assert values["accuracy"] == {"video": 1.0, "audio": 1.0, "av": 1.0}
@@ -194,6 +194,17 @@ def test_neighbours_of_a_table(avfeat_command, command: str, tiny_ave: Path, unt
         # Of eleven candidates (ten of other origins, and the clip itself), one is right.
         assert values["chance"]["audio_to_video"]["1"] == pytest.approx(1 / 11)
         assert set(values["baselines"][1]["recall"]) == {"video_to_video", "audio_to_audio"}
+
+
+def test_of_a_copy_of_ave_train_votes_on_test(avfeat_command, tiny_ave: Path, cache: Path) -> None:
+    ran = avfeat_command("eval", "knn", tiny_ave, "--json", "out.json")
+    assert ran.status == 0, ran.err
+    values = json.loads(Path("out.json").read_text())
+    # One of the listed train rows is missing, and one is of a video of the test split.
+    assert "stands on 10 of 11 labelled files: 4 of test ask, 6 of train vote\n" in ran.out
+    assert (values["counts"]["files"], values["counts"]["asked"]) == (10, 4)
+    assert values["queries"] == {"video": 4, "audio": 4, "av": 4}
+    assert values["accuracy"]["av"] == 1.0
 
 
 def test_esc50_by_the_command(avfeat_command, tmp_path: Path, cache: Path) -> None:

@@ -60,3 +60,13 @@ def test_it_imports_nothing_heavy() -> None:
     heavy = ("torch", "sklearn", "matplotlib", "scipy", "mteb")
     code = f"import sys, avfeat.evaluation.nearest; sys.exit(any(name in sys.modules for name in {heavy}))"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_only_the_bank_votes() -> None:
+    """The nearest row is not in the bank; the vote is that of a search among the bank alone."""
+    angles = np.deg2rad([0, 10, 20, 30])
+    rows, groups = np.stack([np.cos(angles), np.sin(angles)], axis=1), np.arange(4)
+    labels = np.array([1, 0, 1, 1])
+    assert not vote(rows, labels, groups, 1)[0]
+    assert vote(rows, labels, groups, 1, np.array([False, False, True, True]))[0]
+    assert not vote(rows, labels, groups, 1, np.zeros(4, np.bool_)).any()

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from making import AudioTrack, VideoTrack, chirps, make_media, moving_square
 
-from avfeat import Embedding, Encoder
-from avfeat.evaluation import BundleEmbedder, Dataset, DatasetError, Handcrafted, Item, Store
-from avfeat.evaluation.neighbours import RANKS, RETRIEVAL, evaluate_knn, evaluate_retrieval
+from avfeat import ArgumentError, Embedding, Encoder
+from avfeat.evaluation import BundleEmbedder, Dataset, DatasetError, Fold, Handcrafted, Item, Store
+from avfeat.evaluation.neighbours import RANKS, RETRIEVAL, Result, evaluate_knn, evaluate_retrieval
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +157,49 @@ def test_neighbours_never_share_an_origin(sounds: list[Path], tmp_path: Path) ->
     labels = dict.fromkeys(labels, "a")
     with pytest.raises(DatasetError, match="twins: all files are of the class 'a'; kNN needs two at least"):
         result(apart, "one class")
+
+
+def test_with_a_fold_its_train_files_vote_on_its_test_files(sounds: list[Path], tmp_path: Path) -> None:
+    """Nearest of all are a file of val and the other test file, of another class; the train files are right."""
+    angles = np.deg2rad([0, 90, 40, 50, 44, 46])
+    vectors = {one.name: [np.cos(angle), np.sin(angle)] for one, angle in zip(sounds, angles, strict=True)}
+    items = tuple(Item(one.name, one, label, one.name) for one, label in zip(sounds, "ababba", strict=True))
+
+    def knn(*folds: Fold) -> Result:
+        return evaluate_knn(Dataset("split", items, folds), [Fixed(vectors)], Store(tmp_path / "kept"))
+
+    result = knn(Fold("", (0, 1), (4, 5), (2, 3)))
+    found = result.entries[0].measures["audio"][1]
+    assert (found.value, found.queries, found.chance) == (1.0, 2, 0.5)
+    assert (result.used, result.annotated, result.asked) == (4, 4, 2)
+    assert result.majority == 0.5
+    assert knn(Fold("", (0, 1), (3, 5), (2, 4))).entries[0].measures["audio"][1].value == 0.5
+    # Most of those who vote are "b", and none of those who ask is.
+    assert knn(Fold("", (1, 3, 0), (4,), (2, 5))).majority == 0.0
+    everyone = knn()
+    assert everyone.entries[0].measures["audio"][1].value < 0.5
+    assert (everyone.used, everyone.asked) == (6, 6)
+
+
+def test_retrieval_with_a_fold_is_among_its_test_files(sounds: list[Path], tmp_path: Path) -> None:
+    vectors = {one.name: [1.0, k / 10] for k, one in enumerate(sounds)}
+    items = tuple(Item(one.name, one, "ab"[k % 2], one.name) for k, one in enumerate(sounds))
+    split = Dataset("split", items, (Fold("", (0, 1), (2,), (3, 4, 5)),))
+    result = evaluate_retrieval(split, [Fixed(vectors)], Store(tmp_path))
+    assert (result.used, result.asked) == (3, 3)
+    assert {one.queries for one in result.entries[0].measures["audio to video"].values()} == {3}
+
+
+def test_a_part_that_is_not_there_and_several_splits_are_said(
+    sounds: list[Path], embedder: BundleEmbedder, tmp_path: Path
+) -> None:
+    gone = [tmp_path / "gone.wav", tmp_path / "lost.wav"]
+    items = tuple(Item(one.name, one, "ab"[k % 2], one.name) for k, one in enumerate([*sounds[:2], *gone]))
+    for fold, part in ((Fold("", (0, 1), (), (2, 3)), "test"), (Fold("", (2, 3), (), (0, 1)), "train")):
+        with pytest.raises(DatasetError, match=f"split: nothing is there of {part}, with 2 of its 4 files"):
+            evaluate_knn(Dataset("split", items, (fold,)), [embedder], Store(tmp_path / part))
+    with pytest.raises(ArgumentError, match="split: has 2 splits; neighbours need one, or none"):
+        evaluate_knn(Dataset("split", items, (fold, fold)), [embedder], Store(tmp_path / "two"))
 
 
 def test_no_file_is_said_with_the_reason(embedder: BundleEmbedder, store: Store, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Any labelled files: a folder with a sub-folder for each class, or a CSV with a file in each row."""
+"""Any labelled files: a folder with a sub-folder for each class, a CSV with a row for each file, or AVE."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from avfeat.errors import ArgumentError
 from avfeat.evaluation.dataset import Dataset, DatasetError, Item
+from avfeat.evaluation.readers.ave import ANNOTATIONS, read_ave
 from avfeat.evaluation.readers.files import media_below, read_csv
 
 _USUAL = {
@@ -33,7 +34,9 @@ class Columns:
 
 
 def read_labelled(data: Path, columns: Columns | None = None) -> Dataset:
-    """Read a folder (the class is the first sub-folder) or a CSV with a header.
+    """Read a folder (the class is the first sub-folder), a CSV with a header, or a folder with AVE's text files.
+
+    Of AVE, train and test list come along, without the train rows of videos that are in val or test.
 
     The files of a CSV lie beside it, or in the folder beside it that is called like it. Rows without a label are
     left out.
@@ -46,6 +49,8 @@ def read_labelled(data: Path, columns: Columns | None = None) -> Dataset:
     if data.is_dir():
         if columns != Columns():
             raise ArgumentError(f"{data}: is a folder and has no columns; name a CSV, or drop the columns.")
+        if (data / ANNOTATIONS).is_file():
+            return read_ave(data).dataset("dedupe")
         items = _of_folder(data)
     elif data.is_file():
         items = _of_table(data, columns)
