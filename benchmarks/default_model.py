@@ -43,6 +43,7 @@ from avfeat.evaluation import (
 )
 from avfeat.evaluation.embedders import RANDOM_INIT
 from avfeat.evaluation.interval import bootstrap
+from avfeat.training.checkpoint import LAST, Checkpoint
 from avfeat.world.ave import write_ave
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -56,8 +57,10 @@ OTHER_WORLD = {"videos": 560, "seed": 7}
 TRIED_WORLD = {"videos": 280, "seed": 8}
 """Nothing of it was trained on, and no figure of the card is of it."""
 
-_TRY = ("precision=bf16", "probe.every=0")
-"""Settings of every try, which measures for itself."""
+PIECES = (1000, 2000)
+"""Steps of the training, and of its warm restart: what ships was to be trained for 1,000, and learned on."""
+
+_BF16 = ("--set", "precision=bf16")
 
 
 def held_out(rows: list[dict[str, str]]) -> set[str]:
@@ -75,7 +78,9 @@ def make(clips: Path, folder: Path, recipe: str = "mini", notes: Path | None = N
     """Train on what ``lists`` says, and write the bundles ``bundle``, ``bundle-int8`` and ``random``."""
     lists(clips, folder)
     train, run = folder / "train.txt", folder / "run"
-    _avfeat("train", train, "-o", run, "--recipe", recipe, "--set", "precision=bf16", "--resume")
+    for steps in PIECES:
+        if _done(run) < steps:
+            _avfeat("train", train, "-o", run, "--recipe", recipe, *_BF16, "--steps", steps, "--resume")
     card = ["--licence", "CC BY-NC 4.0", *(() if notes is None else ("--notes", notes))]
     for name, source, more in (
         ("bundle", run, ["--name", "avfeat-mini", *card]),
@@ -84,6 +89,11 @@ def make(clips: Path, folder: Path, recipe: str = "mini", notes: Path | None = N
     ):
         if not (folder / name).exists():
             _avfeat("export", source, "-o", folder / name, "--calibration", train, *more)
+
+
+def _done(run: Path) -> int:
+    """How many steps a run has a checkpoint of."""
+    return Checkpoint.load(run).step if (run / LAST).exists() else 0
 
 
 def _avfeat(*words: object) -> None:
@@ -137,8 +147,9 @@ def attempt(
 ) -> None:
     """Train with changed settings, measure on sources that are left out, and print all tries as a table."""
     own = folder / "tries" / name
-    settings = [word for change in (*_TRY, *(changes or ())) for word in ("--set", change)]
-    _avfeat("train", folder / data, "-o", own / "run", "--recipe", recipe, *settings, "--resume")
+    # A try measures for itself.
+    settings = [word for change in ("probe.every=0", *(changes or ())) for word in ("--set", change)]
+    _avfeat("train", folder / data, "-o", own / "run", "--recipe", recipe, *_BF16, *settings, "--resume")
     if not (own / "bundle").exists():
         _avfeat("export", own / "run", "-o", own / "bundle", "--calibration", folder / data)
     with avfeat.load(own / "bundle") as encoder:

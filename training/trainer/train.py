@@ -41,7 +41,8 @@ def train(
         source: the data as it was asked for, to be noted.
         run: folder of the checkpoint, the metrics and the resolved recipe.
         recipe: what to do.
-        resume: go on from the folder's checkpoint, or begin where it has none.
+        resume: go on from the folder's checkpoint, or begin where it has none. ``steps`` may be others than before:
+            rates follow the schedule of the new length from there on.
         device: where to compute.
 
     Raises:
@@ -121,7 +122,7 @@ class _Loop:
     def _write_facts(self) -> None:
         write_recipe(self._run, self._recipe)
         machine = describe_machine(self._process.device, self._process.world)
-        facts = {"step": self._done, "data": self._trainer.data}
+        facts = {"step": self._done, "steps": self._recipe.steps, "data": self._trainer.data}
         write_run(self._run, facts | self._trainer.provenance | machine)
 
     def _steps(self, batches: Iterator[Batch]) -> Iterator[Event]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from avfeat.errors import ArgumentError, OutputError
 from avfeat.training.checkpoint import LAST, Checkpoint, CheckpointError
 from avfeat.training.data import Cache
 from avfeat.training.trainer import Finished, Logged, Started
+from avfeat.training.trainer.optimizer import rate_at
 from avfeat.training.trainer.resume import check_same
 from avfeat.training.trainer.resume import differences as differing
 
@@ -68,7 +70,6 @@ def begun(cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("change", "says"),
     [
         ({"optimizer__rate": 0.5}, "was begun with optimizer.rate 0.002, not 0.5"),
-        ({"steps": 9}, "was begun with steps 4, not 9"),
         ({"augment__augmentations": [{"flip": {"p": 0.25}}]}, "was begun with augment.augmentations "),
         ({"augment__sampling__jitter": 0.3}, "was begun with augment.sampling.jitter 0.2, not 0.3"),
         ({"objective__settings": {"simclr": {"hidden": 16}}}, "was begun with objective.settings.simclr.hidden 32"),
@@ -81,6 +82,27 @@ def test_other_settings_are_refused(cache: Cache, begun: Path, change: dict[str,
         ran(cache, begun, small(**{"steps": 4, "checkpoint_every": 2} | change), resume=True)
     assert str(caught.value).startswith(f"{begun}: {says}")
     assert "go on with the same settings" in str(caught.value)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_length_that_is_past_is_refused(cache: Cache, begun: Path, steps: int) -> None:
+    with pytest.raises(CheckpointError, match=f"has done 2 of 4 steps, so {steps} leave none to do; ask for more"):
+        ran(cache, begun, small(steps=steps, checkpoint_every=2), resume=True)
+
+
+@pytest.mark.parametrize("first", [2, 4])
+def test_a_training_goes_on_for_longer(cache: Cache, tmp_path: Path, first: int) -> None:
+    """Ended or stopped: from there on it is as if it had been begun with the new length, rates included."""
+    ran(cache, tmp_path, small(steps=4, checkpoint_every=2), stop_after=first if first < 4 else None)
+    finished = ran(cache, tmp_path, small(steps=8, log_every=1), resume=True)[-1]
+    assert isinstance(finished, Finished) and finished.steps == 8
+    rates = {line["step"]: line["rate"] for line in lines(tmp_path)}
+    settings = small().optimizer
+    for step in range(first, 8):
+        assert rates[step + 1] == pytest.approx(rate_at(step, 8, settings, small().batch_size))
+    starts = json.loads((tmp_path / "run.json").read_text())["starts"]
+    assert [(one["step"], one["steps"]) for one in starts] == [(0, 4), (first, 8)]
+    assert Checkpoint.load(tmp_path).recipe["steps"] == 8
 
 
 def test_other_data_is_refused(cache: Cache, mixed: Cache, begun: Path) -> None:
