@@ -57,9 +57,6 @@ OTHER_WORLD = {"videos": 560, "seed": 7}
 TRIED_WORLD = {"videos": 280, "seed": 8}
 """Nothing of it was trained on, and no figure of the card is of it."""
 
-PIECES = (1000, 2000)
-"""Steps of the training, and of its warm restart: what ships was to be trained for 1,000, and learned on."""
-
 _BF16 = ("--set", "precision=bf16")
 
 
@@ -74,14 +71,23 @@ def third(sources: set[str], first: int) -> set[str]:
 
 
 @app.command()
-def make(clips: Path, folder: Path, recipe: str = "mini", notes: Path | None = None) -> None:
+def make(
+    clips: Path,
+    folder: Path,
+    recipe: str = "mini",
+    notes: Path | None = None,
+    data: str | None = None,
+    steps: Annotated[list[int], typer.Option(help="Of the training, and of its warm restarts.")] = [1000, 2000],  # noqa: B006
+) -> None:
     """Train on what ``lists`` says, and write the bundles ``bundle``, ``bundle-int8`` and ``random``."""
     lists(clips, folder)
     train, run = folder / "train.txt", folder / "run"
-    for steps in PIECES:
-        if _done(run) < steps:
-            _avfeat("train", train, "-o", run, "--recipe", recipe, *_BF16, "--steps", steps, "--resume")
-    card = ["--licence", "CC BY-NC 4.0", *(() if notes is None else ("--notes", notes))]
+    for length in steps:
+        if _done(run) < length:
+            _avfeat("train", train, "-o", run, "--recipe", recipe, *_BF16, "--steps", length, "--resume")
+    said = {"--notes": notes, "--data": data}
+    words = [word for option, value in said.items() if value is not None for word in (option, value)]
+    card = ["--licence", "CC BY-NC 4.0", *words]
     for name, source, more in (
         ("bundle", run, ["--name", "avfeat-mini", *card]),
         ("bundle-int8", run, ["--name", "avfeat-mini-int8", "--precision", "int8", *card]),
@@ -89,6 +95,8 @@ def make(clips: Path, folder: Path, recipe: str = "mini", notes: Path | None = N
     ):
         if not (folder / name).exists():
             _avfeat("export", source, "-o", folder / name, "--calibration", train, *more)
+        elif source == run and avfeat.Bundle.open(folder / name).provenance["step"] != _done(run):
+            raise SystemExit(f"{folder / name}: is of another step than {run}; move it away.")
 
 
 def _done(run: Path) -> int:

@@ -49,7 +49,7 @@ def finished(model: onnx.ModelProto, metadata: Mapping[str, Any]) -> bytes:
     Raises:
         ExportError: the graph is not standard ONNX.
     """
-    del model.metadata_props[:]
+    _forget_origin(model)
     onnx.helper.set_model_props(model, {"avfeat": json.dumps(metadata)})
     foreign = {node.domain for node in model.graph.node} - {"", "ai.onnx"}
     if foreign:
@@ -62,3 +62,16 @@ def finished(model: onnx.ModelProto, metadata: Mapping[str, Any]) -> bytes:
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ExportError(f"The ONNX graph is not valid ({str(error).splitlines()[0]}).") from error
     return bytes(model.SerializeToString())
+
+
+def _forget_origin(message: Any) -> None:
+    """Drop the exporter's notes from a protobuf message and from those in it.
+
+    They are stack traces, which name folders of the machine that exported.
+    """
+    for field, value in message.ListFields():
+        if field.name in ("metadata_props", "doc_string"):
+            message.ClearField(field.name)
+        elif field.message_type is not None:
+            for one in (value,) if hasattr(value, "ListFields") else value:
+                _forget_origin(one)

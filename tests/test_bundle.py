@@ -85,6 +85,13 @@ def refusal(folder: Path) -> str:
     return sentence
 
 
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_ships_does_not_say_where_it_was_made(name: str) -> None:
+    for path in find_bundle(Path(name)).iterdir():
+        held = path.read_bytes()
+        assert b"site-packages" not in held and b'.py"' not in held, path
+
+
 def test_default_bundle_opens() -> None:
     bundle = Bundle.open(default_bundle())
     assert bundle.path == default_bundle()

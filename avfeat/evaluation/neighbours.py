@@ -207,6 +207,8 @@ def _parts(dataset: Dataset, protocol: str) -> tuple[Dataset, Mask, Mask]:
         raise ArgumentError(f"{dataset.name}: has {len(dataset.folds)} splits; neighbours need one, or none.")
     for fold in dataset.folds:
         train = fold.train if protocol == "knn" else ()
+        if not fold.test or (protocol == "knn" and not train):
+            raise DatasetError(f"{dataset.name}: its list of {'train' if fold.test else 'test'} is empty.")
         items = tuple(dataset.items[place] for place in (*train, *fold.test))
         asks = np.arange(len(items)) >= len(train)
         return Dataset(dataset.name, items), asks, ~asks if train else asks

@@ -198,6 +198,9 @@ def test_a_part_that_is_not_there_and_several_splits_are_said(
     for fold, part in ((Fold("", (0, 1), (), (2, 3)), "test"), (Fold("", (2, 3), (), (0, 1)), "train")):
         with pytest.raises(DatasetError, match=f"split: nothing is there of {part}, with 2 of its 4 files"):
             evaluate_knn(Dataset("split", items, (fold,)), [embedder], Store(tmp_path / part))
+    for fold, part in ((Fold("", (), (), (0, 1)), "train"), (Fold("", (0, 1), (), ()), "test")):
+        with pytest.raises(DatasetError, match=f"split: its list of {part} is empty"):
+            evaluate_knn(Dataset("split", items, (fold,)), [embedder], Store(tmp_path / part))
     with pytest.raises(ArgumentError, match="split: has 2 splits; neighbours need one, or none"):
         evaluate_knn(Dataset("split", items, (fold, fold)), [embedder], Store(tmp_path / "two"))
 

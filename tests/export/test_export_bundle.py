@@ -165,6 +165,15 @@ def _metadata(path: Path, form: Backend) -> str | bytes:
     return extra[METADATA]
 
 
+def test_onnx_files_do_not_say_where_they_were_made(made: Made) -> None:
+    """The exporter notes the stack of every operator: its files and lines, with the folders of this machine."""
+    exported, _ = made
+    here = Path(__file__).parents[2]
+    for modality in MODALITIES:
+        held = exported.bundle.file(modality, "onnx").read_bytes()
+        assert not [name for name in (str(here), "site-packages", '.py"') if name.encode() in held]
+
+
 def test_onnx_is_one_file_of_standard_operators(made: Made) -> None:
     exported, _ = made
     for modality in MODALITIES:

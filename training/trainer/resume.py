@@ -14,19 +14,15 @@ _FREE = ("description", "workers", "log_every", "checkpoint_every", "probe", "co
 
 
 def check_same(before: Checkpoint, recipe: Recipe, data: Mapping[str, Any], run: Path) -> None:
-    """Refuse to go on with other settings or other data; another length is allowed, unless that is past already.
+    """Refuse to go on with other settings or other data; only longer than before is allowed.
 
     Raises:
         CheckpointError: they differ; the message names the first difference.
     """
     for name, old, new in differences(before.recipe, recipe.to_values()):
-        if name == "steps":
-            if new <= before.step:
-                raise CheckpointError(
-                    f"{run}: has done {before.step:,} of {old:,} steps, so {new:,} leave none to do; ask for more, "
-                    "or train into another folder."
-                )
-        elif name.partition(".")[0] not in _FREE:
+        if name == "steps" and new > old:
+            continue
+        if name.partition(".")[0] not in _FREE:
             raise CheckpointError(
                 f"{run}: was begun with {name} {old!r}, not {new!r}; go on with the same settings, or train into "
                 "another folder."

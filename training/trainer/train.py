@@ -41,7 +41,7 @@ def train(
         source: the data as it was asked for, to be noted.
         run: folder of the checkpoint, the metrics and the resolved recipe.
         recipe: what to do.
-        resume: go on from the folder's checkpoint, or begin where it has none. ``steps`` may be others than before:
+        resume: go on from the folder's checkpoint, or begin where it has none. ``steps`` may be more than before:
             rates follow the schedule of the new length from there on.
         device: where to compute.
 

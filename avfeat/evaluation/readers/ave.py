@@ -104,11 +104,16 @@ def second_labels(row: Item, background: str) -> tuple[str, ...]:
     return tuple(row.label if start <= second < end else background for second in range(SECONDS))
 
 
-def _text_folder(root: Path) -> Path:
+def text_folder(root: Path) -> Path | None:
+    """The folder with AVE's text files: ``root`` or one in it; None if this is no copy of AVE."""
     below = sorted(path for path in root.iterdir() if path.is_dir())
-    for folder in (root, *below):
-        if (folder / ANNOTATIONS).is_file():
-            return folder
+    return next((folder for folder in (root, *below) if (folder / ANNOTATIONS).is_file()), None)
+
+
+def _text_folder(root: Path) -> Path:
+    folder = text_folder(root)
+    if folder is not None:
+        return folder
     raise DatasetError(f"{root}: has no {ANNOTATIONS}; name the folder that holds AVE's text files and videos.")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from avfeat.errors import ArgumentError
 from avfeat.evaluation.dataset import Dataset, DatasetError, Item
-from avfeat.evaluation.readers.ave import ANNOTATIONS, read_ave
+from avfeat.evaluation.readers.ave import read_ave, text_folder
 from avfeat.evaluation.readers.files import media_below, read_csv
 
 _USUAL = {
@@ -49,7 +49,7 @@ def read_labelled(data: Path, columns: Columns | None = None) -> Dataset:
     if data.is_dir():
         if columns != Columns():
             raise ArgumentError(f"{data}: is a folder and has no columns; name a CSV, or drop the columns.")
-        if (data / ANNOTATIONS).is_file():
+        if text_folder(data) is not None:
             return read_ave(data).dataset("dedupe")
         items = _of_folder(data)
     elif data.is_file():
