@@ -80,7 +80,9 @@ def read_ave(root: Path) -> Ave:
     Raises:
         DatasetError: a text file is missing, or a line is no annotation.
     """
-    folder = _text_folder(checked_root(root))
+    folder = text_folder(checked_root(root))
+    if folder is None:
+        raise DatasetError(f"{root}: has no {ANNOTATIONS}; name the folder that holds AVE's text files and videos.")
     annotations = _rows(folder / ANNOTATIONS)
     splits = {part: _rows(folder / name) for part, name in LISTS.items()}
     known = set(annotations)
@@ -108,13 +110,6 @@ def text_folder(root: Path) -> Path | None:
     """The folder with AVE's text files: ``root`` or one in it; None if this is no copy of AVE."""
     below = sorted(path for path in root.iterdir() if path.is_dir())
     return next((folder for folder in (root, *below) if (folder / ANNOTATIONS).is_file()), None)
-
-
-def _text_folder(root: Path) -> Path:
-    folder = text_folder(root)
-    if folder is not None:
-        return folder
-    raise DatasetError(f"{root}: has no {ANNOTATIONS}; name the folder that holds AVE's text files and videos.")
 
 
 def _rows(path: Path) -> tuple[Row, ...]:
