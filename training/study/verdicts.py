@@ -74,24 +74,25 @@ def family_means(summary: Summary) -> dict[Family, Mapping[int, float]]:
 
 
 def _family(summary: Summary) -> Verdict:
-    statement = "Lossy transformations that keep the temporal coherency are the most effective family."
+    statement = (
+        "Lossy spatiotemporal transformations that keep the temporal coherency are the most effective family."
+    )
     means = family_means(summary)
     lossy = means.get("lossy coherent", {})
     others = {family: means[family] for family in _OTHERS if means.get(family)}
     if not lossy or not others:
         return Verdict(statement, "open", "the single augmentations of two families are not measured yet")
-    best = max(others, key=lambda family: math.fsum(others[family].values()) / len(others[family]))
-    ahead = estimate(list(paired(lossy, others[best]).values()))
     # All families: the best one is not known before.
-    words = [word(estimate(list(paired(lossy, other).values()))) for other in others.values()]
+    ahead = {family: estimate(list(paired(lossy, other).values())) for family, other in others.items()}
+    words = [word(one) for one in ahead.values()]
     complete = set(_OTHERS) <= set(others)
     said: Word = "open"
     if "refuted" in words:
         said = "refuted"
     elif complete and set(words) == {"confirmed"}:
         said = "confirmed"
-    own = points(estimate(list(lossy.values())))
-    return Verdict(statement, said, f"mean gain of the family {own}; ahead of {best} by {points(ahead)}")
+    each = "; ".join(f"ahead of {family} by {points(one)}" for family, one in ahead.items())
+    return Verdict(statement, said, f"mean gain of the family {points(estimate(list(lossy.values())))}; {each}")
 
 
 def _resolution(summary: Summary) -> Verdict:
