@@ -1,6 +1,7 @@
 """How the model that ships was made, and what it is worth: the figures of its card.
 
     python benchmarks/default_model.py make CLIPS.csv FOLDER      # lists, training, exports; resumes
+    python benchmarks/default_model.py supervised FOLDER          # the same networks with labels, to compare with
     python benchmarks/default_model.py measure FOLDER             # every figure of the card, as Markdown
     python benchmarks/default_model.py try FOLDER NAME --set steps=80 --set objective.name=vicreg    # before it
 
@@ -18,6 +19,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +27,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
+from supervised import train_supervised
 
 import avfeat
 from avfeat.cli.printing import progress
@@ -44,6 +47,7 @@ from avfeat.evaluation import (
 from avfeat.evaluation.embedders import RANDOM_INIT
 from avfeat.evaluation.interval import bootstrap
 from avfeat.training.checkpoint import LAST, Checkpoint
+from avfeat.world import plan
 from avfeat.world.ave import write_ave
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -51,11 +55,17 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__d
 LIPS = "filyp/mcgurk_task"
 """One speaker, syllables with matched and mismatched sound: kept whole for the measurement that it was made for."""
 
-WORLD = "synthetic:ave?videos=1000&seed=0&split=train"
+TRAINED_WORLD = {"videos": 1000, "seed": 0}
+WORLD = "synthetic:ave?" + "&".join(f"{name}={value}" for name, value in TRAINED_WORLD.items()) + "&split=train"
 OTHER_WORLD = {"videos": 560, "seed": 7}
 """Nothing of it was trained on."""
 TRIED_WORLD = {"videos": 280, "seed": 8}
 """Nothing of it was trained on, and no figure of the card is of it."""
+
+SUPERVISED = "supervised"
+"""Folder of the networks that were trained with labels."""
+TAUGHT = "the same, with labels"
+"""What their row of a table is called."""
 
 _BF16 = ("--set", "precision=bf16")
 
@@ -97,6 +107,18 @@ def make(
             _avfeat("export", source, "-o", folder / name, "--calibration", train, *more)
         elif source == run and avfeat.Bundle.open(folder / name).provenance["step"] != _done(run):
             raise SystemExit(f"{folder / name}: is of another step than {run}; move it away.")
+
+
+@app.command()
+def supervised(folder: Path, recipe: str = "mini", steps: int = 500) -> None:
+    """Train the networks of ``make`` with the labels of its clips; ``measure`` shows what they reach, too."""
+    train, run, bundle = folder / "train.txt", folder / SUPERVISED / "run", folder / SUPERVISED / "bundle"
+    if not _done(run):
+        train_supervised(str(train), run, recipe, steps, plan(**TRAINED_WORLD))
+    elif _done(run) != steps:
+        raise SystemExit(f"{run}: was trained for {_done(run)} steps, not {steps}; move {run.parent} away.")
+    if not bundle.exists():
+        _avfeat("export", run, "-o", bundle, "--calibration", train, "--name", SUPERVISED)
 
 
 def _done(run: Path) -> int:
@@ -199,12 +221,15 @@ def _figures(folder: Path, embedder: Embedder, store: Store) -> dict[str, float]
 def measure(folder: Path, bundle: str = "bundle", random: str = "random") -> None:
     """Print every figure of the model card."""
     store = Store(folder / "embeddings")
-    with avfeat.load(folder / bundle) as encoder, avfeat.load(folder / random) as untrained:
+    with ExitStack() as stack:
+        encoder, untrained = (stack.enter_context(avfeat.load(folder / name)) for name in (bundle, random))
         embedders = [
             BundleEmbedder(encoder),
             BundleEmbedder(untrained, RANDOM_INIT),
             Handcrafted(encoder.bundle.seconds),
         ]
+        if (taught := folder / SUPERVISED / "bundle").exists():
+            embedders.append(BundleEmbedder(stack.enter_context(avfeat.load(taught)), TAUGHT))
         _world(folder, embedders, store)
         _real(folder, embedders, store)
         for name, one in (("trained", encoder), (RANDOM_INIT, untrained)):
@@ -241,7 +266,9 @@ def _real(folder: Path, embedders: Sequence[Embedder], store: Store) -> None:
         _markdown(title, tables.knn_table(found))
     # The label does not matter for what is shown: from picture to sound and back, the clip itself is right.
     unseen = readers.read_labelled(folder / "unseen.csv", readers.Columns(label="file", group="source"))
-    head, rows = tables.retrieval_table(evaluate_retrieval(unseen, embedders, store, tell=progress))
+    # Labels trained no shared space.
+    sharing = [one for one in embedders if one.name != TAUGHT]
+    head, rows = tables.retrieval_table(evaluate_retrieval(unseen, sharing, store, tell=progress))
     across = [row for row in rows if row[0] in ("audio to video", "video to audio")]
     _markdown(f"Retrieval among {len(unseen.items)} real clips that were not trained on", (head, across))
 
