@@ -46,6 +46,7 @@ from avfeat.evaluation import (
 )
 from avfeat.evaluation.embedders import RANDOM_INIT
 from avfeat.evaluation.interval import bootstrap
+from avfeat.evaluation.neighbours import Measure
 from avfeat.training.checkpoint import LAST, Checkpoint
 from avfeat.world import plan
 from avfeat.world.ave import write_ave
@@ -268,9 +269,22 @@ def _real(folder: Path, embedders: Sequence[Embedder], store: Store) -> None:
     unseen = readers.read_labelled(folder / "unseen.csv", readers.Columns(label="file", group="source"))
     # Labels trained no shared space.
     sharing = [one for one in embedders if one.name != TAUGHT]
-    head, rows = tables.retrieval_table(evaluate_retrieval(unseen, sharing, store, tell=progress))
-    across = [row for row in rows if row[0] in ("audio to video", "video to audio")]
-    _markdown(f"Retrieval among {len(unseen.items)} real clips that were not trained on", (head, across))
+    found = evaluate_retrieval(unseen, sharing, store, tell=progress)
+    rows = [
+        (task, entry.name, *(_interval(measure) for measure in entry.measures[task].values()))
+        for task in ("audio to video", "video to audio")
+        for entry in found.entries
+    ]
+    measures = found.entries[0].measures["audio to video"]
+    chance = ("chance", "", *_percent(measure.chance for measure in measures.values()))
+    head = ("recall, %", "model", *(f"R@{rank}" for rank in measures))
+    title = f"Retrieval among {len(unseen.items)} real clips that were not trained on"
+    _markdown(title, (head, [*rows, chance]))
+
+
+def _interval(measure: Measure) -> str:
+    low, high = measure.interval
+    return f"{100 * measure.value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def _markdown(title: str, table: tables.Table) -> None:
