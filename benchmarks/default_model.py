@@ -46,7 +46,6 @@ from avfeat.evaluation import (
 )
 from avfeat.evaluation.embedders import RANDOM_INIT
 from avfeat.evaluation.interval import bootstrap
-from avfeat.evaluation.neighbours import Measure
 from avfeat.training.checkpoint import LAST, Checkpoint
 from avfeat.world import plan
 from avfeat.world.ave import write_ave
@@ -62,6 +61,9 @@ OTHER_WORLD = {"videos": 560, "seed": 7}
 """Nothing of it was trained on."""
 TRIED_WORLD = {"videos": 280, "seed": 8}
 """Nothing of it was trained on, and no figure of the card is of it."""
+
+ACROSS = ("audio to video", "video to audio")
+"""Where the clip itself is right, whatever it is of."""
 
 SUPERVISED = "supervised"
 """Folder of the networks that were trained with labels."""
@@ -212,7 +214,7 @@ def _figures(folder: Path, embedder: Embedder, store: Store) -> dict[str, float]
         figures[f"real clips, {neighbours} neighbour(s)"] = found.entries[0].measures["av"][neighbours].value
     every = readers.read_labelled(clips, readers.Columns(label="file", group="source"))
     found = evaluate_retrieval(every, [embedder], store, tell=progress)
-    for task in ("audio to video", "video to audio"):
+    for task in ACROSS:
         for rank, measure in found.entries[0].measures[task].items():
             figures[f"{task} R@{rank}"] = measure.value
     return figures
@@ -265,26 +267,13 @@ def _real(folder: Path, embedders: Sequence[Embedder], store: Store) -> None:
         found = evaluate_knn(labelled, embedders, store, neighbours, tell=progress)
         title = f"Real clips of held-out sources, {neighbours} neighbour(s): {len(labelled.items)} clips"
         _markdown(title, tables.knn_table(found))
-    # The label does not matter for what is shown: from picture to sound and back, the clip itself is right.
+    # The label does not matter for what is shown.
     unseen = readers.read_labelled(folder / "unseen.csv", readers.Columns(label="file", group="source"))
     # Labels trained no shared space.
     sharing = [one for one in embedders if one.name != TAUGHT]
     found = evaluate_retrieval(unseen, sharing, store, tell=progress)
-    rows = [
-        (task, entry.name, *(_interval(measure) for measure in entry.measures[task].values()))
-        for task in ("audio to video", "video to audio")
-        for entry in found.entries
-    ]
-    measures = found.entries[0].measures["audio to video"]
-    chance = ("chance", "", *_percent(measure.chance for measure in measures.values()))
-    head = ("recall, %", "model", *(f"R@{rank}" for rank in measures))
     title = f"Retrieval among {len(unseen.items)} real clips that were not trained on"
-    _markdown(title, (head, [*rows, chance]))
-
-
-def _interval(measure: Measure) -> str:
-    low, high = measure.interval
-    return f"{100 * measure.value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+    _markdown(title, tables.retrieval_table(found, ACROSS))
 
 
 def _markdown(title: str, table: tables.Table) -> None:

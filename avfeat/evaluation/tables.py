@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from avfeat.evaluation import classification, neighbours
@@ -47,16 +47,16 @@ def knn_table(result: neighbours.Result) -> Table:
     return ("top-1, %", *(_HEADS[kind] for kind in MODALITIES)), rows
 
 
-def retrieval_table(result: neighbours.Result) -> Table:
-    """Recall of each task at each rank, chance in brackets."""
+def retrieval_table(result: neighbours.Result, tasks: Sequence[str] = RETRIEVAL) -> Table:
+    """Recall and 95 % interval of each task at each rank, with chance."""
     rows = []
-    for task in RETRIEVAL:
-        for entry in result.entries:
-            found = entry.measures.get(task)
-            if found is not None:
-                shown = (f"{percent(found[rank].value)} ({percent(found[rank].chance)})" for rank in RANKS)
-                rows.append((task, entry.name, *shown, str(found[RANKS[0]].queries)))
-    return ("recall, % (chance)", "model", *(f"R@{rank}" for rank in RANKS), "queries"), rows
+    for task in tasks:
+        able = [(entry.name, entry.measures[task]) for entry in result.entries if entry.measures.get(task)]
+        for name, found in able:
+            rows.append((task, name, *(_measured(found[rank]) for rank in RANKS), str(_only(found).queries)))
+        if able:
+            rows.append((task, "chance", *(percent(able[0][1][rank].chance) for rank in RANKS), ""))
+    return ("recall, %", "model", *(f"R@{rank}" for rank in RANKS), "queries"), rows
 
 
 def ave_lines(result: classification.Result, ave: Ave, split: Split) -> list[str]:
@@ -111,7 +111,10 @@ def _only(measures: Mapping[int, Any]) -> Any:
 def _knn(measures: Mapping[int, neighbours.Measure] | None) -> str:
     if measures is None:
         return _NONE
-    found = _only(measures)
+    return _measured(_only(measures))
+
+
+def _measured(found: neighbours.Measure) -> str:
     return _with_interval(found.value, found.interval)
 
 

@@ -193,6 +193,10 @@ def test_neighbours_of_a_table(avfeat_command, command: str, tiny_ave: Path, unt
         assert set(values["recall"]) >= {"audio_to_video", "video_to_audio", "audio_to_audio_shared"}
         # Of eleven candidates (ten of other origins, and the clip itself), one is right.
         assert values["chance"]["audio_to_video"]["1"] == pytest.approx(1 / 11)
+        shares = (values["recall"]["audio_to_video"]["1"], *values["interval"]["audio_to_video"]["1"])
+        shown = [line for line in ran.out.splitlines() if line.startswith("audio to video ")]
+        assert " {:.1f} ({:.1f} to {:.1f}) ".format(*(100 * share for share in shares)) in shown[0]
+        assert shown[-1].split()[3:5] == ["chance", "9.1"]
         assert set(values["baselines"][1]["recall"]) == {"video_to_video", "audio_to_audio"}
 
 
