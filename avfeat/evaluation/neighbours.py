@@ -267,12 +267,12 @@ def _knn(table: _Table, neighbours: int) -> dict[str, dict[int, Measure]]:
 def _vote(rows: Rows, table: _Table, places: NDArray[np.int64], neighbours: int) -> Measure:
     labels, groups, votes = table.labels[places], table.groups[places], table.votes[places]
     asked = np.flatnonzero(table.asks[places])
-    chance = np.zeros(len(rows))
-    for query in asked:
+    chance = np.zeros(len(asked))
+    for number, query in enumerate(asked):
         others = labels[votes & (groups != groups[query])]
-        chance[query] = float((others == labels[query]).mean()) if len(others) else 0.0
-    right = vote(rows, labels, groups, neighbours, votes).astype(np.float64)
-    return _measure(right[asked], chance[asked], groups[asked])
+        chance[number] = float((others == labels[query]).mean()) if len(others) else 0.0
+    right = vote(rows, labels, groups, neighbours, votes, asked).astype(np.float64)
+    return _measure(right, chance, groups[asked])
 
 
 def _retrieval(table: _Table) -> dict[str, dict[int, Measure]]:
@@ -293,7 +293,7 @@ def _recall(
 ) -> dict[int, Measure]:
     """Recall at each rank; ``labels`` None: the target of a query is the one at its own place."""
     ranks, chance = np.zeros(len(queries)), np.zeros((len(queries), len(RANKS)))
-    for query, similarity, allowed in similarities(queries, targets, groups):
+    for query, similarity, allowed in similarities(queries, targets, groups, np.arange(len(queries))):
         if labels is None:
             allowed[query] = True
             right = np.arange(len(targets)) == query

@@ -70,3 +70,14 @@ def test_only_the_bank_votes() -> None:
     assert not vote(rows, labels, groups, 1)[0]
     assert vote(rows, labels, groups, 1, np.array([False, False, True, True]))[0]
     assert not vote(rows, labels, groups, 1, np.zeros(4, np.bool_)).any()
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10_000), st.integers(1, 30))
+def test_who_is_asked_gets_the_answer_that_all_would_get(seed: int, clips: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows, bank = rng.normal(size=(clips, 4)), rng.random(clips) < 0.7
+    labels, groups = rng.integers(0, 3, clips), rng.integers(0, clips, clips)
+    asked = np.flatnonzero(rng.random(clips) < 0.5)
+    found = vote(rows, labels, groups, 3, bank, asked)
+    assert found.tolist() == vote(rows, labels, groups, 3, bank)[asked].tolist()
