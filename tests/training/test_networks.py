@@ -72,6 +72,7 @@ def inputs(spec: PairSpec, batch: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
     ("video", "audio", "dims"),
     [
         ("shift_resnet14", "mel_resnet14", (768, 768)),
+        ("wide_shift_resnet14", "wide_mel_resnet14", (1536, 1536)),
         ("shift_mobilenet", "mel_mobilenet", (512, 512)),
         ("r2plus1d_18", "mel_resnet18", (512, 512)),
         ("r3d_18", "mel_resnet18", (512, 512)),
@@ -191,9 +192,10 @@ def test_a_shift_is_the_same_in_every_memory_format() -> None:
     assert torch.equal(last, by_hand.flatten(0, 1)) and last.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_the_default_pair_has_one_pathway_for_what_changes_and_one_for_what_stays() -> None:
+@pytest.mark.parametrize(("prefix", "changes"), [("", 512), ("wide_", 1024)])
+def test_residual_pairs_have_one_pathway_for_what_changes_and_one_for_what_stays(prefix: str, changes: int) -> None:
     torch.manual_seed(0)
-    pair = build_pair(PairSpec("shift_resnet14", "mel_resnet14", size=32))
+    pair = build_pair(PairSpec(f"{prefix}shift_resnet14", f"{prefix}mel_resnet14", size=32))
     frames, waves = torch.rand(8, 16, 3, 32, 32), LogMel()(torch.randn(8, 16_000))
     # Other scenery behind the same motion, another microphone for the same sound.
     scenery, microphone = torch.rand(1, 1, 3, 32, 32), torch.rand(1, 1, 64, 1)
@@ -201,8 +203,8 @@ def test_the_default_pair_has_one_pathway_for_what_changes_and_one_for_what_stay
         calibrate_batch_norm(backbone, [x])
         with torch.inference_mode():
             before, after = backbone(x), backbone(x + stays)
-        torch.testing.assert_close(before[:, :512], after[:, :512], rtol=1e-3, atol=1e-3)
-        assert (before[:, 512:] - after[:, 512:]).abs().mean() > 0.05
+        torch.testing.assert_close(before[:, :changes], after[:, :changes], rtol=1e-3, atol=1e-3)
+        assert (before[:, changes:] - after[:, changes:]).abs().mean() > 0.05
 
 
 def test_both_encoders_share_one_width() -> None:

@@ -23,7 +23,7 @@ from avfeat.training.networks.encoder import Encoder, EncoderPair
 from avfeat.training.networks.mel_mobile import MelMobileNet
 from avfeat.training.networks.mel_resnet import MelResNet
 from avfeat.training.networks.published import Initialisable, fetch
-from avfeat.training.networks.resnet14 import MelResNet14, ShiftResNet14
+from avfeat.training.networks.resnet14 import WIDE, MelResNet14, ShiftResNet14
 from avfeat.training.networks.s3d import S3D
 from avfeat.training.networks.spec import PairSpec
 from avfeat.training.networks.temporal_shift import ShiftMobileNet
@@ -54,6 +54,7 @@ class Network:
 
 VIDEO_NETWORKS: dict[str, Network] = {
     "shift_resnet14": Network(lambda spec: ShiftResNet14(spec.frames)),
+    "wide_shift_resnet14": Network(lambda spec: ShiftResNet14(spec.frames, WIDE)),
     "shift_mobilenet": Network(
         lambda spec: ShiftMobileNet(spec.frames), {"imagenet": MobileNet_V3_Large_Weights.IMAGENET1K_V2}
     ),
@@ -66,6 +67,7 @@ VIDEO_NETWORKS: dict[str, Network] = {
 
 AUDIO_NETWORKS: dict[str, Network] = {
     "mel_resnet14": Network(lambda _: MelResNet14()),
+    "wide_mel_resnet14": Network(lambda _: MelResNet14(widths=WIDE)),
     "mel_mobilenet": Network(lambda _: MelMobileNet(), {"imagenet": MobileNet_V3_Small_Weights.IMAGENET1K_V1}),
     "mel_resnet18": Network(lambda _: MelResNet(), {"imagenet": ResNet18_Weights.IMAGENET1K_V1}),
     "tiny_mel": Network(lambda _: TinyMel()),

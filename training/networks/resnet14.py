@@ -7,6 +7,7 @@ for Image Recognition", CVPR 2016 (arXiv 1512.03385).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -19,6 +20,8 @@ from avfeat.training.networks.temporal_shift import temporal_shift
 
 WIDTHS = (32, 64, 128, 256)
 """Channels after the first convolution and after each stage of two blocks."""
+WIDE = (64, 128, 256, 512)
+"""Twice as many, for four times the arithmetic, as in wide residual networks (arXiv 1605.07146)."""
 
 
 class Block(nn.Module):
@@ -54,16 +57,16 @@ def _projected(channels: int, out: int, stride: int) -> nn.Module:
     return layer
 
 
-def _blocks(frames: int | None = None) -> list[nn.Module]:
+def _blocks(widths: Sequence[int], frames: int | None = None) -> list[nn.Module]:
     """Three stages of two blocks, each halving height and width."""
     stages = (
-        (Block(before, after, 2, frames), Block(after, after, 1, frames)) for before, after in pairwise(WIDTHS)
+        (Block(before, after, 2, frames), Block(after, after, 1, frames)) for before, after in pairwise(widths)
     )
     return [block for stage in stages for block in stage]
 
 
 class ShiftResNet14(nn.Module):
-    """``(batch, frames, 3, height, width)`` in [0, 1] to ``(batch, 768)`` at about unit scale.
+    """``(batch, frames, 3, height, width)`` in [0, 1] to ``(batch, 768)`` at about unit scale; 1,536 if ``WIDE``.
 
     Two pathways, as in two-stream networks (Simonyan and Zisserman, NeurIPS 2014, arXiv 1406.2199). What moves: the
     difference between each frame and the mean of the clip, a background that stands still; the mean over time of
@@ -71,17 +74,18 @@ class ShiftResNet14(nn.Module):
     network for both would learn the second first, by which instances are told apart sooner, and little else.
     """
 
-    def __init__(self, frames: int = 16) -> None:
+    def __init__(self, frames: int = 16, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
-        self.dim = 3 * WIDTHS[-1]
+        self.dim = 3 * widths[-1]
         self.frames = frames
         self.pixels = Pixels()
-        self.layers = nn.Sequential(_stem(), *_blocks(frames))
-        self.still = nn.Sequential(_stem(), *(Block(*widths, 2, None) for widths in pairwise(WIDTHS)))
+        self.layers = nn.Sequential(_stem(widths[0]), *_blocks(widths, frames))
+        stages = (Block(before, after, 2, None) for before, after in pairwise(widths))
+        self.still = nn.Sequential(_stem(widths[0]), *stages)
         self.norm = nn.BatchNorm1d(self.dim, affine=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(batch, frames, 3, height, width)`` to ``(batch, 768)``."""
+        """``(batch, frames, 3, height, width)`` to ``(batch, dim)``."""
         x = self.pixels(x)
         moving = x - x.mean(1, keepdim=True)
         maps = self.layers(moving.flatten(0, 1)).mean((2, 3)).unflatten(0, (-1, self.frames))
@@ -91,13 +95,13 @@ class ShiftResNet14(nn.Module):
         return out
 
 
-def _stem() -> nn.Module:
-    layer: nn.Module = Conv2dNormActivation(3, WIDTHS[0], kernel_size=7, stride=4)
+def _stem(channels: int) -> nn.Module:
+    layer: nn.Module = Conv2dNormActivation(3, channels, kernel_size=7, stride=4)
     return layer
 
 
 class MelResNet14(nn.Module):
-    """``(batch, 1, mels, time)`` to ``(batch, 768)`` at about unit scale.
+    """``(batch, 1, mels, time)`` to ``(batch, 768)`` at about unit scale; 1,536 if ``WIDE``.
 
     Two pathways. What happens: the difference between the spectrogram and its mean over time, without the room and
     the microphone (cepstral mean normalisation: Atal, JASA 1974), with a second channel that says where in
@@ -106,13 +110,13 @@ class MelResNet14(nn.Module):
     mean spectrum, 256 features.
     """
 
-    def __init__(self, mels: int = 64) -> None:
+    def __init__(self, mels: int = 64, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
-        width = WIDTHS[-1]
+        width = widths[-1]
         self.dim = 3 * width
         # Time keeps more of its resolution than frequency: rhythm lies in it.
-        stem = Conv2dNormActivation(2, WIDTHS[0], kernel_size=7, stride=(4, 2))
-        self.layers = nn.Sequential(stem, *_blocks())
+        stem = Conv2dNormActivation(2, widths[0], kernel_size=7, stride=(4, 2))
+        self.layers = nn.Sequential(stem, *_blocks(widths))
         self.still = nn.Sequential(
             nn.Linear(mels, width, bias=False),
             nn.BatchNorm1d(width),
@@ -122,7 +126,7 @@ class MelResNet14(nn.Module):
         self.norm = nn.BatchNorm1d(self.dim, affine=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(batch, 1, mels, time)`` to ``(batch, 768)``."""
+        """``(batch, 1, mels, time)`` to ``(batch, dim)``."""
         spectrum = x.mean(3, keepdim=True)
         pitch = torch.linspace(-1, 1, x.shape[2]).to(x).reshape(1, 1, -1, 1)
         maps = self.layers(torch.cat([x - spectrum, pitch.expand_as(x)], dim=1)).mean(2)
