@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_type_hints
+from types import UnionType
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -99,6 +100,9 @@ def build(kind: type[T], values: Any, where: str) -> T:
 def _value(hint: Any, value: Any, where: str) -> Any:
     if hasattr(hint, "from_values"):
         return hint.from_values(value, where)
+    if value is not None and get_origin(hint) is UnionType:
+        # Settings that may be left out: pydantic would let unknown names pass.
+        hint = next((one for one in get_args(hint) if is_dataclass(one)), hint)
     if is_dataclass(hint):
         return build(cast("type[Any]", hint), value, where)
     try:

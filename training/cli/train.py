@@ -71,6 +71,7 @@ def train(
     with training_packages():
         from avfeat.training.checkpoint import LAST
         from avfeat.training.data import open_or_prepare
+        from avfeat.training.trainer import Teacher
         from avfeat.training.trainer import train as events
     named = {"steps": steps, "batch_size": batch_size, "seed": seed, "workers": workers}
     named["checkpoint_every"] = checkpoint_every
@@ -78,6 +79,8 @@ def train(
     chosen = _recipe(recipe, run, resume, [*(changes or ()), *given])
     if resume and leads() and not (run / LAST).exists():
         note(f"note: {run} has no checkpoint yet; beginning with step 1")
+    # One that cannot teach is told of now, not when all has been decoded.
+    Teacher.of(chosen)
     cache = open_or_prepare(data, chosen.cache, max_failed=max_failed, follow=follow if leads() else None)
     with closing(events(cache, data, run, chosen, resume=resume, device=device)) as happening:
         _show(happening, run, _again(data, run, max_failed), chosen.steps)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,3 +63,17 @@ class Chosen:
             return rows
         whole = rows.new_zeros(len(self._present), rows.shape[1])
         return whole.index_put((self._present,), rows)
+
+
+@contextmanager
+def statistics_kept(network: nn.Module, kept: bool) -> Iterator[None]:
+    """BatchNorm's running statistics stay as they are in the block, if ``kept``."""
+    layers = [layer for layer in network.modules() if kept and isinstance(layer, _BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum

@@ -15,6 +15,7 @@ from avfeat.training.data import Needs, Sampling, Settings
 from avfeat.training.networks import PairSpec
 from avfeat.training.networks.registry import networks_of
 from avfeat.training.objectives import Pairs, objective_type
+from avfeat.training.objectives.distillation import DistillationSettings
 from avfeat.training.objectives.settings import HeadSettings
 from avfeat.training.objectives.shared import SharedSettings
 from avfeat.training.schema import build
@@ -137,6 +138,7 @@ class Recipe:
         encoders: the networks, and what a window is for them: the views' length, frames and size.
         objective: what is minimised.
         shared: what trains the space that picture and sound share.
+        distillation: a trained pair to learn from, too; None for none.
         augment: how views are sampled and augmented.
         optimizer: how weights are moved.
         probe: what is measured on the way.
@@ -156,6 +158,7 @@ class Recipe:
     encoders: PairSpec
     objective: ObjectiveChoice = field(default_factory=ObjectiveChoice)
     shared: SharedSettings = field(default_factory=SharedSettings)
+    distillation: DistillationSettings | None = None
     augment: Composition = field(default_factory=Composition)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     probe: ProbeSettings = field(default_factory=ProbeSettings)

@@ -2,7 +2,7 @@
 
 ``model`` holds encoders, heads and momentum encoder, ``trainer`` a step of them, ``train`` the loop around it;
 ``process`` is torchrun, ``journal`` the files, ``probe`` the accuracy on the way, ``watch`` the signs of trouble,
-``resume`` what a training that goes on has to have in common with itself.
+``resume`` what a training that goes on has to have in common with itself, ``teacher`` what a pair may learn from.
 """
 
 from avfeat.training.trainer.events import (
@@ -17,6 +17,7 @@ from avfeat.training.trainer.events import (
 )
 from avfeat.training.trainer.probe import Accuracy
 from avfeat.training.trainer.process import Device
+from avfeat.training.trainer.teacher import Teacher
 from avfeat.training.trainer.train import train
 from avfeat.training.trainer.watch import DivergedError
 
@@ -31,6 +32,7 @@ __all__ = [
     "Started",
     "Stepped",
     "Stopped",
+    "Teacher",
     "Warned",
     "train",
 ]

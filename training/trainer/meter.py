@@ -34,6 +34,8 @@ class Meter:
                 self._sum(name, value / len(outcomes))
             if outcome.shared is not None:
                 self._sum("shared", outcome.shared / len(outcomes))
+            if outcome.distillation is not None:
+                self._sum("distillation", outcome.distillation / len(outcomes))
         self._sum("grad_norm", norm)
         self._count += 1
         self._clips += clips

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from avfeat.bundle import Modality
 from avfeat.training.networks import EncoderPair, build_pair
 from avfeat.training.networks.log_mel import LogMel
 from avfeat.training.objectives import Kind, MomentumCopy, Objective, build_objective
-from avfeat.training.objectives.embedded import Chosen
+from avfeat.training.objectives.distillation import Distillation
+from avfeat.training.objectives.embedded import Chosen, statistics_kept
 from avfeat.training.objectives.gather import Rows
 from avfeat.training.objectives.shared import info_nce
 from avfeat.training.recipes import Recipe
@@ -32,6 +31,7 @@ class Outcome:
         objective: the objective's part of it, detached.
         terms: the mean of each kind of pairs, detached.
         shared: the loss of the shared space, detached; None where it has no weight.
+        distillation: what predicting the teacher's features costs, detached; None without a teacher.
         projections: of each modality, for each view: detached ``(batch, out)``.
         embeddings: of each modality, ``(batch * views, shared)``, detached; empty without the shared term.
     """
@@ -40,6 +40,7 @@ class Outcome:
     objective: Tensor
     terms: dict[Kind, Tensor]
     shared: Tensor | None
+    distillation: Tensor | None
     projections: dict[Modality, list[Tensor]]
     embeddings: dict[Modality, Tensor]
 
@@ -53,12 +54,15 @@ class Pretraining(nn.Module):
         views: of each clip.
     """
 
-    def __init__(self, recipe: Recipe, published: bool = True) -> None:
+    def __init__(
+        self, recipe: Recipe, published: bool = True, teacher: Mapping[Modality, int] | None = None
+    ) -> None:
         """Build networks and heads with fresh weights, from torch's global generator.
 
         Args:
             recipe: which.
             published: False leaves out the published weights that the recipe may ask for.
+            teacher: widths of the features of the recipe's teacher; None leaves out what predicts them.
 
         Raises:
             ArgumentError: a recipe whose parts do not go together.
@@ -73,14 +77,21 @@ class Pretraining(nn.Module):
             choice.name, dims, choice.settings.get(choice.name), choice.pairs, self.views
         )
         self.shared = recipe.shared
-        used = MODALITIES if self.shared.weight else self.objective.modalities
+        self.distillation: Distillation | None = None
+        if recipe.distillation is not None and teacher is not None:
+            self.distillation = Distillation(recipe.distillation, dims, teacher)
+        used = MODALITIES if self.shared.weight or self.distillation else self.objective.modalities
         self.modalities = tuple(name for name in MODALITIES if name in used)
         backbones = nn.ModuleDict({name: self._encoder(name).backbone for name in MODALITIES})
         self.targets = MomentumCopy(backbones) if self.objective.momentum else None
         self._freeze_what_nothing_trains()
 
     def forward(
-        self, frames: Tensor | None, waveform: Tensor | None, present: Mapping[Modality, Tensor]
+        self,
+        frames: Tensor | None,
+        waveform: Tensor | None,
+        present: Mapping[Modality, Tensor],
+        taught: Mapping[Modality, Tensor] | None = None,
     ) -> Outcome:
         """The loss of a batch.
 
@@ -89,6 +100,7 @@ class Pretraining(nn.Module):
                 None if no loss looks at them.
             waveform: float32 ``(batch * views, samples)``, or None likewise.
             present: bool ``(batch,)``, which clips have the modality; no others pass through its networks.
+            taught: the teacher's features of all views, ``(batch * views, dim)`` by modality; None without one.
         """
         inputs: dict[Modality, Tensor] = {} if frames is None else {"video": frames}
         if waveform is not None:
@@ -98,15 +110,21 @@ class Pretraining(nn.Module):
         target = self._targets(inputs, rows)
         losses = self.objective(self._by_view(features, rows), target, present)
         shared, embeddings = self._shared_loss(features, rows, present)
+        total = losses.total if shared is None else losses.total + self.shared.weight * shared
+        distilled = None
+        if self.distillation is not None:
+            distilled = self.distillation(features, rows, present, taught)
+            total = total + self.distillation.weight * distilled
         projections = {
             name: [projection for side, projection in losses.projections.items() if side.modality == name]
             for name in inputs
         }
         return Outcome(
-            total=losses.total if shared is None else losses.total + self.shared.weight * shared,
+            total=total,
             objective=losses.total.detach(),
             terms=losses.terms,
             shared=None if shared is None else shared.detach(),
+            distillation=None if distilled is None else distilled.detach(),
             projections={name: sides for name, sides in projections.items() if sides},
             embeddings=embeddings,
         )
@@ -193,22 +211,9 @@ class Pretraining(nn.Module):
         for name in MODALITIES:
             encoder = self._encoder(name)
             reached = self.shared.weight > 0 and self.shared.reach == "encoder"
-            encoder.backbone.requires_grad_(reached or name in self.objective.modalities)
+            taught = self.distillation is not None
+            encoder.backbone.requires_grad_(reached or taught or name in self.objective.modalities)
             encoder.projection.requires_grad_(self.shared.weight > 0)
-
-
-@contextmanager
-def statistics_kept(network: nn.Module, kept: bool) -> Iterator[None]:
-    """BatchNorm's running statistics stay as they are in the block, if ``kept``."""
-    layers = [layer for layer in network.modules() if kept and isinstance(layer, _BatchNorm)]
-    momenta = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.momentum = 0.0
-    try:
-        yield
-    finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
 
 
 def count_parameters(modules: Iterable[nn.Module]) -> int:

@@ -26,6 +26,7 @@ from avfeat.training.trainer.meter import Meter
 from avfeat.training.trainer.model import MODALITIES, Outcome, Pretraining, count_parameters
 from avfeat.training.trainer.optimizer import build_optimizer, rate_at, set_rate
 from avfeat.training.trainer.process import Process
+from avfeat.training.trainer.teacher import Teacher
 from avfeat.training.trainer.views import Views, augmented, seeds_of, to_device
 from avfeat.training.trainer.watch import Finite, signs
 
@@ -39,6 +40,7 @@ class Trainer:
     Attributes:
         data: what it trains on, in facts.
         provenance: versions and revision of the code that runs.
+        teacher: what the model learns from, too, or None.
         model: as it is, and ``wrapped`` for several processes.
         part: clips of one pass in this process.
     """
@@ -55,16 +57,20 @@ class Trainer:
 
         Raises:
             ArgumentError: a recipe whose parts do not go together, a batch that the processes cannot share or that
-                there are too few clips for, or a cache that was prepared otherwise.
+                there are too few clips for, a cache that was prepared otherwise, or a teacher of other windows.
+            CheckpointError: a teacher that is missing or broken.
         """
         self.recipe, self.cache, self.process = recipe, cache, process
         self.data = describe_data(source, cache)
         self.provenance = {"revision": revision(), "versions": versions()}
         self.part = _part(recipe, process.world)
         _check_data(recipe, cache, self.part, process.world)
+        self.teacher = Teacher.of(recipe)
+        if self.teacher is not None:
+            self.teacher.to(process.device)
         with torch.random.fork_rng():
             torch.manual_seed(recipe.seed)
-            self.model = Pretraining(recipe, published)
+            self.model = Pretraining(recipe, published, self.teacher.dims if self.teacher else None)
         to_channels_last(self.model).to(process.device)
         if recipe.compile:
             for backbone in self.model.backbones.values():
@@ -134,7 +140,8 @@ class Trainer:
         apart = nullcontext() if last or self.process.world == 1 else cast(Any, self.wrapped).no_sync()
         with apart:
             with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
-                outcome: Outcome = self.wrapped(views.frames, views.waveform, views.present)
+                taught = None if self.teacher is None else self.teacher(views)
+                outcome: Outcome = self.wrapped(views.frames, views.waveform, views.present, taught)
             torch.autograd.backward(outcome.total / recipe.accumulate)
         return outcome, views
 
@@ -179,6 +186,7 @@ class Trainer:
         clips = len(self.cache.members(recipe.needs))
         parameters = {str(name): count_parameters([getattr(model.pair, name)]) for name in MODALITIES}
         heads = [model.objective.projectors, model.objective.predictors]
+        heads += [] if model.distillation is None else [model.distillation.heads]
         return Cost(
             parameters={**parameters, "heads": count_parameters(heads)},
             steps=recipe.steps - done,
@@ -209,6 +217,7 @@ class Trainer:
                 "rest": {name: one for name, one in whole.items() if not name.startswith(_PAIR)},
                 "optimizer": self.optimizer.state_dict(),
                 "meter": self.meter.state(),
+                "teacher": None if self.teacher is None else self.teacher.fingerprint,
                 **extra,
             },
         )
@@ -219,6 +228,11 @@ class Trainer:
         Raises:
             CheckpointError: it lacks what a training needs, or has it of another one.
         """
+        if self.teacher is not None and before.training.get("teacher") != self.teacher.fingerprint:
+            raise CheckpointError(
+                f"{self.teacher.source}: this teacher's weights are not those that the training was begun with; "
+                "put them back, or train into another folder."
+            )
         encoders = {f"{_PAIR}{name}": one for name, one in before.encoders.items()}
         try:
             self.model.load_state_dict(encoders | dict(before.training["rest"]))

@@ -144,6 +144,27 @@ def test_a_training_says_what_it_costs_and_what_came_out(avfeat_command, data: P
     assert other.status == 1 and "was begun with seed 0, not 3" in other.err
 
 
+def test_a_smaller_pair_learns_from_a_larger_one(avfeat_command, data: Path) -> None:
+    larger = ["--set", "encoders.video=shift_resnet14", "--set", "encoders.audio=mel_resnet14"]
+    assert avfeat_command("train", data, "-o", "runs/large", *OPTIONS, *larger, "--steps", 1).status == 0
+    taught = ["--set", "distillation.teacher=runs/large"]
+    ran = avfeat_command("train", data, "-o", "runs/small", *OPTIONS, *taught, "--steps", 2)
+    assert ran.status == 0 and "checkpoint    runs/small/" in ran.out
+    line = json.loads(Path("runs/small/metrics.jsonl").read_text().splitlines()[-1])
+    assert line["loss"] == pytest.approx(line["objective"] + line["shared"] + 10 * line["distillation"], rel=1e-4)
+
+
+def test_a_teacher_that_cannot_teach_is_told_of_before_anything_is_decoded(avfeat_command, data: Path) -> None:
+    # Were the data looked at first, they would be what is missing.
+    ran = avfeat_command("train", "gone", "-o", "run", *OPTIONS, "--set", "distillation.teacher=nobody")
+    assert ran.status == 1 and not Path("run").exists()
+    assert ran.err.startswith("error: nobody: no checkpoint is there;") and ran.err.count("\n") == 1
+    assert avfeat_command("train", data, "-o", "teacher", *OPTIONS, "--steps", 1).status == 0
+    other = ["--set", "distillation.teacher=teacher", "--set", "encoders.size=48"]
+    ran = avfeat_command("train", "gone", "-o", "run", *OPTIONS, *other)
+    assert ran.status == 2 and ran.err.startswith("error: teacher: this teacher takes windows of size 32, not 48;")
+
+
 def kill_after(lines: int, number: int) -> threading.Thread:
     def work() -> None:
         path, deadline = Path("run/metrics.jsonl").absolute(), time.monotonic() + 100

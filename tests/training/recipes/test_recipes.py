@@ -16,6 +16,7 @@ from avfeat.training.augment.temporal import Fade, TimeMask
 from avfeat.training.data import Sampling, Settings
 from avfeat.training.networks import PairSpec
 from avfeat.training.objectives import OBJECTIVES
+from avfeat.training.objectives.distillation import DistillationSettings
 from avfeat.training.recipes import OptimizerSettings, ProbeSettings, Recipe, load_recipe, shipped
 from avfeat.training.trainer.journal import write_recipe
 
@@ -162,6 +163,9 @@ def test_circles_are_refused(tmp_path: Path) -> None:
         ("augment.augmentations.5.gain.p=0.5", lambda r: r.augment.augmentations[5].p, 0.5),
         ("augment.augmentations.0=reversal", lambda r: type(r.augment.augmentations[0]).__name__, "Reversal"),
         ("augment.augmentations=[fade]", lambda r: r.augment.augmentations, (Fade(),)),
+        ("distillation.teacher=runs/large", lambda r: r.distillation, DistillationSettings("runs/large")),
+        ("distillation={teacher: a, weight: 2}", lambda r: r.distillation, DistillationSettings("a", weight=2.0)),
+        ("distillation=null", lambda r: r.distillation, None),
         ("augment.sampling.speed=[0.5, 2]", lambda r: r.augment.sampling.speed, (0.5, 2.0)),
     ],
 )
@@ -221,6 +225,11 @@ def test_later_changes_win_and_build_on_earlier_ones(tmp_path: Path) -> None:
         ("optimizer.clip=0", "clip must be above 0, or null, not 0.0."),
         ("optimizer.momentum=1", "momentum must be from 0 to below 1, not 1.0."),
         ("optimizer.name=adam", "base.yaml.optimizer.name: input should be 'adamw', 'sgd' or 'lars', not 'adam'."),
+        ("distillation.techer=a", "base.yaml.distillation: there is no setting 'techer'; did you mean 'teacher'?"),
+        ("distillation.weight=1", "base.yaml.distillation: teacher is missing."),
+        ("distillation={teacher: a, weight: 0}", "base.yaml.distillation: weight must be above 0, not 0.0;"),
+        ("distillation.teacher=3", "base.yaml.distillation.teacher: input should be a valid string, not 3."),
+        ("distillation=runs/large", "base.yaml.distillation: must be settings (name: value), not 'runs/large'."),
         ("shared.temperature=0", "temperature must be above 0, not 0.0."),
         ("shared.weight=-1", "weight must be from 0 on, not -1.0."),
         ("probe.windows=0", "base.yaml.probe: windows must be from 1 on, not 0."),

@@ -10,7 +10,7 @@ from small_runs import copied, small
 from torch import Tensor, nn
 
 from avfeat.training.objectives import momentum_at
-from avfeat.training.trainer.model import Pretraining, count_parameters, statistics_kept
+from avfeat.training.trainer.model import Pretraining, count_parameters
 
 BATCH = 6
 ALL = torch.ones(BATCH, dtype=torch.bool)
@@ -95,17 +95,6 @@ def test_a_batch_without_any_sound_leaves_its_statistics(name: str) -> None:
     for parameter in network.pair.audio.parameters():
         assert parameter.grad is not None and not parameter.grad.any()
     assert {layer.momentum for layer in network.pair.modules() if isinstance(layer, nn.BatchNorm2d)} == {0.1}
-
-
-def test_momenta_come_back_after_an_error() -> None:
-    norm = nn.BatchNorm1d(2, momentum=0.3)
-    with pytest.raises(ValueError, match="on purpose"), statistics_kept(norm, True):
-        norm(torch.randn(4, 2))
-        raise ValueError("on purpose")
-    assert norm.momentum == 0.3 and torch.equal(norm.running_mean, torch.zeros(2))  # type: ignore[arg-type]
-    with statistics_kept(norm, False):
-        norm(torch.randn(4, 2))
-    assert norm.running_mean is not None and norm.running_mean.all()
 
 
 ONE_KIND = {"video_video": 0.0, "audio_audio": 0.0, "video_audio": 0.0}

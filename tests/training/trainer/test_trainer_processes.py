@@ -7,7 +7,7 @@ import pytest
 import torch
 from small_runs import trainer
 from torch.multiprocessing.spawn import spawn
-from two_ranks import BATCH, RECIPES, gradients, recipe, shared_space, work
+from two_ranks import BATCH, RECIPES, distilled, gradients, recipe, shared_space, work
 
 from avfeat.errors import BackendError
 from avfeat.training.data import Cache
@@ -64,6 +64,13 @@ def test_the_shared_space_is_that_of_the_whole_batch(halves: list[dict[str, Any]
     torch.testing.assert_close((first["loss"] + second["loss"]) / 2, whole["loss"])
     for side in ("video", "audio"):
         torch.testing.assert_close(torch.cat([first[side], second[side]]) / 2, whole[side])
+
+
+def test_what_a_teacher_says_is_learned_from_the_whole_batch(halves: list[dict[str, Any]]) -> None:
+    whole = distilled(0, BATCH)
+    first, second = (half["distilled"] for half in halves)
+    torch.testing.assert_close((first["loss"] + second["loss"]) / 2, whole["loss"])
+    torch.testing.assert_close(torch.cat([first["predicted"], second["predicted"]]) / 2, whole["predicted"])
 
 
 def test_what_processes_ask_each_other(halves: list[dict[str, Any]]) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from avfeat.errors import ArgumentError
 from avfeat.training.augment import Clips, Draws
 from avfeat.training.data import Cache
+from avfeat.training.objectives import Kind
 from avfeat.training.trainer.meter import Meter, peak_memory
 from avfeat.training.trainer.model import Outcome
 from avfeat.training.trainer.process import Process
@@ -148,11 +149,10 @@ def test_what_no_loss_looks_at_does_not_travel() -> None:
     assert found.waveform is None and found.frames is not None
 
 
-def outcome(total: float, shared: float | None) -> Outcome:
-    given = None if shared is None else torch.tensor(shared)
-    return Outcome(
-        torch.tensor(total), torch.tensor(total / 2), {"video_video": torch.tensor(total * 2)}, given, {}, {}
-    )
+def outcome(total: float, shared: float | None, distillation: float | None = None) -> Outcome:
+    given = [None if one is None else torch.tensor(one) for one in (shared, distillation)]
+    terms: dict[Kind, Tensor] = {"video_video": torch.tensor(total * 2)}
+    return Outcome(torch.tensor(total), torch.tensor(total / 2), terms, *given, {}, {})
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2])
@@ -169,9 +169,10 @@ def test_means_are_over_steps_and_passes_and_survive(cut: int) -> None:
     assert found["loss"] == pytest.approx(10 / 3) and found["objective"] == pytest.approx(5 / 3)
     assert found["video_video"] == pytest.approx(20 / 3) and found["shared"] == pytest.approx(1)
     assert found["grad_norm"] == pytest.approx(2)
-    meter.add([outcome(9.0, None)], torch.tensor(1.0), 8)
+    assert "distillation" not in found
+    meter.add([outcome(9.0, None, 0.5), outcome(9.0, None, 1.5)], torch.tensor(1.0), 8)
     again = meter.take(ALONE)
-    assert again["loss"] == 9 and "shared" not in again
+    assert again["loss"] == 9 and again["distillation"] == 1 and "shared" not in again
 
 
 def test_times_are_shares_and_rates() -> None:

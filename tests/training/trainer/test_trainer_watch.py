@@ -20,7 +20,7 @@ from avfeat.training.trainer.watch import Finite, collapse, signs
 def outcome(**views: Any) -> Outcome:
     zero = torch.zeros(())
     embeddings = {name: torch.cat([one, one]) for name, one in views.pop("embeddings", {}).items()}
-    return Outcome(zero, zero, {}, None, views, embeddings)  # type: ignore[arg-type]
+    return Outcome(zero, zero, {}, None, None, views, embeddings)  # type: ignore[arg-type]
 
 
 def test_numbers_are_looked_at_one_step_late() -> None:
@@ -121,10 +121,10 @@ def test_the_shared_space_is_aligned_where_both_are_there() -> None:
     here = {"video": torch.tensor([1, 1, 1, 0]).bool(), "audio": torch.tensor([1, 0, 1, 1]).bool()}
     views = {name: one.repeat_interleave(2, dim=0) for name, one in (("video", video), ("audio", audio))}
     zero = torch.zeros(())
-    found = signs(Outcome(zero, zero, {}, None, {}, views), here)  # type: ignore[arg-type]
+    found = signs(Outcome(zero, zero, {}, None, None, {}, views), here)  # type: ignore[arg-type]
     assert found == {"shared_alignment": pytest.approx(alignment(video[[0, 2]], audio[[0, 2]]).item())}
     nobody = {"video": here["video"], "audio": ~here["video"]}
-    assert signs(Outcome(zero, zero, {}, None, {}, views), nobody) == {}  # type: ignore[arg-type]
+    assert signs(Outcome(zero, zero, {}, None, None, {}, views), nobody) == {}  # type: ignore[arg-type]
 
 
 def test_a_single_clip_has_no_spread() -> None:

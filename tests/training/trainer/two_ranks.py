@@ -12,6 +12,7 @@ from torch import Tensor
 
 from avfeat.errors import ArgumentError
 from avfeat.training.data import Cache
+from avfeat.training.objectives.distillation import regression
 from avfeat.training.objectives.gather import Rows
 from avfeat.training.objectives.shared import info_nce
 from avfeat.training.recipes import Recipe
@@ -74,6 +75,17 @@ def shared_space(first: int, last: int) -> dict[str, Tensor]:
     return {"loss": loss.detach(), "video": video.grad, "audio": audio.grad}
 
 
+def distilled(first: int, last: int) -> dict[str, Tensor]:
+    """``regression`` of a part, two views of a clip, and its gradient."""
+    generator = torch.Generator().manual_seed(7)
+    predicted, taught = torch.randn(2, 2 * BATCH, 5, generator=generator)[:, 2 * first : 2 * last]
+    predicted = predicted.clone().requires_grad_()
+    loss = regression(predicted, taught, Rows.of(PRESENT["audio"][first:last]))
+    loss.backward()
+    assert predicted.grad is not None
+    return {"loss": loss.detach(), "predicted": predicted.grad}
+
+
 def work(rank: int, folder: str, cache: str, port: int) -> None:
     torch.set_num_threads(1)
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)}
@@ -82,6 +94,7 @@ def work(rank: int, folder: str, cache: str, port: int) -> None:
     found: dict[str, Any] = {}
     with joined("cpu") as process:
         found["shared space"] = shared_space(half.start, half.stop)
+        found["distilled"] = distilled(half.start, half.stop)
         found["any"] = [process.any(rank == 1), process.any(False), process.mean(torch.tensor([1.0 + rank])).item()]
         try:
             trainer(data, small(batch_size=9), process)
