@@ -47,6 +47,8 @@ def main() -> None:
     if asked.batch_size:
         changes.append(f"batch_size={asked.batch_size}")
     recipe = load_recipe(asked.recipe, changes)
+    if recipe.distillation is not None:
+        parser.error("a teacher is not part of what is compared here; leave distillation out.")
     cache = open_or_prepare(asked.data, recipe.cache)
     with joined(asked.device) as process:
         if process.device.type == "cpu":

@@ -89,7 +89,7 @@ def open_model(
         name or f"avfeat-{_run_name(path)}",
         licence or "not stated",
         True,
-        data or _data(checkpoint.data),
+        data or _data(checkpoint),
         dict(checkpoint.recipe),
         str(checkpoint.provenance.get("revision", "unknown")),
         checkpoint.step,
@@ -113,7 +113,14 @@ def _run_name(path: Path) -> str:
     return folder.parent.name if folder.name == "checkpoints" else folder.name
 
 
-def _data(data: Mapping[str, Any]) -> str:
+def _data(checkpoint: Checkpoint) -> str:
+    """What the weights were made from: with a teacher, its data, too."""
+    teacher = checkpoint.provenance.get("teacher")
+    learned = f"; learned from a teacher that was trained on {_clips(teacher.get('data', {}))}" if teacher else ""
+    return _clips(checkpoint.data) + learned
+
+
+def _clips(data: Mapping[str, Any]) -> str:
     return f"{data.get('source', 'not stated')}: {data.get('clips', '?')} clips, {data.get('seconds', '?')} s"
 
 

@@ -36,7 +36,7 @@ class Checkpoint:
         recipe: resolved, as JSON values.
         step: steps that were done.
         data: ``source`` as it was asked for, ``fingerprint``, ``clips`` and ``seconds``.
-        provenance: versions of avfeat and torch, git revision.
+        provenance: versions of avfeat and torch, git revision; with a teacher, what it was.
         encoders: weights of the ``EncoderPair``.
         training: everything else that going on needs.
     """

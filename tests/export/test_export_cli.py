@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ import avfeat
 from avfeat.cli import app as application
 from avfeat.export import graphs
 from avfeat.export.cli import export
+from avfeat.export.media import Windows
+from avfeat.export.model import open_model
+from avfeat.training.checkpoint import Checkpoint
 from avfeat.training.networks import PAIRS
 
 
@@ -49,6 +53,18 @@ def test_a_run_becomes_a_bundle_that_verifies(
     assert avfeat_command("embed", clip, "--model", "b", "--backend", "pt2", "-o", "v.npz").status == 0
     with np.load("v.npz") as found:
         assert found["video"].shape == (11, 256) and np.isfinite(found["audio"]).all()
+
+
+def test_what_a_teacher_was_trained_on_is_part_of_the_data(
+    run_folder: Path, windows: Windows, tmp_path: Path
+) -> None:
+    plain = Checkpoint.load(run_folder)
+    facts = {"source": "runs/large", "step": 9, "data": {"source": "circles", "clips": 8, "seconds": 9.5}}
+    replace(plain, provenance=plain.provenance | {"teacher": facts}).save(tmp_path / "taught.pt")
+    said = open_model(str(tmp_path / "taught.pt"), windows).origin.data
+    own = "squares: 4 clips, 4.8 s"
+    assert said == f"{own}; learned from a teacher that was trained on circles: 8 clips, 9.5 s"
+    assert open_model(str(run_folder), windows).origin.data == own
 
 
 def test_untrained_networks_are_calibrated_and_say_so(

@@ -70,8 +70,12 @@ class ShiftResNet14(nn.Module):
 
     Two pathways, as in two-stream networks (Simonyan and Zisserman, NeurIPS 2014, arXiv 1406.2199). What moves: the
     difference between each frame and the mean of the clip, a background that stands still; the mean over time of
-    its features, then their standard deviation, 256 each. What is there: two frames as they are, 256 features. One
+    its features, then their standard deviation, a third of all each. What is there: two frames as they are. One
     network for both would learn the second first, by which instances are told apart sooner, and little else.
+
+    Args:
+        frames: of a clip.
+        widths: channels after the first convolution and after each stage; the features are three times the last.
     """
 
     def __init__(self, frames: int = 16, widths: Sequence[int] = WIDTHS) -> None:
@@ -106,8 +110,12 @@ class MelResNet14(nn.Module):
     Two pathways. What happens: the difference between the spectrogram and its mean over time, without the room and
     the microphone (cepstral mean normalisation: Atal, JASA 1974), with a second channel that says where in
     frequency a value lies, which convolutions under global pooling do not know (Liu et al., NeurIPS 2018, arXiv
-    1807.03247); the mean over time of its features, then their standard deviation, 256 each. What is there: the
-    mean spectrum, 256 features.
+    1807.03247); the mean over time of its features, then their standard deviation, a third of all each. What is
+    there: the mean spectrum.
+
+    Args:
+        mels: bands of the spectrogram.
+        widths: as in ``ShiftResNet14``.
     """
 
     def __init__(self, mels: int = 64, widths: Sequence[int] = WIDTHS) -> None:

@@ -2,7 +2,8 @@
 
 Navaneet et al., "SimReg: Regression as a Simple Yet Effective Tool for Self-supervised Knowledge Distillation",
 BMVC 2021, arXiv 2201.05131: a head on the student's features, dropped afterwards, regresses the teacher's features
-of the same view, both at unit length.
+of the same view, both at unit length. Here beside an objective, on its own augmented views, and with one hidden
+layer in the head; the paper minimises nothing else, on weakly augmented views, with up to three.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class DistillationSettings:
     """Who teaches, and how much it counts beside the objective.
 
     Attributes:
-        teacher: folder of a run, or a checkpoint, with windows of the same length, rate and size.
+        teacher: folder of a run that has ended, or its checkpoint, seen from the current folder; its windows are
+            those of the student (``seconds``, ``fps``, ``size``, ``sample_rate``, ``aspect``).
         weight: of this loss.
         hidden: width of the hidden layer of the heads that predict the teacher's features.
 

@@ -209,6 +209,9 @@ class Recipe:
         whole = {name: values[name] for name in ("description", "encoders") if name in values} | values
         # As JSON has it: lists, not tuples, so that what is read back is equal.
         as_json: dict[str, Any] = json.loads(json.dumps(whole | {"augment": values_of(self.augment)}))
+        if self.distillation is None:
+            # So that a training without a teacher is called what it was called before there were any.
+            del as_json["distillation"]
         for name in ("seconds", "frames"):
             # The encoders say them.
             del as_json["augment"]["sampling"][name]

@@ -129,6 +129,11 @@ class _Resolver:
             recipe = Recipe.of(self._values(cell), "recipe")
         except ArgumentError as error:
             raise ArgumentError(f"{self.loaded.where}: {table}: {cell.name}: {error}") from error
+        if recipe.distillation is not None:
+            raise ArgumentError(
+                f"{self.loaded.where}: {table}: {cell.name}: has a teacher, whose weights no result of a study "
+                "names; leave distillation out."
+            )
         identity = identity_of(recipe, self.data, plan.windows)
         count = self.seeds or cell.seeds or plan.seeds
         return Place(table, kind, cell, plan.family(cell), recipe, identity, against or identity, count)

@@ -8,7 +8,10 @@ from typing import Any
 
 from avfeat.training.checkpoint import Checkpoint, CheckpointError
 from avfeat.training.recipes import Recipe
+from avfeat.training.trainer.teacher import Teacher
 
+_TEACHER = "distillation.teacher"
+"""It may lie elsewhere now: what tells whether it is the same are its weights."""
 _FREE = ("description", "workers", "log_every", "checkpoint_every", "probe", "compile")
 """Settings that do not change what is learned."""
 
@@ -22,7 +25,7 @@ def check_same(before: Checkpoint, recipe: Recipe, data: Mapping[str, Any], run:
     for name, old, new in differences(before.recipe, recipe.to_values()):
         if name == "steps" and new > old:
             continue
-        if name.partition(".")[0] not in _FREE:
+        if name.partition(".")[0] not in _FREE and name != _TEACHER:
             raise CheckpointError(
                 f"{run}: was begun with {name} {old!r}, not {new!r}; go on with the same settings, or train into "
                 "another folder."
@@ -31,6 +34,20 @@ def check_same(before: Checkpoint, recipe: Recipe, data: Mapping[str, Any], run:
         raise CheckpointError(
             f"{run}: was begun on other data ({before.data['clips']} clips of {before.data['source']}, now "
             f"{data['clips']} of {data['source']}); go on with the same, or train into another folder."
+        )
+
+
+def check_teacher(before: Checkpoint, teacher: Teacher | None) -> None:
+    """Refuse to go on with a teacher of other weights.
+
+    Raises:
+        CheckpointError: they are others.
+    """
+    known = before.provenance.get("teacher") or {}
+    if teacher is not None and teacher.facts["fingerprint"] != known.get("fingerprint"):
+        raise CheckpointError(
+            f"{_TEACHER}={teacher.source}: its weights are not those that the training was begun with; put them "
+            "back, or train into another folder."
         )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
-from avfeat.training.checkpoint import Checkpoint
+from avfeat.training.checkpoint import Checkpoint, CheckpointError
 from avfeat.training.networks.channels_last import to_channels_last
 from avfeat.training.networks.log_mel import LogMel
 from avfeat.training.recipes import Recipe
@@ -24,38 +24,61 @@ class Teacher(nn.Module):
     """The encoders of a run that is over, in evaluation mode: they are not trained, and no checkpoint holds them.
 
     Attributes:
+        source: the run, as it was asked for.
+        spec: what a window is for it.
         dims: width of each modality's features.
-        fingerprint: of the weights.
+        facts: ``source``, ``fingerprint`` of the weights, ``step``, and ``data`` that it was trained on.
     """
 
     def __init__(self, source: str, checkpoint: Checkpoint) -> None:
+        """Take the trained weights.
+
+        Raises:
+            CheckpointError: networks or weights that are unknown here.
+        """
         super().__init__()
-        self.source = source
-        self.spec = checkpoint.spec
-        self.pair = to_channels_last(checkpoint.pair())
-        self.log_mel = LogMel(self.spec.sample_rate)
+        self.source, self.spec = source, checkpoint.spec
+        self._pair = to_channels_last(checkpoint.pair())
+        self._log_mel = LogMel(self.spec.sample_rate)
         self.requires_grad_(False).eval()
-        self.dims: dict[Modality, int] = {"video": self.pair.video.dim, "audio": self.pair.audio.dim}
-        self.fingerprint = _fingerprint(checkpoint.encoders)
+        self.dims: dict[Modality, int] = {"video": self._pair.video.dim, "audio": self._pair.audio.dim}
+        self.facts = {
+            "source": source,
+            "fingerprint": _fingerprint(checkpoint.encoders),
+            "step": checkpoint.step,
+            "data": dict(checkpoint.data),
+        }
 
     @classmethod
     def of(cls, recipe: Recipe) -> Teacher | None:
-        """The one that a recipe asks for; None if it asks for none.
+        """The one that a recipe asks for; None if it asks for none. Draws from torch's global generator.
 
         Raises:
             ArgumentError: its windows are not those of the recipe.
-            CheckpointError: it is missing, or broken.
+            CheckpointError: it is missing, broken, or still being trained.
         """
         if recipe.distillation is None:
             return None
-        found = cls(recipe.distillation.teacher, Checkpoint.load(Path(recipe.distillation.teacher)))
+        source = recipe.distillation.teacher
+        try:
+            checkpoint = Checkpoint.load(Path(source).expanduser())
+            found = cls(source, checkpoint)
+        except CheckpointError as error:
+            raise CheckpointError(f"distillation.teacher={source}: {error}") from error
         for name in _WINDOW:
             taken, given = getattr(found.spec, name), getattr(recipe.encoders, name)
             if taken != given:
                 raise ArgumentError(
-                    f"{found.source}: this teacher takes windows of {name} {taken}, not {given}; take another one, "
-                    f"or --set encoders.{name}={taken}."
+                    f"distillation.teacher={source}: takes windows of {name} {taken}, not {given}; take another "
+                    f"teacher, or --set encoders.{name}={taken}."
                 )
+        steps = checkpoint.recipe.get("steps", checkpoint.step)
+        if checkpoint.step < steps:
+            # Its next checkpoint would be another teacher, in the middle of what it teaches.
+            raise CheckpointError(
+                f"distillation.teacher={source}: is at step {checkpoint.step} of {steps}; finish it first, or take "
+                "a training that has ended."
+            )
         return found
 
     @torch.no_grad()
@@ -63,11 +86,11 @@ class Teacher(nn.Module):
         """Features of all views, ``(batch * views, dim)`` by modality; of clips without it they mean nothing."""
         found: dict[Modality, Tensor] = {}
         if views.frames is not None:
-            found["video"] = self.pair.video.backbone(views.frames)
+            found["video"] = self._pair.video.backbone(views.frames)
         if views.waveform is not None:
             with torch.autocast(views.waveform.device.type, enabled=False):
-                spectrogram = self.log_mel(views.waveform)
-            found["audio"] = self.pair.audio.backbone(spectrogram)
+                spectrogram = self._log_mel(views.waveform)
+            found["audio"] = self._pair.audio.backbone(spectrogram)
         return found
 
 
@@ -75,5 +98,5 @@ def _fingerprint(weights: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(name.encode())
-        digest.update(weights[name].numpy().tobytes())
+        digest.update(weights[name].reshape(-1).contiguous().view(torch.uint8).numpy())
     return digest.hexdigest()

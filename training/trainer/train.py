@@ -22,7 +22,7 @@ from avfeat.training.trainer.meter import peak_memory
 from avfeat.training.trainer.model import Outcome
 from avfeat.training.trainer.probe import Accuracy, Probe
 from avfeat.training.trainer.process import Device, joined
-from avfeat.training.trainer.resume import check_same, same_probe
+from avfeat.training.trainer.resume import check_same, check_teacher, same_probe
 from avfeat.training.trainer.stop import StopRequest
 from avfeat.training.trainer.trainer import Trainer
 from avfeat.training.trainer.views import Views
@@ -60,6 +60,8 @@ def train(
         # Of a training that goes on it is known, unless it was not asked for, or of other clips.
         untrained = probe is not None and (before is None or not same_probe(before, recipe))
         trainer = Trainer(recipe, cache, source, process, published=before is None or untrained)
+        if before is not None:
+            check_teacher(before, trainer.teacher)
         yield from _Loop(trainer, run, probe, stop).go(before, untrained)
 
 

@@ -39,7 +39,7 @@ class Trainer:
 
     Attributes:
         data: what it trains on, in facts.
-        provenance: versions and revision of the code that runs.
+        provenance: versions and revision of the code that runs, and of a teacher its facts.
         teacher: what the model learns from, too, or None.
         model: as it is, and ``wrapped`` for several processes.
         part: clips of one pass in this process.
@@ -58,20 +58,21 @@ class Trainer:
         Raises:
             ArgumentError: a recipe whose parts do not go together, a batch that the processes cannot share or that
                 there are too few clips for, a cache that was prepared otherwise, or a teacher of other windows.
-            CheckpointError: a teacher that is missing or broken.
+            CheckpointError: a teacher that is missing, broken, or still being trained.
         """
         self.recipe, self.cache, self.process = recipe, cache, process
         self.data = describe_data(source, cache)
-        self.provenance = {"revision": revision(), "versions": versions()}
+        self.provenance: dict[str, Any] = {"revision": revision(), "versions": versions()}
         self.part = _part(recipe, process.world)
         _check_data(recipe, cache, self.part, process.world)
-        self.teacher = Teacher.of(recipe)
-        if self.teacher is not None:
-            self.teacher.to(process.device)
         with torch.random.fork_rng():
+            self.teacher = Teacher.of(recipe)
             torch.manual_seed(recipe.seed)
             self.model = Pretraining(recipe, published, self.teacher.dims if self.teacher else None)
         to_channels_last(self.model).to(process.device)
+        if self.teacher is not None:
+            self.teacher.to(process.device)
+            self.provenance |= {"teacher": self.teacher.facts}
         if recipe.compile:
             for backbone in self.model.backbones.values():
                 backbone.compile()
@@ -217,7 +218,6 @@ class Trainer:
                 "rest": {name: one for name, one in whole.items() if not name.startswith(_PAIR)},
                 "optimizer": self.optimizer.state_dict(),
                 "meter": self.meter.state(),
-                "teacher": None if self.teacher is None else self.teacher.fingerprint,
                 **extra,
             },
         )
@@ -228,11 +228,6 @@ class Trainer:
         Raises:
             CheckpointError: it lacks what a training needs, or has it of another one.
         """
-        if self.teacher is not None and before.training.get("teacher") != self.teacher.fingerprint:
-            raise CheckpointError(
-                f"{self.teacher.source}: this teacher's weights are not those that the training was begun with; "
-                "put them back, or train into another folder."
-            )
         encoders = {f"{_PAIR}{name}": one for name, one in before.encoders.items()}
         try:
             self.model.load_state_dict(encoders | dict(before.training["rest"]))

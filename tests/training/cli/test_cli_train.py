@@ -158,11 +158,15 @@ def test_a_teacher_that_cannot_teach_is_told_of_before_anything_is_decoded(avfea
     # Were the data looked at first, they would be what is missing.
     ran = avfeat_command("train", "gone", "-o", "run", *OPTIONS, "--set", "distillation.teacher=nobody")
     assert ran.status == 1 and not Path("run").exists()
-    assert ran.err.startswith("error: nobody: no checkpoint is there;") and ran.err.count("\n") == 1
+    assert (
+        ran.err.startswith("error: distillation.teacher=nobody: nobody: no checkpoint is there;")
+        and ran.err.count("\n") == 1
+    )
     assert avfeat_command("train", data, "-o", "teacher", *OPTIONS, "--steps", 1).status == 0
     other = ["--set", "distillation.teacher=teacher", "--set", "encoders.size=48"]
     ran = avfeat_command("train", "gone", "-o", "run", *OPTIONS, *other)
-    assert ran.status == 2 and ran.err.startswith("error: teacher: this teacher takes windows of size 32, not 48;")
+    says = "error: distillation.teacher=teacher: takes windows of size 32, not 48; take another teacher, or --set"
+    assert ran.status == 2 and ran.err.startswith(says)
 
 
 def kill_after(lines: int, number: int) -> threading.Thread:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -15,6 +16,9 @@ from avfeat.errors import ArgumentError
 from avfeat.training.recipes import Recipe
 from avfeat.training.study.grid import OWN, Grid, Place, Run, identity_of, lay_out, shard
 from avfeat.training.study.load import load_plan
+
+MADE = "a099776439be765f"
+"""Identity of the made world that the published study is of."""
 
 
 def place(grid: Grid, table: str, cell: str) -> Place:
@@ -113,6 +117,19 @@ def test_a_key_is_of_all_that_a_result_depends_on(change: dict[str, Any], same: 
     one = identity_of(recipe, "data", 2)
     assert (identity_of(replace(recipe, **change), "data", 2) == one) is same
     assert len({one, identity_of(recipe, "other", 2), identity_of(recipe, "data", 3)}) == 3
+
+
+def test_a_study_has_no_teachers(tmp_path: Path) -> None:
+    cells = [{"name": "odd", "settings": {"distillation": {"teacher": "runs/large"}}}]
+    with pytest.raises(ArgumentError, match=r"t: odd: has a teacher, .*; leave distillation out\."):
+        grid_of(tmp_path, tables=[{"name": "t", "kind": "composition", "cells": cells}])
+
+
+def test_what_was_published_is_known_by_the_same_keys() -> None:
+    """A new setting must not make old results those of another training."""
+    with (Path(__file__).parents[3] / "docs" / "study" / "results.csv").open(newline="") as file:
+        published = {row["key"] for row in csv.DictReader(file)}
+    assert {run.key for run in lay_out(load_plan("default"), MADE).runs} == published and len(published) == 199
 
 
 def test_seeds_of_the_command_are_those_of_every_cell(tmp_path: Path) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from small_runs import ALONE, differences, lines, ran, small, state, trainer
+from small_runs import ALONE, copied, differences, lines, ran, small, state, trainer
 
 from avfeat.errors import ArgumentError
-from avfeat.training.checkpoint import Checkpoint, CheckpointError
+from avfeat.training.checkpoint import LAST, Checkpoint, CheckpointError
 from avfeat.training.data import Cache
 from avfeat.training.networks.log_mel import LogMel
+from avfeat.training.recipes import Recipe
 from avfeat.training.trainer.teacher import Teacher
-from avfeat.training.trainer.views import augmented, seeds_of, to_device
+from avfeat.training.trainer.views import Views, augmented, seeds_of, to_device
 
 LARGER = {"encoders__video": "shift_resnet14", "encoders__audio": "mel_resnet14"}
 
@@ -48,11 +51,17 @@ def test_it_teaches_the_features_of_evaluation_mode_of_the_same_views(cache: Cac
         }
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert not any(one.requires_grad for one in (*found.values(), *teacher.parameters()))
-    # In one batch or in two: nothing of the batch is in the teacher's BatchNorm.
-    torch.testing.assert_close(pair.video.backbone(views.frames[:4]), found["video"][:4], rtol=1e-3, atol=1e-3)
+    # Nothing of a batch is in the teacher's BatchNorm, nor does it stay there.
+    few = teacher(Views(views.frames[:4], views.waveform[:4], views.present))
+    torch.testing.assert_close(few["video"], found["video"][:4], rtol=1e-3, atol=1e-3)
+    before = copied(teacher)
+    one.trial()
+    with one.batches(0) as batches:
+        one.step(0, batches)
+    assert differences(copied(teacher), before) == []
 
 
-def test_a_student_comes_nearer_to_its_teacher(cache: Cache, taught_by: Path, tmp_path: Path) -> None:
+def test_its_part_of_the_loss_is_noted_and_falls(cache: Cache, taught_by: Path, tmp_path: Path) -> None:
     ran(cache, tmp_path, small(steps=40, **student(taught_by, optimizer={"name": "adamw", "rate": 0.01})))
     found = [line["distillation"] for line in lines(tmp_path)]
     # Unit vectors that have nothing in common are at a squared distance of 2.
@@ -92,9 +101,15 @@ def test_a_training_with_a_teacher_goes_on_as_if_left_alone(mixed: Cache, taught
     recipe = small(steps=6, checkpoint_every=3, log_every=2, precision="bf16", **student(taught_by))
     ran(mixed, tmp_path / "alone", recipe)
     ran(mixed, tmp_path / "twice", recipe, stop_after=3)
-    ran(mixed, tmp_path / "twice", recipe, resume=True)
+    # Its teacher has moved: the weights count, not the place.
+    moved = tmp_path / "elsewhere" / "checkpoint.pt"
+    moved.parent.mkdir()
+    shutil.copy(taught_by / LAST, moved)
+    again = replace(recipe, distillation=replace(recipe.distillation, teacher=str(moved)))
+    ran(mixed, tmp_path / "twice", again, resume=True)
     assert lines(tmp_path / "twice") == lines(tmp_path / "alone")
-    assert differences(state(tmp_path / "twice"), state(tmp_path / "alone")) == []
+    left = differences(state(tmp_path / "twice"), state(tmp_path / "alone"))
+    assert left == [".recipe.distillation.teacher"]
 
 
 def test_another_teacher_in_its_place_is_refused(cache: Cache, taught_by: Path, tmp_path: Path) -> None:
@@ -106,7 +121,7 @@ def test_another_teacher_in_its_place_is_refused(cache: Cache, taught_by: Path, 
     ran(cache, teacher, small(steps=2, seed=1, **LARGER))
     with pytest.raises(CheckpointError, match="weights are not those that the training was begun with") as caught:
         ran(cache, tmp_path / "run", small(steps=4, **student(teacher)), resume=True)
-    assert str(caught.value).startswith(f"{teacher}: ") and "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"distillation.teacher={teacher}: ") and "\n" not in str(caught.value)
     with pytest.raises(CheckpointError, match="was begun with distillation"):
         ran(cache, tmp_path / "run", small(steps=4), resume=True)
 
@@ -114,7 +129,10 @@ def test_another_teacher_in_its_place_is_refused(cache: Cache, taught_by: Path, 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"encoders__size": 48}, "takes windows of size 32, not 48; take another one, or --set encoders.size=32."),
+        (
+            {"encoders__size": 48},
+            "takes windows of size 32, not 48; take another teacher, or --set encoders.size=32.",
+        ),
         ({"encoders__fps": 8}, "takes windows of fps 4, not 8;"),
         ({"encoders__seconds": 2.0}, "takes windows of seconds 1.0, not 2.0;"),
     ],
@@ -122,10 +140,46 @@ def test_another_teacher_in_its_place_is_refused(cache: Cache, taught_by: Path, 
 def test_a_teacher_of_other_windows_is_refused(taught_by: Path, changes: dict[str, Any], says: str) -> None:
     with pytest.raises(ArgumentError) as caught:
         Teacher.of(small(**student(taught_by), **changes))
-    assert str(caught.value).startswith(f"{taught_by}: this teacher ") and says in str(caught.value)
+    assert str(caught.value).startswith(f"distillation.teacher={taught_by}: ") and says in str(caught.value)
 
 
-def test_a_teacher_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_teacher_that_is_not_there_or_not_ready_is_refused(taught_by: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint is there"):
         Teacher.of(small(**student(tmp_path / "none")))
     assert Teacher.of(small()) is None
+    trained = Checkpoint.load(taught_by)
+    for name, change, says in (
+        ("early", {"step": 1}, "is at step 1 of 2; finish it first, or take a training that has ended."),
+        ("other", {"encoders": {}}, "The checkpoint's weights do not fit its networks: "),
+        ("newer", {"recipe": {"encoders": {"video": "x"}}}, "The checkpoint's networks are unknown here "),
+    ):
+        path = tmp_path / f"{name}.pt"
+        replace(trained, **change).save(path)  # type: ignore[arg-type]
+        with pytest.raises(CheckpointError) as caught:
+            Teacher.of(small(**student(path)))
+        assert str(caught.value).startswith(f"distillation.teacher={path}: {says}") and "\n" not in str(
+            caught.value
+        )
+
+
+def test_a_run_says_who_taught_it(cache: Cache, taught_by: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("HOME", str(taught_by.parent))
+    recipe = small(steps=1, **student(Path("~") / taught_by.name))
+    ran(cache, tmp_path, recipe)
+    said = Checkpoint.load(tmp_path).provenance["teacher"]
+    assert said["source"] == f"~/{taught_by.name}" and said["step"] == 2 and len(said["fingerprint"]) == 64
+    assert said["data"] == Checkpoint.load(taught_by).data
+    assert json.loads((tmp_path / "run.json").read_text())["starts"][0]["teacher"] == said
+    # What was trained without one says nothing, and its settings are those of before there were teachers.
+    assert "teacher" not in Checkpoint.load(taught_by).provenance
+    assert "distillation" not in small().to_values() and Recipe.of(recipe.to_values()) == recipe
+
+
+def test_building_with_a_teacher_leaves_the_global_generator(cache: Cache, taught_by: Path) -> None:
+    torch.manual_seed(11)
+    before = torch.get_rng_state()
+    taught, alone = trainer(cache, small(**student(taught_by))), trainer(cache, small())
+    assert torch.equal(before, torch.get_rng_state())
+    # All else begins as it does without a teacher.
+    assert differences(copied(taught.model.pair), copied(alone.model.pair)) == []
+    assert differences(copied(taught.model.objective), copied(alone.model.objective)) == []

@@ -11,13 +11,15 @@ from small_runs import copied, small, trainer
 from torch import Tensor
 
 from avfeat.errors import ArgumentError
+from avfeat.training.checkpoint import Checkpoint
 from avfeat.training.data import Cache
-from avfeat.training.objectives.distillation import regression
+from avfeat.training.networks import build_pair
 from avfeat.training.objectives.gather import Rows
 from avfeat.training.objectives.shared import info_nce
 from avfeat.training.recipes import Recipe
-from avfeat.training.trainer.model import Pretraining
 from avfeat.training.trainer.process import joined
+from avfeat.training.trainer.trainer import Trainer
+from avfeat.training.trainer.views import Views
 
 BATCH = 8
 PRESENT: dict[Any, Tensor] = {
@@ -35,11 +37,28 @@ RECIPES: dict[str, dict[str, Any]] = {
         "objective__pairs": {**_ONE_KIND, "audio_audio": 1.0},
     },
     "two passes": {"accumulate": 2, "objective__name": "simsiam"},
+    # Sound has nothing to learn from but the teacher.
+    "taught": {
+        "distillation": {"teacher": "teacher.pt", "hidden": 16},
+        "objective__pairs": {**_ONE_KIND, "video_video": 1.0},
+        "shared__weight": 0.0,
+    },
 }
 
 
-def recipe(name: str) -> Recipe:
-    return small(**{"steps": 2, "batch_size": BATCH} | RECIPES[name])
+def write_teacher(folder: Path) -> None:
+    """Where ``recipe`` looks for it."""
+    torch.manual_seed(3)
+    recipe = small()
+    weights = build_pair(recipe.encoders).state_dict()
+    Checkpoint(recipe.to_values(), recipe.steps, {}, {}, weights, {}).save(folder / "teacher.pt")
+
+
+def recipe(name: str, folder: Path) -> Recipe:
+    changes = dict(RECIPES[name])
+    if "distillation" in changes:
+        changes["distillation"] = changes["distillation"] | {"teacher": str(folder / "teacher.pt")}
+    return small(**{"steps": 2, "batch_size": BATCH} | changes)
 
 
 def fixed(first: int, last: int) -> tuple[Tensor, Tensor, dict[Any, Tensor]]:
@@ -50,12 +69,14 @@ def fixed(first: int, last: int) -> tuple[Tensor, Tensor, dict[Any, Tensor]]:
     return frames, waveform, {name: mask[first:last] for name, mask in PRESENT.items()}
 
 
-def gradients(model: Pretraining, wrapped: torch.nn.Module, first: int, last: int) -> dict[str, Any]:
+def gradients(one: Trainer, first: int, last: int) -> dict[str, Any]:
     """Loss and gradients of a part, BatchNorm in evaluation mode: equal embeddings, however it is divided."""
-    outcome = wrapped.eval()(*fixed(first, last))
+    views = Views(*fixed(first, last))
+    taught = one.teacher(views) if one.teacher else None
+    outcome = one.wrapped.eval()(views.frames, views.waveform, views.present, taught)
     outcome.total.backward()
-    found = {name: one.grad for name, one in model.named_parameters() if one.requires_grad}
-    wrapped.train()
+    found = {name: weight.grad for name, weight in one.model.named_parameters() if weight.requires_grad}
+    one.wrapped.train()
     return {
         "total": outcome.total.detach(),
         "shared": outcome.shared,
@@ -75,17 +96,6 @@ def shared_space(first: int, last: int) -> dict[str, Tensor]:
     return {"loss": loss.detach(), "video": video.grad, "audio": audio.grad}
 
 
-def distilled(first: int, last: int) -> dict[str, Tensor]:
-    """``regression`` of a part, two views of a clip, and its gradient."""
-    generator = torch.Generator().manual_seed(7)
-    predicted, taught = torch.randn(2, 2 * BATCH, 5, generator=generator)[:, 2 * first : 2 * last]
-    predicted = predicted.clone().requires_grad_()
-    loss = regression(predicted, taught, Rows.of(PRESENT["audio"][first:last]))
-    loss.backward()
-    assert predicted.grad is not None
-    return {"loss": loss.detach(), "predicted": predicted.grad}
-
-
 def work(rank: int, folder: str, cache: str, port: int) -> None:
     torch.set_num_threads(1)
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)}
@@ -94,15 +104,14 @@ def work(rank: int, folder: str, cache: str, port: int) -> None:
     found: dict[str, Any] = {}
     with joined("cpu") as process:
         found["shared space"] = shared_space(half.start, half.stop)
-        found["distilled"] = distilled(half.start, half.stop)
         found["any"] = [process.any(rank == 1), process.any(False), process.mean(torch.tensor([1.0 + rank])).item()]
         try:
             trainer(data, small(batch_size=9), process)
         except ArgumentError as error:
             found["refused"] = str(error)
         for name in RECIPES:
-            one = trainer(data, recipe(name), process)
-            found[name] = gradients(one.model, one.wrapped, half.start, half.stop)
+            one = trainer(data, recipe(name, Path(folder)), process)
+            found[name] = gradients(one, half.start, half.stop)
             one.optimizer.zero_grad()
             one.trial()
             with one.batches(0) as batches:
