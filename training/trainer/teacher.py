@@ -98,5 +98,6 @@ def _fingerprint(weights: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(name.encode())
-        digest.update(weights[name].reshape(-1).contiguous().view(torch.uint8).numpy())
+        # As bytes: NumPy does not know every dtype of torch.
+        digest.update(weights[name].reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
