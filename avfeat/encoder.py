@@ -7,7 +7,8 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -20,7 +21,7 @@ from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import FAR, MICROSECONDS, Grid, microseconds
 from avfeat.media import Outcome, Source, Window, array_windows, media_windows
-from avfeat.media.source import source_name
+from avfeat.media.source import cannot_seek, source_name
 from avfeat.processors import available_processors
 
 # Windows that a graph is given at a time. On a CPU one keeps the caches warm (8 are slower); a GPU wants more.
@@ -328,23 +329,25 @@ def _ordered(
 ) -> Iterator[Embedding | Failure]:
     """Map on threads, in order, with a bounded number of results ahead of the consumer.
 
-    Closing it (an error, Ctrl-C) sets ``stop``, so that nobody waits for hours of video.
+    Closing it (an error, Ctrl-C) sets ``stop``, so that nobody waits for hours of video. What cannot seek is read
+    by the thread of the consumer: another one would wait for a silent pipe, and Ctrl-C for that thread.
     """
-    pending: deque[Future[Embedding | Failure]] = deque()
+    pending: deque[Callable[[], Embedding | Failure]] = deque()
     waiting = iter(sources)
     with ThreadPoolExecutor(workers, thread_name_prefix="avfeat") as pool:
+
+        def begin(source: Source) -> Callable[[], Embedding | Failure]:
+            return partial(function, source) if cannot_seek(source) else pool.submit(function, source).result
+
         try:
-            for source in itertools.islice(waiting, 2 * workers):
-                pending.append(pool.submit(function, source))
+            pending.extend(map(begin, itertools.islice(waiting, 2 * workers)))
             while pending:
-                result = pending.popleft().result()
-                for source in itertools.islice(waiting, 1):
-                    pending.append(pool.submit(function, source))
+                result = pending.popleft()()
+                pending.extend(map(begin, itertools.islice(waiting, 1)))
                 yield result
         finally:
             stop.set()
-            for future in pending:
-                future.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _until(stop: threading.Event, windows: Iterator[Window]) -> Iterator[Window]:

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 
-def begun(*words: object, cwd: Path, until: Callable[[], Any], **environment: str) -> subprocess.Popen[str]:
+def begun(
+    *words: object, cwd: Path, until: Callable[[], Any], stdin: int | None = None, **environment: str
+) -> subprocess.Popen[str]:
     """Start ``avfeat`` with these words, and wait until something is true."""
     command = [sys.executable, "-m", "avfeat", *map(str, words)]
     # A background shell may have this process ignore SIGINT, and its children with it.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
-        command, cwd=cwd, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
+        command, cwd=cwd, env={**os.environ, **environment}, stdin=stdin, stderr=subprocess.PIPE, text=True
     )
     signal.signal(signal.SIGINT, before)
     end = time.monotonic() + 120

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -23,6 +24,7 @@ from avfeat.cli.info import info
 from avfeat.cli.synth import synth
 from avfeat.cli.verify import verify
 from avfeat.errors import ArgumentError, AvfeatError, StoppedError
+from avfeat.media.reads import forget_stop, stop_with
 from avfeat.version import __version__
 
 _INTERRUPTED = 130
@@ -103,23 +105,29 @@ class _Terminated(SystemExit):
 def _unwound() -> Iterator[None]:
     """SIGTERM ends the work as Ctrl-C does, so that it can clean up; a second one ends the process at once.
 
-    Where it is ignored or somebody else's, it stays so.
+    Where one of them is ignored or somebody else's, it stays so.
     """
 
-    def leave(number: int, frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        raise _Terminated(128 + number)
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        stop_with(KeyboardInterrupt(), frame)
 
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, leave)
+    def leave(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        stop_with(_Terminated(128 + number), frame)
+
+    ours = {signal.SIGINT: (signal.default_int_handler, interrupt), signal.SIGTERM: (signal.SIG_DFL, leave)}
+    if threading.current_thread() is not threading.main_thread():
+        ours = {}
+    taken = {number: pair for number, pair in ours.items() if signal.getsignal(number) is pair[0]}
+    for number, (_, handler) in taken.items():
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        if signal.getsignal(signal.SIGTERM) is leave:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number, (before, handler) in taken.items():
+            if signal.getsignal(number) is handler:
+                signal.signal(number, before)
+        forget_stop()
 
 
 def _leave(sentence: str, status: int) -> None:

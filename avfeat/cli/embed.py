@@ -79,7 +79,8 @@ def embed(
     if not paths:
         raise ArgumentError("Name at least one file or folder, - for stdin, or a --list.")
     on_stdout = out == job.STDOUT
-    stdin = None if sys.stdin is None else sys.stdin.buffer
+    # As it is, below Python's buffer: who waits for it can be told to stop at any time.
+    stdin = None if sys.stdin is None else getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
     plan = job.make_plan(paths, out, form, stdin, shard_of(shard))
     settings = job.Settings(hop=hop, start=start, strict=strict, workers=workers, overwrite=overwrite)
     with load(model, device=device, backend=backend) as encoder:

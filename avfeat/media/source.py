@@ -20,6 +20,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from avfeat.errors import ArgumentError, MediaError
+from avfeat.media.reads import Forward, Seekable, delivered
 
 Source = str | os.PathLike[str] | bytes | IO[bytes]
 
@@ -113,7 +114,7 @@ def open_media(source: Source, threads: int = 0) -> Iterator[OpenMedia]:
         MediaError: ``not_found``, ``empty``, ``unreadable`` or ``no_streams``.
     """
     name = source_name(source)
-    with ExitStack() as stack:
+    with delivered(), ExitStack() as stack:
         target = _target(source, name, stack)
         try:
             # Broken tags must not keep a file from being read.
@@ -131,6 +132,19 @@ def open_media(source: Source, threads: int = 0) -> Iterator[OpenMedia]:
         yield OpenMedia(name, container, video, audio)
 
 
+def cannot_seek(source: Source) -> bool:
+    """Whether it is a pipe or the like, named or not: it is read forward alone, and may keep its reader waiting."""
+    if isinstance(source, bytes):
+        return False
+    if isinstance(source, str | os.PathLike):
+        try:
+            return stat.S_ISFIFO(Path(source).stat().st_mode)
+        except (OSError, ValueError):
+            return False
+    seekable = getattr(source, "seekable", None)
+    return seekable is None or not seekable()
+
+
 def _target(source: Source, name: str, stack: ExitStack) -> Any:
     """What PyAV is to open."""
     if isinstance(source, bytes):
@@ -138,19 +152,26 @@ def _target(source: Source, name: str, stack: ExitStack) -> Any:
             raise MediaError(name, "empty", "holds no bytes.")
         return io.BytesIO(source)
     if isinstance(source, str | os.PathLike):
-        return _checked_path(os.fspath(source), name)
+        path = _checked_path(os.fspath(source), name)
+        if not cannot_seek(source):
+            return path
+        # FFmpeg would not hear Ctrl-C while it waits for a pipe, nor keep what it has to read twice.
+        try:
+            pipe = stack.enter_context(io.FileIO(source))
+        except OSError as error:
+            raise MediaError(name, "unreadable", f"cannot be opened ({_why(error)}).") from error
+        return _forward(pipe, name, stack)
     if not hasattr(source, "read"):
         raise ArgumentError(f"A source must be a path, bytes or a binary file object, not {type(source).__name__}.")
     if isinstance(cast(object, source), io.TextIOBase):
         raise ArgumentError("A source must be opened in binary mode: open(path, 'rb').")
-    seekable = getattr(source, "seekable", None)
-    if seekable is not None and seekable():
-        source.seek(0)
-        if not source.read(1):
-            raise MediaError(name, "empty", "holds no bytes.")
-        source.seek(0)
-        return source
-    return _forward(source, name, stack)
+    if cannot_seek(source):
+        return _forward(source, name, stack)
+    source.seek(0)
+    if not source.read(1):
+        raise MediaError(name, "empty", "holds no bytes.")
+    source.seek(0)
+    return Seekable(source)
 
 
 def _checked_path(path: str, name: str) -> str:
@@ -170,15 +191,16 @@ def _checked_path(path: str, name: str) -> str:
 
 def _forward(source: IO[bytes], name: str, stack: ExitStack) -> Any:
     """A stream that cannot seek: itself, or a temporary copy where its format has to be read backwards."""
-    head = _read_up_to(source, _HEAD)
+    reader = Forward(source)
+    head = _read_up_to(reader, _HEAD)
     if not head:
         raise MediaError(name, "empty", "no bytes came in.")
     while (needed := _first_box_that_counts(head)) >= len(head) - 8:
-        more = _read_up_to(source, needed + 16 - len(head))
+        more = _read_up_to(reader, needed + 16 - len(head))
         if not more:
             break
         head += more
-    reader = _Forward(head, source)
+    reader.unread(head)
     if head[needed + 4 : needed + 8] != b"mdat":
         return reader
     spool = stack.enter_context(tempfile.TemporaryFile(prefix="avfeat-"))  # noqa: SIM115
@@ -187,7 +209,7 @@ def _forward(source: IO[bytes], name: str, stack: ExitStack) -> Any:
     return spool
 
 
-def _read_up_to(source: IO[bytes], size: int) -> bytes:
+def _read_up_to(source: Forward, size: int) -> bytes:
     """The next ``size`` bytes, fewer only at the end (a pipe gives them in pieces)."""
     pieces: list[bytes] = []
     while size > 0 and (piece := source.read(size)):
@@ -209,23 +231,6 @@ def _first_box_that_counts(head: bytes) -> int:
             break
         position += size
     return position
-
-
-class _Forward:
-    """A file object for PyAV that can only be read: the bytes already taken, then the rest."""
-
-    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
-        self._head = head
-        self._rest = rest
-
-    def read(self, size: int = -1) -> bytes:
-        if self._head:
-            taken = self._head if size < 0 else self._head[:size]
-            self._head = self._head[len(taken) :]
-            return taken
-        # A raw or buffered pipe may have a part at hand: live input must not wait for a full buffer.
-        read1 = getattr(self._rest, "read1", None)
-        return cast(bytes, read1(size) if read1 is not None else self._rest.read(size))
 
 
 def _default_stream(container: InputContainer, kind: str) -> Stream | None:

@@ -19,6 +19,7 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 
 from avfeat.errors import MediaError
+from avfeat.media.reads import raise_if_stopped
 from avfeat.media.source import OpenMedia
 
 T = TypeVar("T")
@@ -183,6 +184,8 @@ class Timeline:
         bad = 0
         demuxer = self.media.container.demux(*self.media.streams)
         while bad < _BAD_PACKETS:
+            # One that PyAV has lost.
+            raise_if_stopped()
             try:
                 packet = next(demuxer)
             except StopIteration:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -72,6 +73,17 @@ def test_a_real_pipe_is_read_while_it_is_written(clip: Path) -> None:
     thread.start()
     with os.fdopen(reading, "rb") as file:
         found = decode(file)
+    thread.join()
+    np.testing.assert_array_equal(found.frames, decode(clip).frames)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="FIFOs are Unix's")
+def test_a_named_pipe_may_have_its_index_last(tmp_path: Path, clip: Path) -> None:
+    path = index_last(clip, tmp_path / "last.mp4")
+    os.mkfifo(tmp_path / "fifo")
+    thread = threading.Thread(target=(tmp_path / "fifo").write_bytes, args=(path.read_bytes(),))
+    thread.start()
+    found = decode(tmp_path / "fifo")
     thread.join()
     np.testing.assert_array_equal(found.frames, decode(clip).frames)
 
