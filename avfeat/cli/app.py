@@ -8,11 +8,11 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -115,7 +115,10 @@ def _unwound() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         stop_with(_Terminated(128 + number), frame)
 
-    ours = {signal.SIGINT: (signal.default_int_handler, interrupt), signal.SIGTERM: (signal.SIG_DFL, leave)}
+    ours: dict[signal.Signals, tuple[Any, Callable[[int, FrameType | None], None]]] = {
+        signal.SIGINT: (signal.default_int_handler, interrupt),
+        signal.SIGTERM: (signal.SIG_DFL, leave),
+    }
     if threading.current_thread() is not threading.main_thread():
         ours = {}
     taken = {number: pair for number, pair in ours.items() if signal.getsignal(number) is pair[0]}
