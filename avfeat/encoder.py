@@ -7,8 +7,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Any
 
@@ -21,11 +20,15 @@ from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import FAR, MICROSECONDS, Grid, microseconds
 from avfeat.media import Outcome, Source, Window, array_windows, media_windows
-from avfeat.media.source import cannot_seek, source_name
+from avfeat.media.source import source_name
 from avfeat.processors import available_processors
 
 # Windows that a graph is given at a time. On a CPU one keeps the caches warm (8 are slower); a GPU wants more.
 BATCH = {"cpu": 1, "cuda": 16}
+WORKER = "avfeat"
+"""What the names of threads that embed begin with."""
+_SLICE = 0.3
+"""Seconds."""
 
 
 def load(
@@ -329,25 +332,26 @@ def _ordered(
 ) -> Iterator[Embedding | Failure]:
     """Map on threads, in order, with a bounded number of results ahead of the consumer.
 
-    Closing it (an error, Ctrl-C) sets ``stop``, so that nobody waits for hours of video. What cannot seek is read
-    by the thread of the consumer: another one would wait for a silent pipe, and Ctrl-C for that thread.
+    Closing it (an error, Ctrl-C) sets ``stop``, so that nobody waits for hours of video.
     """
-    pending: deque[Callable[[], Embedding | Failure]] = deque()
+    pending: deque[Future[Embedding | Failure]] = deque()
     waiting = iter(sources)
-    with ThreadPoolExecutor(workers, thread_name_prefix="avfeat") as pool:
-
-        def begin(source: Source) -> Callable[[], Embedding | Failure]:
-            return partial(function, source) if cannot_seek(source) else pool.submit(function, source).result
-
+    with ThreadPoolExecutor(workers, thread_name_prefix=WORKER) as pool:
         try:
-            pending.extend(map(begin, itertools.islice(waiting, 2 * workers)))
+            for source in itertools.islice(waiting, 2 * workers):
+                pending.append(pool.submit(function, source))
             while pending:
-                result = pending.popleft()()
-                pending.extend(map(begin, itertools.islice(waiting, 1)))
+                # In slices: a signal just before a wait begins would be heard only after it.
+                while not wait([pending[0]], _SLICE).done:
+                    pass
+                result = pending.popleft().result()
+                for source in itertools.islice(waiting, 1):
+                    pending.append(pool.submit(function, source))
                 yield result
         finally:
             stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+            for future in pending:
+                future.cancel()
 
 
 def _until(stop: threading.Event, windows: Iterator[Window]) -> Iterator[Window]:

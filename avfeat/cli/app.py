@@ -23,6 +23,7 @@ from avfeat.cli.eval import evaluation
 from avfeat.cli.info import info
 from avfeat.cli.synth import synth
 from avfeat.cli.verify import verify
+from avfeat.encoder import WORKER
 from avfeat.errors import ArgumentError, AvfeatError, StoppedError
 from avfeat.media.reads import forget_stop, stop_with
 from avfeat.version import __version__
@@ -130,7 +131,12 @@ def _unwound() -> Iterator[None]:
         for number, (before, handler) in taken.items():
             if signal.getsignal(number) is handler:
                 signal.signal(number, before)
-        forget_stop()
+        if taken:
+            # A worker that was being started when the signal came is in no pool's list: it has to hear of it, too.
+            for thread in threading.enumerate():
+                if thread.name.startswith(WORKER):
+                    thread.join()
+            forget_stop()
 
 
 def _leave(sentence: str, status: int) -> None:

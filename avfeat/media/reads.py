@@ -3,19 +3,21 @@
 PyAV carries an ``Exception`` from a read through FFmpeg; a ``KeyboardInterrupt`` or ``SystemExit`` it prints and
 forgets, and some that come while its own code runs it loses without a word. So in a read they travel as a
 ``StoppedReadError`` to ``delivered``, where they are themselves again, and a signal that ``stop_with`` was told of
-stays known until ``forget_stop``: the next read or packet raises it, wherever it was lost.
+stays known until ``forget_stop``: the next read or packet of any thread raises it, wherever it was lost.
 """
 
 from __future__ import annotations
 
 import io
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import IO
+from typing import IO, TypeVar
 
-_SLICE = 500
+T = TypeVar("T")
+
+_SLICE = 300
 """Milliseconds."""
 _asked: list[BaseException] = []
 
@@ -29,46 +31,56 @@ class StoppedReadError(Exception):
 
 
 class _Reader:
-    """A file object whose reads can be stopped, once and for all: FFmpeg may try again after an error."""
+    """A file object that can be stopped for good: FFmpeg may try again after an error, and then finds the end."""
 
-    def __init__(self) -> None:
-        self._cause: BaseException | None = None
+    def __init__(self, file: IO[bytes]) -> None:
+        self._stopped = False
+        # FFmpeg knows some formats by the name alone.
+        if isinstance(name := getattr(file, "name", None), str):
+            self.name = name
 
-    def _begin(self) -> None:
-        raise_if_stopped()
-        if self._cause is not None:
-            raise StoppedReadError(self._cause) from self._cause
-
-    def _stopped(self, cause: BaseException) -> StoppedReadError:
-        self._cause = cause
-        return StoppedReadError(cause)
+    def _guarded(self, work: Callable[[], T], stopped: T) -> T:
+        """What ``work`` gives; ``stopped`` after a stop."""
+        if self._stopped:
+            return stopped
+        try:
+            raise_if_stopped()
+            return work()
+        except Exception:
+            raise
+        except BaseException as stop:
+            self._stopped = True
+            raise StoppedReadError(stop) from stop
 
 
 class Seekable(_Reader):
     """A file object that can seek."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        super().__init__()
+        super().__init__(file)
         self._file = file
-        self.seek, self.tell = file.seek, file.tell
 
     def read(self, size: int = -1) -> bytes:
         """As a file's."""
-        try:
-            self._begin()
-            return self._file.read(size)
-        except (KeyboardInterrupt, SystemExit) as stop:
-            raise self._stopped(stop) from stop
+        return self._guarded(lambda: self._file.read(size), b"")
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As a file's."""
+        return self._guarded(lambda: self._file.seek(offset, whence), 0)
+
+    def tell(self) -> int:
+        """As a file's."""
+        return self._guarded(self._file.tell, 0)
 
 
 class Forward(_Reader):
     """A file object that can only be read: a part at a time, as it comes in."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        super().__init__()
+        super().__init__(file)
         self._head = b""
         # A buffered pipe may have a part at hand: live input must not wait for a full buffer.
-        self._read = getattr(file, "read1", file.read)
+        self._rest: Callable[[int], bytes] = getattr(file, "read1", file.read)
         self._waiting = None
         if isinstance(file, io.FileIO) and hasattr(select, "poll"):
             self._waiting = select.poll()
@@ -80,19 +92,18 @@ class Forward(_Reader):
 
     def read(self, size: int = -1) -> bytes:
         """As a file's, but it may give less than was asked for."""
-        try:
-            self._begin()
-            if self._head:
-                taken = self._head if size < 0 else self._head[:size]
-                self._head = self._head[len(taken) :]
-                return taken
-            # A signal just before the read begins to wait would be heard only after it: it waits in slices.
-            while self._waiting is not None and not self._waiting.poll(_SLICE):
-                pass
-            rest: bytes = self._read(size)
-            return rest
-        except (KeyboardInterrupt, SystemExit) as stop:
-            raise self._stopped(stop) from stop
+        return self._guarded(lambda: self._next(size), b"")
+
+    def _next(self, size: int) -> bytes:
+        if self._head:
+            taken = self._head if size < 0 else self._head[:size]
+            self._head = self._head[len(taken) :]
+            return taken
+        # In slices: a signal just before a read begins to wait would be heard only after it, and in another thread
+        # than the main one, none is.
+        while self._waiting is not None and not self._waiting.poll(_SLICE):
+            raise_if_stopped()
+        return self._rest(size)
 
 
 @contextmanager
@@ -102,7 +113,14 @@ def delivered() -> Iterator[None]:
         yield
     except StoppedReadError as stopped:
         raise stopped.cause from None
+    except Exception:
+        # What a lost stop has led to.
+        raise_if_stopped()
+        raise
     raise_if_stopped()
+
+
+_CALLED_BY_FFMPEG = tuple(work.__code__ for work in (Seekable.read, Seekable.seek, Seekable.tell, Forward.read))
 
 
 def stop_with(stop: BaseException, frame: FrameType | None) -> None:
@@ -116,15 +134,14 @@ def stop_with(stop: BaseException, frame: FrameType | None) -> None:
         frame: where the signal came, as a handler is told.
     """
     _asked.append(stop)
-    reads = (Seekable.read.__code__, Forward.read.__code__)
-    if frame is None or frame.f_code not in reads or frame.f_lineno != frame.f_code.co_firstlineno:
+    if frame is None or frame.f_code not in _CALLED_BY_FFMPEG:
         raise stop
 
 
 def raise_if_stopped() -> None:
     """Raise what ``stop_with`` was told of, however often, until it is forgotten."""
-    if _asked:
-        raise _asked[-1]
+    for stop in _asked[-1:]:
+        raise stop
 
 
 def forget_stop() -> None:

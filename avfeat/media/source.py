@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -142,7 +143,7 @@ def cannot_seek(source: Source) -> bool:
         except (OSError, ValueError):
             return False
     seekable = getattr(source, "seekable", None)
-    return seekable is None or not seekable()
+    return seekable is None or not seekable() or not hasattr(source, "tell")
 
 
 def _target(source: Source, name: str, stack: ExitStack) -> Any:
@@ -157,7 +158,7 @@ def _target(source: Source, name: str, stack: ExitStack) -> Any:
             return path
         # FFmpeg would not hear Ctrl-C while it waits for a pipe, nor keep what it has to read twice.
         try:
-            pipe = stack.enter_context(io.FileIO(source))
+            pipe = stack.enter_context(io.FileIO(source, opener=_without_waiting))
         except OSError as error:
             raise MediaError(name, "unreadable", f"cannot be opened ({_why(error)}).") from error
         return _forward(pipe, name, stack)
@@ -172,6 +173,18 @@ def _target(source: Source, name: str, stack: ExitStack) -> Any:
         raise MediaError(name, "empty", "holds no bytes.")
     source.seek(0)
     return Seekable(source)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a FIFO at once, also before anybody writes to it: the reads wait, and can be stopped.
+
+    Linux alone says nothing of such a FIFO to who polls it; elsewhere it is opened when somebody writes.
+    """
+    if sys.platform != "linux":
+        return os.open(path, flags)
+    opened = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(opened, True)
+    return opened
 
 
 def _checked_path(path: str, name: str) -> str:

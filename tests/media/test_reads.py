@@ -43,12 +43,11 @@ def test_a_signal_that_waits_for_the_read_is_carried(ours: None, reader: Callabl
     with pytest.raises(StoppedReadError) as caught:
         read_while_a_signal_waits(file)
     assert isinstance(caught.value.cause, KeyboardInterrupt)
-    # FFmpeg may read again before it gives up.
-    with pytest.raises(StoppedReadError) as again:
-        file.read(2)
-    assert again.value.cause is caught.value.cause
+    # FFmpeg may read again before it gives up: it finds the end. Others are stopped, too, until it is forgotten.
+    assert file.read(2) == b""
+    other = reader(io.BytesIO(b"abc"))
     forget_stop()
-    assert reader(io.BytesIO(b"abc")).read(2) == b"ab"
+    assert other.read(2) == b"ab"
 
 
 @readers
@@ -80,7 +79,11 @@ def test_a_stop_that_was_lost_is_raised_again(ours: None, clip: Path) -> None:
     assert len(decode(clip).frames)
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143)])
+class Cancelled(BaseException):
+    """As of an event loop."""
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143), Cancelled()])
 def test_what_is_carried_is_delivered_as_it_was(stop: BaseException) -> None:
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:

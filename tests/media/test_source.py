@@ -81,10 +81,10 @@ def test_a_real_pipe_is_read_while_it_is_written(clip: Path) -> None:
 def test_a_named_pipe_may_have_its_index_last(tmp_path: Path, clip: Path) -> None:
     path = index_last(clip, tmp_path / "last.mp4")
     os.mkfifo(tmp_path / "fifo")
-    thread = threading.Thread(target=(tmp_path / "fifo").write_bytes, args=(path.read_bytes(),))
+    thread = threading.Thread(target=(tmp_path / "fifo").write_bytes, args=(path.read_bytes(),), daemon=True)
     thread.start()
     found = decode(tmp_path / "fifo")
-    thread.join()
+    thread.join(60)
     np.testing.assert_array_equal(found.frames, decode(clip).frames)
 
 
