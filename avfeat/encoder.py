@@ -7,7 +7,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Any
 
@@ -20,6 +20,7 @@ from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import FAR, MICROSECONDS, Grid, microseconds
 from avfeat.media import Outcome, Source, Window, array_windows, media_windows
+from avfeat.media.reads import stopped_by
 from avfeat.media.source import source_name
 from avfeat.processors import available_processors
 
@@ -119,7 +120,7 @@ class Encoder:
             MediaError: the file is missing, empty, unreadable, has no streams, or (strict) is damaged.
             ArgumentError: times that make no grid.
         """
-        return self._embed(source, hop, start, end, strict, self.threads, threading.Event())
+        return self._embed(source, hop, start, end, strict, self.threads)
 
     def embed_many(
         self,
@@ -150,7 +151,8 @@ class Encoder:
 
         def attempt(source: Source) -> Embedding | Failure:
             try:
-                return self._embed(source, hop, start, end, strict, decoding, stop)
+                with stopped_by(stop):
+                    return self._embed(source, hop, start, end, strict, decoding)
             except MediaError as error:
                 return Failure.of(error)
 
@@ -230,7 +232,6 @@ class Encoder:
         end: float | None,
         strict: bool,
         threads: int,
-        stop: threading.Event,
     ) -> Embedding:
         grid = self._grid(hop, start, end)
         outcome = Outcome()
@@ -243,7 +244,7 @@ class Encoder:
             strict=strict,
             outcome=outcome,
         )
-        return self._gather(_until(stop, windows), grid, source_name(source), outcome)
+        return self._gather(windows, grid, source_name(source), outcome)
 
     def _gather(self, windows: Iterator[Window], grid: Grid, source: str, outcome: Outcome) -> Embedding:
         rows = list(itertools.chain.from_iterable(self._rows(windows, BATCH[self.device])))
@@ -352,14 +353,6 @@ def _ordered(
             stop.set()
             for future in pending:
                 future.cancel()
-
-
-def _until(stop: threading.Event, windows: Iterator[Window]) -> Iterator[Window]:
-    """The windows, as long as somebody wants them."""
-    for window in windows:
-        if stop.is_set():
-            raise CancelledError
-        yield window
 
 
 def _checked_frames(frames: NDArray[np.uint8] | None, fps: float | None) -> tuple[NDArray[np.uint8] | None, float]:

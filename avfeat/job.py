@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, cast
@@ -201,22 +202,24 @@ def _run_files(plan: Plan, encoder: Encoder, settings: Settings) -> Iterator[Ski
             waiting.append(task)
     form = FORMATS[plan.format]
     journal = Journal(plan.folder) if plan.folder is not None and form.read_meta is None else None
-    for task, result in zip(waiting, _embed(waiting, encoder, settings), strict=True):
-        if isinstance(result, Failure):
-            yield Failed(task, result)
-            continue
-        assert task.output is not None
-        form.write(task.output, result)
-        if journal is not None:
-            journal.note(task.output, result)
-        yield Done(task, result)
+    # Closed here: what stops the work must not come while a finalizer waits for it, where it would be ignored.
+    with closing(_embed(waiting, encoder, settings)) as results:
+        for task, result in zip(waiting, results, strict=True):
+            if isinstance(result, Failure):
+                yield Failed(task, result)
+                continue
+            assert task.output is not None
+            form.write(task.output, result)
+            if journal is not None:
+                journal.note(task.output, result)
+            yield Done(task, result)
 
 
 def _run_table(plan: Plan, table: Path, encoder: Encoder, settings: Settings) -> Iterator[Done | Failed]:
     """All rows into one table, which appears when the last of them is written, if there is any."""
     open_table = parquet_table if plan.format == "parquet" else jsonl_table
-    with open_table(table) as add:
-        for task, result in zip(plan.tasks, _embed(plan.tasks, encoder, settings), strict=True):
+    with open_table(table) as add, closing(_embed(plan.tasks, encoder, settings)) as results:
+        for task, result in zip(plan.tasks, results, strict=True):
             if isinstance(result, Failure):
                 yield Failed(task, result)
             else:
@@ -224,8 +227,10 @@ def _run_table(plan: Plan, table: Path, encoder: Encoder, settings: Settings) ->
                 yield Done(task, result)
 
 
-def _embed(tasks: Iterable[Task], encoder: Encoder, settings: Settings) -> Iterator[Embedding | Failure]:
-    return encoder.embed_many(
+def _embed(
+    tasks: Iterable[Task], encoder: Encoder, settings: Settings
+) -> Generator[Embedding | Failure, None, None]:
+    yield from encoder.embed_many(
         (task.source for task in tasks),
         hop=settings.hop,
         start=settings.start,

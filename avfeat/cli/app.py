@@ -25,10 +25,12 @@ from avfeat.cli.synth import synth
 from avfeat.cli.verify import verify
 from avfeat.encoder import WORKER
 from avfeat.errors import ArgumentError, AvfeatError, StoppedError
-from avfeat.media.reads import forget_stop, stop_with
+from avfeat.media.reads import forget_stop, is_stopped, raise_if_stopped, stop_with
 from avfeat.version import __version__
 
 _INTERRUPTED = 130
+_PATIENCE = 5.0
+"""Seconds that a stopped worker may take."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -89,6 +91,8 @@ def run() -> None:
         if os.environ.get("AVFEAT_DEBUG") == "1":
             raise
         _leave(f"error: unexpected {type(error).__name__}: {error}; AVFEAT_DEBUG=1 shows where.", 1)
+    except KeyboardInterrupt:
+        _leave("interrupted; files that are finished are kept.", _INTERRUPTED)
     except _Terminated:
         _leave("terminated; files that are finished are kept.", 128 + signal.SIGTERM)
     except SystemExit as stop:
@@ -123,20 +127,34 @@ def _unwound() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         ours = {}
     taken = {number: pair for number, pair in ours.items() if signal.getsignal(number) is pair[0]}
+    others = set(threading.enumerate())
     for number, (_, handler) in taken.items():
         signal.signal(number, handler)
     try:
         yield
+    except SystemExit:
+        # A stop that was lost on the way.
+        raise_if_stopped()
+        raise
     finally:
         for number, (before, handler) in taken.items():
             if signal.getsignal(number) is handler:
                 signal.signal(number, before)
         if taken:
-            # A worker that was being started when the signal came is in no pool's list: it has to hear of it, too.
-            for thread in threading.enumerate():
-                if thread.name.startswith(WORKER):
-                    thread.join()
-            forget_stop()
+            _forget(others)
+
+
+def _forget(others: set[threading.Thread]) -> None:
+    """The stop is over, for all threads but ``others``.
+
+    A worker that was being started when the signal came is in no pool's list: it has to hear of it, too.
+    """
+    try:
+        for thread in set(threading.enumerate()) - others if is_stopped() else ():
+            if thread.name.startswith(WORKER):
+                thread.join(_PATIENCE)
+    finally:
+        forget_stop()
 
 
 def _leave(sentence: str, status: int) -> None:

@@ -3,14 +3,18 @@
 PyAV carries an ``Exception`` from a read through FFmpeg; a ``KeyboardInterrupt`` or ``SystemExit`` it prints and
 forgets, and some that come while its own code runs it loses without a word. So in a read they travel as a
 ``StoppedReadError`` to ``delivered``, where they are themselves again, and a signal that ``stop_with`` was told of
-stays known until ``forget_stop``: the next read or packet of any thread raises it, wherever it was lost.
+stays known until ``forget_stop``: the next read or packet of any thread raises it, wherever it was lost. Threads of
+a pool, which hear no signal, end with the event of ``stopped_by``.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import select
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from types import FrameType
 from typing import IO, TypeVar
@@ -20,6 +24,7 @@ T = TypeVar("T")
 _SLICE = 300
 """Milliseconds."""
 _asked: list[BaseException] = []
+_thread = threading.local()
 
 
 class StoppedReadError(Exception):
@@ -36,8 +41,8 @@ class _Reader:
     def __init__(self, file: IO[bytes]) -> None:
         self._stopped = False
         # FFmpeg knows some formats by the name alone.
-        if isinstance(name := getattr(file, "name", None), str):
-            self.name = name
+        if isinstance(name := getattr(file, "name", None), str | os.PathLike):
+            self.name = os.fspath(name)
 
     def _guarded(self, work: Callable[[], T], stopped: T) -> T:
         """What ``work`` gives; ``stopped`` after a stop."""
@@ -46,9 +51,9 @@ class _Reader:
         try:
             raise_if_stopped()
             return work()
-        except Exception:
-            raise
         except BaseException as stop:
+            if isinstance(stop, Exception) and not isinstance(stop, CancelledError):
+                raise
             self._stopped = True
             raise StoppedReadError(stop) from stop
 
@@ -80,9 +85,10 @@ class Forward(_Reader):
         super().__init__(file)
         self._head = b""
         # A buffered pipe may have a part at hand: live input must not wait for a full buffer.
-        self._rest: Callable[[int], bytes] = getattr(file, "read1", file.read)
+        self._rest: Callable[[int], bytes] = getattr(file, "read1", None) or file.read
         self._waiting = None
-        if isinstance(file, io.FileIO) and hasattr(select, "poll"):
+        # Others may have a part at hand that the system knows nothing of.
+        if type(file) is io.FileIO and hasattr(select, "poll"):
             self._waiting = select.poll()
             self._waiting.register(file, select.POLLIN)
 
@@ -120,7 +126,10 @@ def delivered() -> Iterator[None]:
     raise_if_stopped()
 
 
-_CALLED_BY_FFMPEG = tuple(work.__code__ for work in (Seekable.read, Seekable.seek, Seekable.tell, Forward.read))
+_BEGINNINGS = tuple(
+    work.__code__ for work in (Seekable.read, Seekable.seek, Seekable.tell, Forward.read, _Reader._guarded)
+)
+"""What FFmpeg calls, up to the first ``try``."""
 
 
 def stop_with(stop: BaseException, frame: FrameType | None) -> None:
@@ -134,14 +143,32 @@ def stop_with(stop: BaseException, frame: FrameType | None) -> None:
         frame: where the signal came, as a handler is told.
     """
     _asked.append(stop)
-    if frame is None or frame.f_code not in _CALLED_BY_FFMPEG:
+    if frame is None or frame.f_code not in _BEGINNINGS:
         raise stop
+
+
+@contextmanager
+def stopped_by(event: threading.Event) -> Iterator[None]:
+    """In this block, and thread, reads and packets end with a ``CancelledError`` once ``event`` is set."""
+    _thread.event = event
+    try:
+        yield
+    finally:
+        del _thread.event
 
 
 def raise_if_stopped() -> None:
-    """Raise what ``stop_with`` was told of, however often, until it is forgotten."""
+    """Raise what ``stop_with`` was told of, however often, until it is forgotten; see ``stopped_by``, too."""
     for stop in _asked[-1:]:
         raise stop
+    event: threading.Event | None = getattr(_thread, "event", None)
+    if event is not None and event.is_set():
+        raise CancelledError
+
+
+def is_stopped() -> bool:
+    """Whether ``stop_with`` was told of something."""
+    return bool(_asked)
 
 
 def forget_stop() -> None:

@@ -158,7 +158,7 @@ def _target(source: Source, name: str, stack: ExitStack) -> Any:
             return path
         # FFmpeg would not hear Ctrl-C while it waits for a pipe, nor keep what it has to read twice.
         try:
-            pipe = stack.enter_context(io.FileIO(source, opener=_without_waiting))
+            pipe = stack.enter_context(io.FileIO(os.fspath(source), opener=_without_waiting))
         except OSError as error:
             raise MediaError(name, "unreadable", f"cannot be opened ({_why(error)}).") from error
         return _forward(pipe, name, stack)
@@ -167,6 +167,10 @@ def _target(source: Source, name: str, stack: ExitStack) -> Any:
     if isinstance(cast(object, source), io.TextIOBase):
         raise ArgumentError("A source must be opened in binary mode: open(path, 'rb').")
     if cannot_seek(source):
+        seekable = getattr(source, "seekable", None)
+        if seekable is not None and seekable():
+            # PyAV needs tell, too; from the beginning it is read all the same.
+            source.seek(0)
         return _forward(source, name, stack)
     source.seek(0)
     if not source.read(1):

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,21 +84,47 @@ def test_who_waits_for_a_silent_pipe_is_stopped_at_once(
     assert [path.name for path in fifo.parent.iterdir()] == ["fifo"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux opens a FIFO before anybody writes to it")
-def test_who_waits_for_a_pipe_that_nobody_writes_to_is_stopped(fifo: Path, number: int) -> None:
-    process = begun("embed", "fifo", "-o", "v.npz", cwd=fifo.parent, until=lambda: read_by_anybody(fifo))
-    process.send_signal(number)
-    assert "files that are finished are kept." in stopped(process)
-    assert process.returncode == 128 + number
+def test_who_waits_for_a_pipe_that_nobody_writes_to_is_stopped(fifo: Path, number: int, word: str) -> None:
+    writers: list[int] = []
 
+    def read_by_somebody() -> bool:
+        """Only where it was opened to read from can it be opened to write to without waiting."""
+        with suppress(OSError):
+            writers.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(writers)
 
-def read_by_anybody(fifo: Path) -> bool:
+    process = begun("embed", "fifo", "-o", "v.npz", cwd=fifo.parent, until=read_by_somebody)
     try:
-        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
-    except OSError:
-        return False
-    return True
+        process.send_signal(number)
+        said = stopped(process)
+    finally:
+        os.close(writers[0])
+    assert process.returncode == 128 + number and said == f"{word}; files that are finished are kept.\n"
+
+
+@pytest.mark.parametrize("out", ["out", "rows.parquet"])
+def test_the_first_failure_ends_the_wait_for_a_silent_pipe(avfeat_command, fifo: Path, out: str) -> None:
+    pipe = os.open(fifo, os.O_RDWR)
+    try:
+        ran = avfeat_command("embed", "gone.mp4", fifo, "-o", out, "--workers", 2, "--on-error", "fail")
+    finally:
+        os.close(pipe)
+    assert ran.status == 1 and "error: gone.mp4: no such file." in ran.err
+
+
+def test_a_library_that_is_interrupted_leaves_a_silent_pipe(fifo: Path) -> None:
+    pipe = os.open(fifo, os.O_RDWR)
+    timer = threading.Timer(1.0, signal.raise_signal, [signal.SIGINT])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with avfeat.load() as encoder, pytest.raises(KeyboardInterrupt):
+            timer.start()
+            list(encoder.embed_many([fifo], workers=1))
+    finally:
+        signal.signal(signal.SIGINT, before)
+        os.close(pipe)
 
 
 @pytest.mark.parametrize("work", ["read", "seek"])

@@ -85,6 +85,19 @@ def test_a_named_pipe_may_have_its_index_last(tmp_path: Path, clip: Path) -> Non
     thread.start()
     found = decode(tmp_path / "fifo")
     thread.join(60)
+    # A name says what it is: this format has no other sign.
+    sound = make_media(tmp_path / "s.wav", None, AudioTrack(seconds=1.0, codec="pcm_s16le"))
+    with av.open(str(sound)) as wav:
+        raw = np.concatenate([frame.to_ndarray().reshape(-1) for frame in wav.decode(audio=0)]).tobytes()
+    (tmp_path / "plain.sln").write_bytes(raw)
+    os.mkfifo(tmp_path / "fifo.sln")
+    thread = threading.Thread(target=(tmp_path / "fifo.sln").write_bytes, args=(raw,), daemon=True)
+    thread.start()
+    expected = decode(tmp_path / "plain.sln").waveform
+    np.testing.assert_array_equal(decode(tmp_path / "fifo.sln").waveform, expected)
+    thread.join(60)
+    with (tmp_path / "plain.sln").open("rb") as file:
+        np.testing.assert_array_equal(decode(file).waveform, expected)
     np.testing.assert_array_equal(found.frames, decode(clip).frames)
 
 
