@@ -20,7 +20,7 @@ from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import FAR, MICROSECONDS, Grid, microseconds
 from avfeat.media import Outcome, Source, Window, array_windows, media_windows
-from avfeat.media.reads import stopped_by
+from avfeat.media.reads import SLICE, stopped_by
 from avfeat.media.source import source_name
 from avfeat.processors import available_processors
 
@@ -28,8 +28,6 @@ from avfeat.processors import available_processors
 BATCH = {"cpu": 1, "cuda": 16}
 WORKER = "avfeat"
 """What the names of threads that embed begin with."""
-_SLICE = 0.3
-"""Seconds."""
 
 
 def load(
@@ -342,8 +340,7 @@ def _ordered(
             for source in itertools.islice(waiting, 2 * workers):
                 pending.append(pool.submit(function, source))
             while pending:
-                # In slices: a signal just before a wait begins would be heard only after it.
-                while not wait([pending[0]], _SLICE).done:
+                while not wait([pending[0]], SLICE).done:
                     pass
                 result = pending.popleft().result()
                 for source in itertools.islice(waiting, 1):

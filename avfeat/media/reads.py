@@ -21,8 +21,8 @@ from typing import IO, TypeVar
 
 T = TypeVar("T")
 
-_SLICE = 300
-"""Milliseconds."""
+SLICE = 0.3
+"""Seconds that anybody waits at a time: a signal just before a wait begins would be heard only after it."""
 _asked: list[BaseException] = []
 _thread = threading.local()
 
@@ -105,9 +105,8 @@ class Forward(_Reader):
             taken = self._head if size < 0 else self._head[:size]
             self._head = self._head[len(taken) :]
             return taken
-        # In slices: a signal just before a read begins to wait would be heard only after it, and in another thread
-        # than the main one, none is.
-        while self._waiting is not None and not self._waiting.poll(_SLICE):
+        # In slices, also as no thread but the main one hears a signal at all.
+        while self._waiting is not None and not self._waiting.poll(1000 * SLICE):
             raise_if_stopped()
         return self._rest(size)
 

@@ -133,19 +133,6 @@ def open_media(source: Source, threads: int = 0) -> Iterator[OpenMedia]:
         yield OpenMedia(name, container, video, audio)
 
 
-def cannot_seek(source: Source) -> bool:
-    """Whether it is a pipe or the like, named or not: it is read forward alone, and may keep its reader waiting."""
-    if isinstance(source, bytes):
-        return False
-    if isinstance(source, str | os.PathLike):
-        try:
-            return stat.S_ISFIFO(Path(source).stat().st_mode)
-        except (OSError, ValueError):
-            return False
-    seekable = getattr(source, "seekable", None)
-    return seekable is None or not seekable() or not hasattr(source, "tell")
-
-
 def _target(source: Source, name: str, stack: ExitStack) -> Any:
     """What PyAV is to open."""
     if isinstance(source, bytes):
@@ -153,30 +140,32 @@ def _target(source: Source, name: str, stack: ExitStack) -> Any:
             raise MediaError(name, "empty", "holds no bytes.")
         return io.BytesIO(source)
     if isinstance(source, str | os.PathLike):
-        path = _checked_path(os.fspath(source), name)
-        if not cannot_seek(source):
-            return path
-        # FFmpeg would not hear Ctrl-C while it waits for a pipe, nor keep what it has to read twice.
-        try:
-            pipe = stack.enter_context(io.FileIO(os.fspath(source), opener=_without_waiting))
-        except OSError as error:
-            raise MediaError(name, "unreadable", f"cannot be opened ({_why(error)}).") from error
-        return _forward(pipe, name, stack)
+        path = os.fspath(source)
+        # The scheme keeps names such as "a:b.mp4" from being taken for a protocol.
+        return _forward(_pipe(path, name, stack), name, stack) if _is_fifo(path, name) else f"file:{path}"
     if not hasattr(source, "read"):
         raise ArgumentError(f"A source must be a path, bytes or a binary file object, not {type(source).__name__}.")
     if isinstance(cast(object, source), io.TextIOBase):
         raise ArgumentError("A source must be opened in binary mode: open(path, 'rb').")
-    if cannot_seek(source):
-        seekable = getattr(source, "seekable", None)
-        if seekable is not None and seekable():
-            # PyAV needs tell, too; from the beginning it is read all the same.
-            source.seek(0)
+    seekable = getattr(source, "seekable", None)
+    if seekable is None or not seekable():
         return _forward(source, name, stack)
     source.seek(0)
+    if not hasattr(source, "tell"):
+        # PyAV needs it to seek.
+        return _forward(source, name, stack)
     if not source.read(1):
         raise MediaError(name, "empty", "holds no bytes.")
     source.seek(0)
     return Seekable(source)
+
+
+def _pipe(path: str, name: str, stack: ExitStack) -> IO[bytes]:
+    """A FIFO for Python to read: FFmpeg would not hear Ctrl-C while it waits, nor keep what it has to read twice."""
+    try:
+        return cast("IO[bytes]", stack.enter_context(io.FileIO(path, opener=_without_waiting)))
+    except OSError as error:
+        raise MediaError(name, "unreadable", f"cannot be opened ({_why(error)}).") from error
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -191,7 +180,8 @@ def _without_waiting(path: str, flags: int) -> int:
     return opened
 
 
-def _checked_path(path: str, name: str) -> str:
+def _is_fifo(path: str, name: str) -> bool:
+    """Whether it is a pipe; what nothing can be read from is an error."""
     try:
         status = Path(path).stat()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -202,8 +192,7 @@ def _checked_path(path: str, name: str) -> str:
         raise MediaError(name, "unreadable", "is a folder, not a media file; name the files.")
     if stat.S_ISREG(status.st_mode) and status.st_size == 0:
         raise MediaError(name, "empty", "the file is empty.")
-    # The scheme keeps names such as "a:b.mp4" from being taken for a protocol.
-    return f"file:{path}"
+    return stat.S_ISFIFO(status.st_mode)
 
 
 def _forward(source: IO[bytes], name: str, stack: ExitStack) -> Any:
