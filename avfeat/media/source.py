@@ -161,7 +161,7 @@ def _target(source: Source, name: str, stack: ExitStack) -> Any:
 
 
 def _pipe(path: str, name: str, stack: ExitStack) -> IO[bytes]:
-    """A FIFO for Python to read: FFmpeg would not hear Ctrl-C while it waits, nor keep what it has to read twice."""
+    """A FIFO for Python to read: FFmpeg would not hear Ctrl-C while it waits, nor keep what is needed twice."""
     try:
         return cast("IO[bytes]", stack.enter_context(io.FileIO(path, opener=_without_waiting)))
     except OSError as error:
