@@ -29,6 +29,10 @@ class MediaError(AvfeatError):
         self.reason: Reason = reason
 
 
+class DatasetError(AvfeatError):
+    """A data set that is not there, or whose text files do not say what they should."""
+
+
 class BundleError(AvfeatError):
     """A bundle that is broken, foreign, or newer than this avfeat."""
 
