@@ -41,6 +41,10 @@ class BackendError(AvfeatError):
     """A backend or device that was asked for and is not there."""
 
 
+class BusyError(AvfeatError):
+    """Another process is at work where this one wanted to be the only one."""
+
+
 class StoppedError(AvfeatError):
     """Work that a signal has ended in good order; what is done is kept.
 

@@ -14,16 +14,19 @@ from avfeat.embedding import Embedding, Failure
 from avfeat.encoder import Encoder
 from avfeat.errors import ArgumentError, MediaError, OutputError
 from avfeat.grid import MICROSECONDS, microseconds
+from avfeat.lock import locked
 from avfeat.media import Source
 from avfeat.media.source import MEDIA_SUFFIXES, is_special
 from avfeat.writers import FORMATS, jsonl_table, parquet_table
-from avfeat.writers.atomic import atomic, encoded, locked
+from avfeat.writers.atomic import PREFIX, atomic, encoded
 from avfeat.writers.journal import Journal
 
 Format = Literal["npz", "npy", "jsonl", "parquet", "h5"]
 TABLES = (".parquet", ".jsonl")
 STDOUT = "-"
 FAILURES = "failures.jsonl"
+_PATIENCE = 60.0
+"""Seconds to wait for others that bring the failures of the same folder up to date."""
 
 
 @dataclass(frozen=True)
@@ -170,11 +173,16 @@ def done_before(plan: Plan, encoder: Encoder, settings: Settings) -> list[bool]:
 
 
 def write_failures(plan: Plan, events: Iterable[Skipped | Done | Failed]) -> None:
-    """Bring ``failures.jsonl`` up to date: the failures among ``events``, and those of other inputs as before."""
+    """Bring ``failures.jsonl`` up to date: the failures among ``events``, and those of other inputs as before.
+
+    Raises:
+        BusyError: others did so for a minute.
+        OutputError: it cannot be read or written.
+    """
     if plan.folder is None:
         return
     seen = list(events)
-    with locked(plan.folder / FAILURES):
+    with locked(plan.folder / f"{PREFIX}{FAILURES}.lock", _PATIENCE):
         _merge_failures(plan.folder / FAILURES, seen)
 
 
