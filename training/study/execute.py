@@ -12,6 +12,7 @@ import torch
 
 from avfeat.errors import BusyError
 from avfeat.lock import locked
+from avfeat.stop import StopRequest
 from avfeat.training.data import Cache
 from avfeat.training.data.lock import NAME as LOCK
 from avfeat.training.provenance import describe_data, describe_machine, revision, versions
@@ -23,7 +24,6 @@ from avfeat.training.study.results import Failure, Result, read, write
 from avfeat.training.trainer import Device, DivergedError, Finished, Stopped, train
 from avfeat.training.trainer.journal import read_metrics
 from avfeat.training.trainer.process import joined
-from avfeat.training.trainer.stop import StopRequest
 
 
 @dataclass(frozen=True)
