@@ -24,7 +24,7 @@ from avfeat.training.data.loader import Batch, loading, make_loader
 from avfeat.training.data.sources.made import PREFIX
 from avfeat.training.networks import EncoderPair, build_pair
 from avfeat.training.networks.channels_last import to_channels_last
-from avfeat.training.networks.log_mel import LogMel
+from avfeat.training.networks.registry import log_mel_of
 from avfeat.training.provenance import describe_data, revision, versions
 from avfeat.training.recipes import Recipe, load_recipe
 from avfeat.training.trainer.optimizer import rate_at
@@ -44,7 +44,7 @@ class Supervised(nn.Module):
     def __init__(self, recipe: Recipe, classes: int) -> None:
         super().__init__()
         self.pair: EncoderPair = build_pair(recipe.encoders)
-        self.log_mel = LogMel(recipe.encoders.sample_rate)
+        self.log_mel = log_mel_of(recipe.encoders)
         dims = [self.pair.video.dim, self.pair.audio.dim]
         self.heads = nn.ModuleList(nn.Linear(dim, classes) for dim in (*dims, sum(dims)))
 

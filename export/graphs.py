@@ -22,7 +22,7 @@ from avfeat.export.raw import HalfEncoder, RawAudio, RawVideo, stages
 from avfeat.export.tuning import Tuning
 from avfeat.processors import available_processors
 from avfeat.training.networks import Encoder, EncoderPair, PairSpec
-from avfeat.training.networks.log_mel import LogMel
+from avfeat.training.networks.registry import log_mel_of
 from avfeat.verify import DISTANCE_LIMITS
 
 Raw = TypeVar("Raw", RawVideo, RawAudio)
@@ -51,7 +51,7 @@ def raw_networks(
         return RawVideo(encoder, spec.size, spec.aspect).eval()
 
     def audio(encoder: nn.Module) -> RawAudio:
-        return RawAudio(encoder, LogMel(spec.sample_rate)).eval()
+        return RawAudio(encoder, log_mel_of(spec)).eval()
 
     if precision != "fp16":
         return video(pair.video), audio(pair.audio)

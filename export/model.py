@@ -18,7 +18,7 @@ from avfeat.training.checkpoint import Checkpoint
 from avfeat.training.data.sources.address import parse
 from avfeat.training.networks import PAIRS, EncoderPair, PairSpec, build_pair
 from avfeat.training.networks.calibrate import calibrate_batch_norm
-from avfeat.training.networks.log_mel import LogMel
+from avfeat.training.networks.registry import log_mel_of
 from avfeat.training.provenance import revision
 
 UNTRAINED = "untrained:"
@@ -157,7 +157,7 @@ def _random(source: str, windows: Windows, name: str | None, licence: str | None
 
 def calibrate(pair: EncoderPair, spec: PairSpec, windows: Windows, seed: int = 0) -> None:
     """Set the BatchNorm statistics, so that features have unit scale and different clips different vectors."""
-    log_mel = LogMel(spec.sample_rate)
+    log_mel = log_mel_of(spec)
     frames, waveform = torch.from_numpy(windows.frames), torch.from_numpy(windows.waveform)
     calibrate_batch_norm(pair.video, (part.permute(0, 1, 4, 2, 3).float() / 255 for part in _batches(frames, seed)))
     calibrate_batch_norm(pair.audio, (log_mel(part) for part in _batches(waveform, seed)))

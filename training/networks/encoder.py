@@ -11,7 +11,10 @@ from avfeat.errors import ArgumentError
 
 
 class Backbone(Protocol):
-    """What an encoder needs of a backbone: the width of its features."""
+    """What an encoder needs of a backbone: the width of its features.
+
+    One that has a ``hidden``, too, says how wide the hidden layer of its projection is; others get ``dim``.
+    """
 
     dim: int
 
@@ -22,13 +25,14 @@ class Projection(nn.Module):
     The shape of SimCLR's projection head (Chen et al., ICML 2020, arXiv 2002.05709, section 2.1).
     """
 
-    def __init__(self, features: int, shared: int) -> None:
+    def __init__(self, features: int, shared: int, hidden: int | None = None) -> None:
         super().__init__()
+        hidden = features if hidden is None else hidden
         self.layers = nn.Sequential(
-            nn.Linear(features, features, bias=False),
-            nn.BatchNorm1d(features),
+            nn.Linear(features, hidden, bias=False),
+            nn.BatchNorm1d(hidden),
             nn.ReLU(inplace=True),
-            nn.Linear(features, shared),
+            nn.Linear(hidden, shared),
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -44,7 +48,7 @@ class Encoder(nn.Module):
         self.backbone = backbone
         self.dim = cast(Backbone, backbone).dim
         self.shared_dim = shared
-        self.projection = Projection(self.dim, shared)
+        self.projection = Projection(self.dim, shared, getattr(backbone, "hidden", None))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The backbone's input to ``(batch, dim)`` and ``(batch, shared)``."""

@@ -20,9 +20,10 @@ class LogMel(nn.Module):
         n_fft: length of the Fourier transform in samples.
         win_length: length of the Hann window, centred in ``n_fft``.
         hop_length: samples between two columns.
-        n_mels: number of mel bands from 0 Hz to half the sample rate.
+        n_mels: number of mel bands from 0 Hz to ``f_max``.
         floor: added before the logarithm: silence is ``log(floor)``. Small enough to hear what AAC keeps, large
             enough that rounding in float32 does not show in near silence.
+        f_max: highest frequency in Hz; None for half the sample rate. Bins above it are not computed.
     """
 
     basis: Tensor
@@ -39,14 +40,17 @@ class LogMel(nn.Module):
         hop_length: int = 160,
         n_mels: int = 64,
         floor: float = 1e-5,
+        f_max: float | None = None,
     ) -> None:
         super().__init__()
         self.hop_length = hop_length
-        self.border = n_fft // 2
-        self.bins = n_fft // 2 + 1
+        # Of the n_fft samples that a column stands on, the window leaves these.
+        self.border = win_length // 2
+        highest = sample_rate / 2 if f_max is None else f_max
+        self.bins = int(highest * n_fft / sample_rate) + 1
         self.floor = floor
-        mel = AF.melscale_fbanks(self.bins, 0.0, sample_rate / 2, n_mels, sample_rate)
-        self.register_buffer("basis", _fourier_basis(n_fft, win_length), persistent=False)
+        mel = AF.melscale_fbanks(n_fft // 2 + 1, 0.0, highest, n_mels, sample_rate)[: self.bins]
+        self.register_buffer("basis", _fourier_basis(n_fft, win_length, self.bins), persistent=False)
         self.register_buffer("mel", mel.T.contiguous(), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -58,15 +62,14 @@ class LogMel(nn.Module):
         return ((log_mel - self.MEAN) / self.STD).unsqueeze(1)
 
 
-def _fourier_basis(n_fft: int, win_length: int) -> Tensor:
-    """Windowed cosines, then sines, as convolution weights ``(2 * (n_fft // 2 + 1), 1, n_fft)``.
+def _fourier_basis(n_fft: int, win_length: int, bins: int) -> Tensor:
+    """Windowed cosines, then sines, of the first ``bins`` frequencies: weights ``(2 * bins, 1, win_length)``.
 
-    Computed in float64: ``X[k] = sum_n w[n] x[n] exp(-2 pi i k n / n_fft)``.
+    Computed in float64: ``X[k] = sum_n w[n] x[n] exp(-2 pi i k n / n_fft)``, but for a phase that powers do
+    not see.
     """
     window = torch.hann_window(win_length, periodic=True, dtype=torch.float64)
-    left = (n_fft - win_length) // 2
-    window = F.pad(window, (left, n_fft - win_length - left))
-    bins = torch.arange(n_fft // 2 + 1, dtype=torch.float64)[:, None]
-    times = torch.arange(n_fft, dtype=torch.float64)[None]
-    angle = 2 * torch.pi * ((bins * times) % n_fft) / n_fft
+    frequencies = torch.arange(bins, dtype=torch.float64)[:, None]
+    times = torch.arange(win_length, dtype=torch.float64)[None]
+    angle = 2 * torch.pi * ((frequencies * times) % n_fft) / n_fft
     return torch.cat([window * torch.cos(angle), -window * torch.sin(angle)]).unsqueeze(1).float()

@@ -21,18 +21,25 @@ from torchvision.models.video import (
 from avfeat.errors import ArgumentError
 from avfeat.suggest import suggestion
 from avfeat.training.networks.encoder import Encoder, EncoderPair
+from avfeat.training.networks.lite0 import published_lite0
+from avfeat.training.networks.lite0_motion import Lite0Motion
+from avfeat.training.networks.log_mel import LogMel
 from avfeat.training.networks.mel_mobile import MelMobileNet
 from avfeat.training.networks.mel_resnet import MelResNet
-from avfeat.training.networks.published import Initialisable, fetch
+from avfeat.training.networks.mel_resnet16 import MelResNet16, wide_band
+from avfeat.training.networks.published import Initialisable, Published, fetch
 from avfeat.training.networks.resnet14 import WIDE, MelResNet14, ShiftResNet14
 from avfeat.training.networks.s3d import S3D
-from avfeat.training.networks.spec import PairSpec
+from avfeat.training.networks.spec import PairSpec, trained_start
 from avfeat.training.networks.temporal_shift import ShiftMobileNet
 from avfeat.training.networks.tiny_mel import TinyMel
 from avfeat.training.networks.tiny_shift import TinyShift
 from avfeat.training.networks.video_resnet import VideoResNet
 
 T = TypeVar("T")
+
+Start = WeightsEnum | Callable[[], Published]
+"""Published weights: torchvision's, or what reads others."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +51,14 @@ class Network:
         published: its weights by the ``init`` that asks for them.
         frames: the least that a video network takes.
         size: the least height and width of a video network's frames.
+        log_mel: the spectrogram that an audio network takes, made for a sample rate.
     """
 
     build: Callable[[PairSpec], nn.Module]
-    published: Mapping[str, WeightsEnum] = field(default_factory=dict)
+    published: Mapping[str, Start] = field(default_factory=dict)
     frames: int = 1
     size: int = 16
+    log_mel: Callable[[int], LogMel] = LogMel
 
 
 VIDEO_NETWORKS: dict[str, Network] = {
@@ -62,6 +71,11 @@ VIDEO_NETWORKS: dict[str, Network] = {
     "r3d_18": Network(lambda _: VideoResNet(r3d_18), {"kinetics400": R3D_18_Weights.KINETICS400_V1}),
     "mc3_18": Network(lambda _: VideoResNet(mc3_18), {"kinetics400": MC3_18_Weights.KINETICS400_V1}),
     "s3d": Network(lambda _: S3D(), {"kinetics400": S3D_Weights.KINETICS400_V1}, S3D.FRAMES, S3D.SIZE),
+    "lite0_motion": Network(
+        lambda spec: Lite0Motion(spec.frames, spec.size),
+        {"efficientnet_lite0": published_lite0},
+        size=Lite0Motion.SIZE,
+    ),
     "tiny_shift": Network(lambda spec: TinyShift(spec.frames)),
 }
 
@@ -70,10 +84,12 @@ AUDIO_NETWORKS: dict[str, Network] = {
     "wide_mel_resnet14": Network(lambda _: MelResNet14(widths=WIDE)),
     "mel_mobilenet": Network(lambda _: MelMobileNet(), {"imagenet": MobileNet_V3_Small_Weights.IMAGENET1K_V1}),
     "mel_resnet18": Network(lambda _: MelResNet(), {"imagenet": ResNet18_Weights.IMAGENET1K_V1}),
+    "mel_resnet16": Network(lambda _: MelResNet16(), log_mel=wide_band),
     "tiny_mel": Network(lambda _: TinyMel()),
 }
 
 PAIRS: dict[str, PairSpec] = {
+    "base": PairSpec("lite0_motion", "mel_resnet16", size=224, sample_rate=32_000),
     "mini": PairSpec("shift_resnet14", "mel_resnet14"),
     "reference": PairSpec("r2plus1d_18", "mel_resnet18"),
 }
@@ -99,7 +115,8 @@ def build_pair(spec: PairSpec | str, published: bool = True) -> EncoderPair:
     weights = _weights(spec) if published else {}
     backbones = {"video": video.build(spec), "audio": audio.build(spec)}
     for modality, wanted in weights.items():
-        cast(Initialisable, backbones[modality]).adopt(fetch(wanted))
+        found = fetch(wanted) if isinstance(wanted, WeightsEnum) else wanted()
+        cast(Initialisable, backbones[modality]).adopt(found)
     return EncoderPair(*(Encoder(backbone, spec.shared) for backbone in backbones.values()))
 
 
@@ -115,6 +132,15 @@ def networks_of(spec: PairSpec) -> tuple[Network, Network]:
     return video, audio
 
 
+def log_mel_of(spec: PairSpec) -> LogMel:
+    """The spectrogram that the audio network of ``spec`` takes.
+
+    Raises:
+        ArgumentError: a name that is not there.
+    """
+    return _look_up(AUDIO_NETWORKS, spec.audio, "audio network").log_mel(spec.sample_rate)
+
+
 def _check_window(video: Network, spec: PairSpec) -> None:
     if spec.frames < video.frames or spec.size < video.size:
         raise ArgumentError(
@@ -123,17 +149,17 @@ def _check_window(video: Network, spec: PairSpec) -> None:
         )
 
 
-def _weights(spec: PairSpec) -> dict[str, WeightsEnum]:
-    """Which published weights each modality begins with."""
-    if spec.init == "none":
-        return {}
-    found = {"video": _published(VIDEO_NETWORKS, spec.video, spec.init, "video")}
-    if spec.init == "imagenet":
-        found["audio"] = _published(AUDIO_NETWORKS, spec.audio, spec.init, "audio")
-    return found
+def _weights(spec: PairSpec) -> dict[str, Start]:
+    """Which published weights each modality begins with; trained pairs are for who trains."""
+    tables = {"video": VIDEO_NETWORKS, "audio": AUDIO_NETWORKS}
+    return {
+        modality: _published(tables[modality], getattr(spec, modality), start, modality)
+        for modality, start in spec.starts.items()
+        if not trained_start(start)
+    }
 
 
-def _published(table: Mapping[str, Network], name: str, init: str, modality: str) -> WeightsEnum:
+def _published(table: Mapping[str, Network], name: str, init: str, modality: str) -> Start:
     own = table[name].published
     if init in own:
         return own[init]

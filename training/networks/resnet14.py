@@ -65,6 +65,11 @@ def _blocks(widths: Sequence[int], frames: int | None = None) -> list[nn.Module]
     return [block for stage in stages for block in stage]
 
 
+def moving_pathway(frames: int, widths: Sequence[int] = WIDTHS) -> nn.Sequential:
+    """Frames of clips, ``(batch * frames, 3, height, width)``, to maps of ``widths[-1]`` channels."""
+    return nn.Sequential(_stem(widths[0]), *_blocks(widths, frames))
+
+
 class ShiftResNet14(nn.Module):
     """``(batch, frames, 3, height, width)`` in [0, 1] to ``(batch, 768)`` at about unit scale; 1,536 if ``WIDE``.
 
@@ -83,7 +88,7 @@ class ShiftResNet14(nn.Module):
         self.dim = 3 * widths[-1]
         self.frames = frames
         self.pixels = Pixels()
-        self.layers = nn.Sequential(_stem(widths[0]), *_blocks(widths, frames))
+        self.layers = moving_pathway(frames, widths)
         stages = (Block(before, after, 2, None) for before, after in pairwise(widths))
         self.still = nn.Sequential(_stem(widths[0]), *stages)
         self.norm = nn.BatchNorm1d(self.dim, affine=False)

@@ -14,7 +14,7 @@ from avfeat.grid import microseconds
 from avfeat.training.data import Cache
 from avfeat.training.data.index import Row
 from avfeat.training.networks import EncoderPair, PairSpec
-from avfeat.training.networks.log_mel import LogMel
+from avfeat.training.networks.registry import log_mel_of
 from avfeat.training.trainer.model import MODALITIES
 
 _BATCH = 64
@@ -58,7 +58,7 @@ def clip_features(
         device: where to compute.
         alive: called before every batch; it may raise to stop.
     """
-    log_mel = LogMel(spec.sample_rate).to(device)
+    log_mel = log_mel_of(spec).to(device)
     found: dict[Modality, list[Tensor]] = {name: [] for name in MODALITIES}
     for frames, waveform in _batches(cache, spec, windows, device):
         alive()

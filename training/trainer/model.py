@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from avfeat.bundle import Modality
 from avfeat.training.networks import EncoderPair, build_pair
-from avfeat.training.networks.log_mel import LogMel
+from avfeat.training.networks.registry import log_mel_of
 from avfeat.training.objectives import Kind, MomentumCopy, Objective, build_objective
 from avfeat.training.objectives.distillation import Distillation
 from avfeat.training.objectives.embedded import Chosen, statistics_kept
@@ -70,7 +70,7 @@ class Pretraining(nn.Module):
         super().__init__()
         choice = recipe.objective
         self.pair: EncoderPair = build_pair(recipe.encoders, published)
-        self.log_mel = LogMel(recipe.encoders.sample_rate)
+        self.log_mel = log_mel_of(recipe.encoders)
         self.views = recipe.sampling.views
         dims: dict[Modality, int] = {name: self._encoder(name).dim for name in MODALITIES}
         self.objective: Objective[Any] = build_objective(

@@ -19,7 +19,7 @@ from avfeat.training.data import Cache
 from avfeat.training.data.randomness import generator
 from avfeat.training.networks import EncoderPair, PairSpec
 from avfeat.training.networks.calibrate import calibrate_batch_norm
-from avfeat.training.networks.log_mel import LogMel
+from avfeat.training.networks.registry import log_mel_of
 from avfeat.training.recipes import ProbeSettings
 from avfeat.training.trainer.model import MODALITIES
 
@@ -69,7 +69,7 @@ class Probe:
     def random_init(self, pair: EncoderPair, device: torch.device) -> Accuracy:
         """Accuracy of untrained encoders, their BatchNorm statistics calibrated on these clips: what to beat."""
         pair = copy.deepcopy(pair)
-        log_mel = LogMel(self._spec.sample_rate).to(device)
+        log_mel = log_mel_of(self._spec).to(device)
         with torch.no_grad():
             calibrate_batch_norm(pair.video, (frames for frames, _ in self._batches(device)))
             calibrate_batch_norm(pair.audio, (log_mel(waveform) for _, waveform in self._batches(device)))
@@ -80,7 +80,7 @@ class Probe:
         """Accuracy of ``pair``'s features, in evaluation mode; its mode is restored."""
         training = pair.training
         pair.eval()
-        log_mel = LogMel(self._spec.sample_rate).to(device)
+        log_mel = log_mel_of(self._spec).to(device)
         found: dict[Modality, list[Tensor]] = {name: [] for name in MODALITIES}
         for frames, waveform in self._batches(device):
             found["video"].append(pair.video.backbone(frames))

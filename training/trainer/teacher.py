@@ -13,7 +13,7 @@ from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
 from avfeat.training.checkpoint import Checkpoint, CheckpointError
 from avfeat.training.networks.channels_last import to_channels_last
-from avfeat.training.networks.log_mel import LogMel
+from avfeat.training.networks.registry import log_mel_of
 from avfeat.training.recipes import Recipe
 from avfeat.training.trainer.views import Views
 
@@ -39,7 +39,7 @@ class Teacher(nn.Module):
         super().__init__()
         self.source, self.spec = source, checkpoint.spec
         self._pair = to_channels_last(checkpoint.pair())
-        self._log_mel = LogMel(self.spec.sample_rate)
+        self._log_mel = log_mel_of(self.spec)
         self.requires_grad_(False).eval()
         self.dims: dict[Modality, int] = {"video": self._pair.video.dim, "audio": self._pair.audio.dim}
         self.facts = {

@@ -10,9 +10,11 @@ from dataclasses import replace
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
+from avfeat.training.augment import Composition
 from avfeat.training.checkpoint import Checkpoint, CheckpointError
 from avfeat.training.data import Cache
 from avfeat.training.data.loader import Batch, loading, make_loader
@@ -26,12 +28,15 @@ from avfeat.training.trainer.meter import Meter
 from avfeat.training.trainer.model import MODALITIES, Outcome, Pretraining, count_parameters
 from avfeat.training.trainer.optimizer import build_optimizer, rate_at, set_rate
 from avfeat.training.trainer.process import Process
+from avfeat.training.trainer.start import begin
 from avfeat.training.trainer.teacher import Teacher
 from avfeat.training.trainer.views import Views, augmented, seeds_of, to_device
 from avfeat.training.trainer.watch import Finite, signs
 
 _PAIR = "pair."
 _TRIALS = 2
+_UNFOLDED = 4
+"""Batches of the training data that BatchNorm statistics of a bundle's networks are taken from."""
 
 
 class Trainer:
@@ -69,6 +74,8 @@ class Trainer:
             self.teacher = Teacher.of(recipe)
             torch.manual_seed(recipe.seed)
             self.model = Pretraining(recipe, published, self.teacher.dims if self.teacher else None)
+            if published:
+                self._begin()
         to_channels_last(self.model).to(process.device)
         if self.teacher is not None:
             self.teacher.to(process.device)
@@ -239,6 +246,23 @@ class Trainer:
                 f"The checkpoint does not hold what this training needs to go on ({reason}); "
                 "train into another folder."
             ) from error
+
+    def _begin(self) -> None:
+        """Take the weights of trained pairs that the recipe names."""
+        loader = make_loader(self.cache, self.recipe.sampling, self.part, _UNFOLDED, seed=self.recipe.seed)
+
+        seeds = seeds_of(self.recipe.seed, 0, 0, self.part * self.model.views)
+
+        def batches(modality: Modality) -> Iterator[Tensor]:
+            for batch in loader:
+                views = augmented(batch, Composition(), self.recipe.encoders.sample_rate, seeds)
+                there = views.present[modality].repeat_interleave(self.model.views)
+                if there.any():
+                    yield views.frames[there] if modality == "video" else self.model.log_mel(views.waveform[there])
+
+        facts = begin(self.model.pair, self.recipe.encoders, batches)
+        if facts:
+            self.provenance |= {"init": facts}
 
     def _noise(self) -> Batch:
         """A batch as the loader gives them, of noise."""
