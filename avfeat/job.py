@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
+from avfeat.datasets.files import media_below
 from avfeat.embedding import Embedding, Failure
 from avfeat.encoder import Encoder
-from avfeat.errors import ArgumentError, MediaError, OutputError
+from avfeat.errors import ArgumentError, OutputError
 from avfeat.grid import MICROSECONDS, microseconds
 from avfeat.lock import locked
 from avfeat.media import Source
-from avfeat.media.source import MEDIA_SUFFIXES, is_special
 from avfeat.writers import FORMATS, jsonl_table, parquet_table
 from avfeat.writers.atomic import PREFIX, atomic, encoded
 from avfeat.writers.journal import Journal
@@ -263,13 +262,9 @@ def _expand(path: str, stdin: IO[bytes] | None) -> Iterator[_Input]:
         yield _Input(path, path, Path(path).name)
         return
     empty = True
-    for base, folders, files in os.walk(path, onerror=_unreadable):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            full = Path(base) / name
-            if full.suffix.lower() in MEDIA_SUFFIXES and not name.startswith(".") and not is_special(full):
-                empty = False
-                yield _Input(str(full), str(full), str(full.relative_to(path)))
+    for file in media_below(Path(path)):
+        empty = False
+        yield _Input(str(file), str(file), str(file.relative_to(path)))
     if empty:
         yield _Input(path, path, Path(path).name or path)
 
@@ -280,10 +275,6 @@ def _is_dir(path: str) -> bool:
         return Path(path).is_dir()
     except (OSError, ValueError):
         return False
-
-
-def _unreadable(error: OSError) -> None:
-    raise MediaError(str(error.filename), "unreadable", f"the folder cannot be read ({error.strerror}).")
 
 
 def _format(form: Format | None, out: Path) -> Format:

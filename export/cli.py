@@ -12,7 +12,7 @@ import typer
 from avfeat.bundle import check_free
 from avfeat.cli.printing import note, progress
 from avfeat.errors import ArgumentError, BundleError
-from avfeat.training.cli.packages import training_packages
+from avfeat.extras import extra_packages
 
 
 def export(
@@ -52,7 +52,7 @@ def export(
 
     avfeat export untrained:mini -o bundle --calibration clips/
     """
-    with training_packages():
+    with extra_packages("train"):
         from avfeat.export.bundle import export_bundle
         from avfeat.export.card import read_text
         from avfeat.export.errors import ParityError
