@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
-from avfeat.datasets.files import media_below
+from avfeat.datasets.files import is_media, walk
 from avfeat.embedding import Embedding, Failure
 from avfeat.encoder import Encoder
 from avfeat.errors import ArgumentError, OutputError
 from avfeat.grid import MICROSECONDS, microseconds
 from avfeat.lock import locked
 from avfeat.media import Source
+from avfeat.media.source import is_special
 from avfeat.writers import FORMATS, jsonl_table, parquet_table
 from avfeat.writers.atomic import PREFIX, atomic, encoded
 from avfeat.writers.journal import Journal
@@ -262,9 +263,10 @@ def _expand(path: str, stdin: IO[bytes] | None) -> Iterator[_Input]:
         yield _Input(path, path, Path(path).name)
         return
     empty = True
-    for file in media_below(Path(path)):
-        empty = False
-        yield _Input(str(file), str(file), str(file.relative_to(path)))
+    for file in walk(Path(path)):
+        if is_media(file) and not is_special(file):
+            empty = False
+            yield _Input(str(file), str(file), str(file.relative_to(path)))
     if empty:
         yield _Input(path, path, Path(path).name or path)
 
