@@ -59,7 +59,7 @@ def export(
         from avfeat.export.formats import chosen
         from avfeat.export.media import read_windows
         from avfeat.export.model import check_words, open_model, spec_of
-        from avfeat.export.parity import lines
+        from avfeat.export.parity.gate import lines
     forms, kind = chosen(formats, precision)
     try:
         check_free(out)
