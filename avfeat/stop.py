@@ -93,11 +93,9 @@ def raised() -> Iterator[None]:
         KeyboardInterrupt: SIGINT came.
         Terminated: SIGTERM came.
     """
-    main = threading.current_thread() is threading.main_thread()
-    defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    before = {
-        number: handler for number, handler in defaults.items() if main and signal.getsignal(number) is handler
-    }
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: default for number, default in _DEFAULTS.items() if signal.getsignal(number) is default}
     others = set(threading.enumerate())
     for number in before:
         signal.signal(number, _HANDLERS[number])
@@ -125,6 +123,10 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 _HANDLERS = {signal.SIGINT: _interrupt, signal.SIGTERM: _terminate}
+_DEFAULTS: dict[signal.Signals, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+}
 
 
 def _end(others: set[threading.Thread]) -> None:

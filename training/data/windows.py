@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +36,9 @@ def window_starts(row: Row, seconds: float, count: int, spread: Spread = "edges"
         spread: how they are spread.
     """
     room = room_of(row, seconds)
+    places: NDArray[np.floating[Any]] = room * (np.arange(count) + 0.5) / count
     if spread == "edges" and count > 1:
         places = room * np.linspace(0, 1, count)
-    else:
-        places = room * (np.arange(count) + 0.5) / count
     starts: NDArray[np.int64] = row.begin + np.rint(places).astype(np.int64)
     return starts
 
