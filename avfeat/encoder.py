@@ -20,14 +20,12 @@ from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import FAR, MICROSECONDS, Grid, microseconds
 from avfeat.media import Outcome, Source, Window, array_windows, media_windows
-from avfeat.media.reads import SLICE, stopped_by
 from avfeat.media.source import source_name
 from avfeat.processors import available_processors
+from avfeat.stop import SLICE, WORKER, stopped_by
 
 # Windows that a graph is given at a time. On a CPU one keeps the caches warm (8 are slower); a GPU wants more.
 BATCH = {"cpu": 1, "cuda": 16}
-WORKER = "avfeat"
-"""What the names of threads that embed begin with."""
 
 
 def load(

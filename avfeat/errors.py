@@ -29,12 +29,20 @@ class MediaError(AvfeatError):
         self.reason: Reason = reason
 
 
+class DatasetError(AvfeatError):
+    """A data set that is not there, or whose text files do not say what they should."""
+
+
 class BundleError(AvfeatError):
     """A bundle that is broken, foreign, or newer than this avfeat."""
 
 
 class BackendError(AvfeatError):
     """A backend or device that was asked for and is not there."""
+
+
+class BusyError(AvfeatError):
+    """Another process is at work where this one wanted to be the only one."""
 
 
 class StoppedError(AvfeatError):

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
+from avfeat.datasets.files import is_media, walk
 from avfeat.embedding import Embedding, Failure
 from avfeat.encoder import Encoder
-from avfeat.errors import ArgumentError, MediaError, OutputError
+from avfeat.errors import ArgumentError, OutputError
 from avfeat.grid import MICROSECONDS, microseconds
+from avfeat.lock import locked
 from avfeat.media import Source
-from avfeat.media.source import MEDIA_SUFFIXES, is_special
+from avfeat.media.source import is_special
 from avfeat.writers import FORMATS, jsonl_table, parquet_table
-from avfeat.writers.atomic import atomic, encoded, locked
+from avfeat.writers.atomic import PREFIX, atomic, encoded
 from avfeat.writers.journal import Journal
 
 Format = Literal["npz", "npy", "jsonl", "parquet", "h5"]
 TABLES = (".parquet", ".jsonl")
 STDOUT = "-"
 FAILURES = "failures.jsonl"
+_PATIENCE = 60.0
+"""Seconds to wait for others that bring the failures of the same folder up to date."""
 
 
 @dataclass(frozen=True)
@@ -170,11 +173,16 @@ def done_before(plan: Plan, encoder: Encoder, settings: Settings) -> list[bool]:
 
 
 def write_failures(plan: Plan, events: Iterable[Skipped | Done | Failed]) -> None:
-    """Bring ``failures.jsonl`` up to date: the failures among ``events``, and those of other inputs as before."""
+    """Bring ``failures.jsonl`` up to date: the failures among ``events``, and those of other inputs as before.
+
+    Raises:
+        BusyError: others did so for a minute.
+        OutputError: it cannot be read or written.
+    """
     if plan.folder is None:
         return
     seen = list(events)
-    with locked(plan.folder / FAILURES):
+    with locked(plan.folder / f"{PREFIX}{FAILURES}.lock", _PATIENCE):
         _merge_failures(plan.folder / FAILURES, seen)
 
 
@@ -255,13 +263,10 @@ def _expand(path: str, stdin: IO[bytes] | None) -> Iterator[_Input]:
         yield _Input(path, path, Path(path).name)
         return
     empty = True
-    for base, folders, files in os.walk(path, onerror=_unreadable):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            full = Path(base) / name
-            if full.suffix.lower() in MEDIA_SUFFIXES and not name.startswith(".") and not is_special(full):
-                empty = False
-                yield _Input(str(full), str(full), str(full.relative_to(path)))
+    for file in walk(Path(path)):
+        if is_media(file) and not is_special(file):
+            empty = False
+            yield _Input(str(file), str(file), str(file.relative_to(path)))
     if empty:
         yield _Input(path, path, Path(path).name or path)
 
@@ -272,10 +277,6 @@ def _is_dir(path: str) -> bool:
         return Path(path).is_dir()
     except (OSError, ValueError):
         return False
-
-
-def _unreadable(error: OSError) -> None:
-    raise MediaError(str(error.filename), "unreadable", f"the folder cannot be read ({error.strerror}).")
 
 
 def _format(form: Format | None, out: Path) -> Format:

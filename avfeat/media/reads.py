@@ -1,10 +1,8 @@
 """File objects for PyAV, and how Ctrl-C and SIGTERM come out of what FFmpeg has asked for.
 
 PyAV carries an ``Exception`` from a read through FFmpeg; a ``KeyboardInterrupt`` or ``SystemExit`` it prints and
-forgets, and some that come while its own code runs it loses without a word. So in a read they travel as a
-``StoppedReadError`` to ``delivered``, where they are themselves again, and a signal that ``stop_with`` was told of
-stays known until ``forget_stop``: the next read or packet of any thread raises it, wherever it was lost. Threads of
-a pool, which hear no signal, end with the event of ``stopped_by``.
+forgets. So in a read they travel as a ``StoppedReadError`` to ``delivered``, where they are themselves again; what
+was lost all the same, ``avfeat.stop`` still knows.
 """
 
 from __future__ import annotations
@@ -12,19 +10,14 @@ from __future__ import annotations
 import io
 import os
 import select
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from types import FrameType
 from typing import IO, TypeVar
 
-T = TypeVar("T")
+from avfeat.stop import SLICE, asks, raise_if_stopped
 
-SLICE = 0.3
-"""Seconds that anybody waits at a time: a signal just before a wait begins would be heard only after it."""
-_asked: list[BaseException] = []
-_thread = threading.local()
+T = TypeVar("T")
 
 
 class StoppedReadError(Exception):
@@ -44,6 +37,7 @@ class _Reader:
         if isinstance(name := getattr(file, "name", None), str | os.PathLike):
             self.name = os.fspath(name)
 
+    @asks
     def _guarded(self, work: Callable[[], T], stopped: T) -> T:
         """What ``work`` gives; ``stopped`` after a stop."""
         if self._stopped:
@@ -65,14 +59,17 @@ class Seekable(_Reader):
         super().__init__(file)
         self._file = file
 
+    @asks
     def read(self, size: int = -1) -> bytes:
         """As a file's."""
         return self._guarded(lambda: self._file.read(size), b"")
 
+    @asks
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """As a file's."""
         return self._guarded(lambda: self._file.seek(offset, whence), 0)
 
+    @asks
     def tell(self) -> int:
         """As a file's."""
         return self._guarded(self._file.tell, 0)
@@ -96,6 +93,7 @@ class Forward(_Reader):
         """Have these bytes read before all others."""
         self._head = head + self._head
 
+    @asks
     def read(self, size: int = -1) -> bytes:
         """As a file's, but it may give less than was asked for."""
         return self._guarded(lambda: self._next(size), b"")
@@ -123,53 +121,3 @@ def delivered() -> Iterator[None]:
         raise_if_stopped()
         raise
     raise_if_stopped()
-
-
-_BEGINNINGS = tuple(
-    work.__code__ for work in (Seekable.read, Seekable.seek, Seekable.tell, Forward.read, _Reader._guarded)
-)
-"""What FFmpeg calls, up to the first ``try``."""
-
-
-def stop_with(stop: BaseException, frame: FrameType | None) -> None:
-    """For signal handlers: raise ``stop``, or leave it to a read that is about to begin.
-
-    Python looks for signals where a function begins, before its first ``try``: raised there, in a read that FFmpeg
-    has asked for, it would be printed and forgotten.
-
-    Args:
-        stop: a ``KeyboardInterrupt`` or ``SystemExit``.
-        frame: where the signal came, as a handler is told.
-    """
-    _asked.append(stop)
-    if frame is None or frame.f_code not in _BEGINNINGS:
-        raise stop
-
-
-@contextmanager
-def stopped_by(event: threading.Event) -> Iterator[None]:
-    """In this block, and thread, reads and packets end with a ``CancelledError`` once ``event`` is set."""
-    _thread.event = event
-    try:
-        yield
-    finally:
-        del _thread.event
-
-
-def raise_if_stopped() -> None:
-    """Raise what ``stop_with`` was told of, however often, until it is forgotten; see ``stopped_by``, too."""
-    for stop in _asked[-1:]:
-        raise stop
-    event: threading.Event | None = getattr(_thread, "event", None)
-    if event is not None and event.is_set():
-        raise CancelledError
-
-
-def is_stopped() -> bool:
-    """Whether ``stop_with`` was told of something."""
-    return bool(_asked)
-
-
-def forget_stop() -> None:
-    """What was stopped is over."""
-    _asked.clear()

@@ -19,8 +19,8 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 
 from avfeat.errors import MediaError
-from avfeat.media.reads import raise_if_stopped
 from avfeat.media.source import OpenMedia
+from avfeat.stop import raise_if_stopped
 
 T = TypeVar("T")
 Frame = VideoFrame | AudioFrame
