@@ -21,6 +21,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from avfeat.errors import ArgumentError, MediaError
+from avfeat.media.containers import OPTIONS
 from avfeat.media.reads import Forward, Seekable, delivered
 
 Source = str | os.PathLike[str] | bytes | IO[bytes]
@@ -66,6 +67,10 @@ MEDIA_SUFFIXES = frozenset(
 """Suffixes (lower case) by which a file in a folder counts as media."""
 
 _HEAD = 1 << 12
+_NOT_OPENED = (
+    "not a media file of a kind that is opened; playlists, and whatever else names other files (HLS, DASH, SDP, "
+    "ffconcat), are not followed: name the media themselves."
+)
 
 
 def source_name(source: Source) -> str:
@@ -119,7 +124,10 @@ def open_media(source: Source, threads: int = 0) -> Iterator[OpenMedia]:
         target = _target(source, name, stack)
         try:
             # Broken tags must not keep a file from being read.
-            container = stack.enter_context(av.open(target, metadata_errors="replace"))
+            container = stack.enter_context(av.open(target, options=OPTIONS, metadata_errors="replace"))
+        except av.error.ArgumentError as error:
+            # What FFmpeg says of a format that it is not to open.
+            raise MediaError(name, "unreadable", _NOT_OPENED) from error
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise MediaError(name, "unreadable", f"not a media file that can be read ({_why(error)}).") from error
         video = cast("VideoStream | None", _default_stream(container, "video"))
