@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
@@ -15,6 +15,7 @@ from avfeat.encoder import Encoder
 from avfeat.errors import ArgumentError, MediaError, OutputError
 from avfeat.grid import MICROSECONDS, microseconds
 from avfeat.media import Source
+from avfeat.media.rules import TRACKS, RuleOptions, Rules
 from avfeat.media.source import MEDIA_SUFFIXES, is_special
 from avfeat.writers import FORMATS, jsonl_table, parquet_table
 from avfeat.writers.atomic import atomic, encoded, locked
@@ -61,6 +62,7 @@ class Settings:
     strict: bool = False
     workers: int | None = None
     overwrite: bool = False
+    rules: RuleOptions = field(default_factory=RuleOptions)
 
 
 @dataclass(frozen=True)
@@ -236,6 +238,7 @@ def _embed(
         start=settings.start,
         strict=settings.strict,
         workers=settings.workers,
+        **settings.rules,
     )
 
 
@@ -314,6 +317,7 @@ def _is_done(
         # Outputs of versions that could not start elsewhere do not say it.
         and found.get("start", 0.0) == microseconds(settings.start) / MICROSECONDS
         and Path(str(found.get("source"))).resolve() == Path(source).resolve()
+        and {name: found[name] for name in TRACKS if name in found} == Rules(**settings.rules).choice()
         and not (settings.strict and found.get("damaged"))
     )
 

@@ -19,6 +19,7 @@ from avfeat.embedding import Embedding
 from avfeat.encoder import Encoder, load
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.media import probe
+from avfeat.media.rules import MAX_PIXELS, RuleOptions, Rules
 from avfeat.writers import window_line
 from avfeat.writers.atomic import encoded
 
@@ -65,6 +66,24 @@ def embed(
         str | None, typer.Option(metavar="I/N", help="Take every N-th input only, I from 1 to N.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Damaged media is a failure.")] = False,
+    max_duration: Annotated[
+        float | None, typer.Option(metavar="S", help="Media of more seconds are failures.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="S", help="A file that takes more seconds of work is a failure.")
+    ] = None,
+    max_pixels: Annotated[
+        int, typer.Option(metavar="N", help="Media with pictures of more pixels are failures.")
+    ] = MAX_PIXELS,
+    audio_track: Annotated[
+        int | None, typer.Option(metavar="N", help="Which audio track, from 0 on; the default one if none.")
+    ] = None,
+    video_track: Annotated[
+        int | None, typer.Option(metavar="N", help="Which video track, from 0 on; the default one if none.")
+    ] = None,
+    still: Annotated[
+        bool, typer.Option("--still", help="Embed still pictures, too, each as a video of one frame.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
     """Embed videos: time-stamped audio and video vectors on one grid.
@@ -82,7 +101,16 @@ def embed(
     # As it is, below Python's buffer: who waits for it can be told to stop at any time.
     stdin = None if sys.stdin is None else getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
     plan = job.make_plan(paths, out, form, stdin, shard_of(shard))
-    settings = job.Settings(hop=hop, start=start, strict=strict, workers=workers, overwrite=overwrite)
+    rules = RuleOptions(
+        max_pixels=max_pixels,
+        max_duration=max_duration,
+        timeout=timeout,
+        audio_track=audio_track,
+        video_track=video_track,
+        still=still,
+    )
+    Rules(**rules)
+    settings = job.Settings(hop, start, strict, workers, overwrite, rules)
     with load(model, device=device, backend=backend) as encoder:
         encoder.check_times(hop, start)
         if dry_run:
@@ -127,7 +155,9 @@ def _print_lines(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_er
     failed = False
     for task in plan.tasks:
         try:
-            windows = encoder.stream(task.source, hop=settings.hop, start=settings.start, strict=settings.strict)
+            windows = encoder.stream(
+                task.source, hop=settings.hop, start=settings.start, strict=settings.strict, **settings.rules
+            )
             for index, window in enumerate(windows):
                 sys.stdout.buffer.write(encoded(window_line(task.name, index, window)))
                 sys.stdout.buffer.flush()
@@ -144,15 +174,15 @@ def _show_plan(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_stdo
     for task, done in zip(plan.tasks, job.done_before(plan, encoder, settings), strict=True):
         state = "done before" if done else "to do"
         output = "stdout" if on_stdout else str(task.output or plan.table)
-        rows.append((task.name, _duration(task), state, output))
+        rows.append((task.name, _duration(task, settings.rules), state, output))
     table(("input", "duration", "state", "output"), rows)
 
 
-def _duration(task: job.Task) -> str:
+def _duration(task: job.Task, rules: RuleOptions) -> str:
     if not isinstance(task.source, str):
         return "-"
     try:
-        stated = probe(task.source).duration
+        stated = probe(task.source, **rules).duration
     except MediaError as error:
         return error.reason
     return "-" if stated is None else f"{stated:.2f} s"

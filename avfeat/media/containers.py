@@ -23,13 +23,13 @@ _BARE_VIDEO = """
 # Nothing in them can be embedded, and the answer says so.
 _WORDS = "srt ass webvtt"
 
-STILLS = frozenset(
-    """
+_PICTURES = """
     bmp_pipe dds_pipe dpx_pipe exr_pipe gif_pipe hdr_pipe j2k_pipe jpeg_pipe jpegls_pipe jpegxl_pipe pam_pipe
     pbm_pipe pcx_pipe pfm_pipe pgm_pipe png_pipe ppm_pipe psd_pipe qoi_pipe sgi_pipe sunrast_pipe tiff_pipe
     webp_pipe xbm_pipe xpm_pipe ico
-    """.split()
-)
+"""
+
+STILLS = frozenset(_PICTURES.split())
 """Formats of one still picture."""
 
 OPENED = frozenset(f"{_CONTAINERS} {_SOUND} {_BARE_VIDEO} {_WORDS}".split()) | STILLS
