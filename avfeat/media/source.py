@@ -29,44 +29,14 @@ from avfeat.media.tracks import check_picture, chosen, threads_for
 
 Source = str | os.PathLike[str] | bytes | IO[bytes]
 
-MEDIA_SUFFIXES = frozenset(
-    [
-        ".3g2",
-        ".3gp",
-        ".aac",
-        ".ac3",
-        ".aif",
-        ".aiff",
-        ".asf",
-        ".avi",
-        ".flac",
-        ".flv",
-        ".m2ts",
-        ".m4a",
-        ".m4v",
-        ".mka",
-        ".mkv",
-        ".mov",
-        ".mp2",
-        ".mp3",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".oga",
-        ".ogg",
-        ".ogv",
-        ".opus",
-        ".ts",
-        ".vob",
-        ".wav",
-        ".webm",
-        ".wma",
-        ".wmv",
-        ".y4m",
-    ]
-)
+_SUFFIXES = """
+    264 265 3g2 3gp 3gp2 3gpp aac ac3 aif aifc aiff amr ape apng asf au avi awb bwf caf divx dsf dts dv dvr-ms
+    eac3 ec3 f4a f4v flac flv gif gxf h261 h263 h264 h265 hevc ivf m1v m2p m2t m2ts m2v m4a m4b m4r m4v mj2 mjpeg
+    mjpg mk3d mka mkv mlp mov mp1 mp2 mp3 mp4 mpc mpe mpeg mpeg2 mpeg4 mpg mpga mpv mts mxf nut nuv obu oga ogg
+    ogm ogv ogx opus qcp qt ra rm rmvb shn snd spx tak thd tp trp ts tta vob voc w64 wav weba webm wma wmv wtv wv
+    y4m
+"""
+MEDIA_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 """Suffixes (lower case) by which a file in a folder counts as media."""
 
 _HEAD = 1 << 12
@@ -292,7 +262,7 @@ def _is_fifo(path: str, name: str) -> bool:
     try:
         status = Path(path).stat()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise MediaError(name, "not_found", "no such file.") from error
+        raise MediaError(name, "not_found", _missing(path)) from error
     except (OSError, ValueError) as error:
         raise MediaError(name, "unreadable", f"cannot be opened ({_why(error)}).") from error
     if stat.S_ISDIR(status.st_mode):
@@ -300,6 +270,12 @@ def _is_fifo(path: str, name: str) -> bool:
     if stat.S_ISREG(status.st_mode) and status.st_size == 0:
         raise MediaError(name, "empty", "the file is empty.")
     return stat.S_ISFIFO(status.st_mode)
+
+
+def _missing(path: str) -> str:
+    if any(sign in path for sign in "*?["):
+        return "no such file; patterns are for the shell: leave the quotes away, or name the folder."
+    return "no such file."
 
 
 def _forward(source: IO[bytes], name: str, stack: ExitStack, deadline: Deadline) -> Any:

@@ -268,8 +268,9 @@ class Timeline:
 
     def _stay(self, track: Track, packet: Packet[Stream]) -> None:
         """A packet, be it without a picture, covers its time."""
-        if packet.pts is not None and packet.time_base and not packet.is_discard and track.stream.type == "video":
-            track.stay((packet.pts + (packet.duration or 0)) * Fraction(packet.time_base) + track.offset)
+        stamp = packet.dts if self._in_avi(track) else packet.pts
+        if stamp is not None and not packet.is_discard and track.stream.type == "video":
+            track.stay((stamp + (packet.duration or 0)) * Fraction(packet.time_base) + track.offset)
 
     def _wake(self, track: Track) -> None:
         """A silent stream goes on: its drained decoder is reset and brought back to where it was."""
@@ -326,7 +327,7 @@ class Timeline:
         stamp = track.avi_stamp(frame) if self._in_avi(track) else frame.pts
         if stamp is not None and frame.time_base is not None:
             return stamp * Fraction(frame.time_base) + track.offset
-        return track.end if track.end is not None else Fraction(0)
+        return min(track.end or Fraction(0), track.claimed_end or Fraction(0))
 
     def _in_avi(self, track: Track) -> bool:
         return track.stream.type == "video" and self.media.container.format.name == "avi"
