@@ -24,11 +24,13 @@ LOWEST_RATE = 1000
 """Samples a second below which there is no sound: what claims fewer would make hours of a few bytes."""
 
 _REORDERED = frozenset({"h264", "hevc", "vvc"})
-_BRIEF = 10
-_LONG = 600
-_BACK = 1
-_BEYOND = 60
-_APART = 60
+_BRIEF = Fraction(10)
+_LONG = Fraction(600)
+_BACK = Fraction(1)
+_BEYOND = Fraction(60)
+_APART = Fraction(60)
+_MOST_BEFORE = 600
+"""Packets before the first frame whose times are kept."""
 
 
 @dataclass
@@ -69,7 +71,7 @@ class Track:
     offset: Fraction = Fraction(0)
     decoding: dict[int, int] = field(default_factory=dict)
     reorder: int | None = None
-    spare: Fraction = Fraction(_LONG)
+    spare: Fraction = _LONG
 
     def begin(self, packet: Packet[Stream]) -> None:
         """Take note of a packet that is going to be decoded, up to the first frame."""
@@ -77,7 +79,7 @@ class Track:
             return
         if self.begun is None:
             self.begun = packet.pts * Fraction(packet.time_base), packet.is_keyframe
-        if packet.dts is not None and len(self.decoding) < _LONG:
+        if packet.dts is not None and len(self.decoding) < _MOST_BEFORE:
             self.decoding[packet.pts] = packet.dts
 
     def avi_stamp(self, frame: Frame) -> int | None:
@@ -137,7 +139,7 @@ class Track:
         if self.end is not None and self.claimed_end is not None and others is not None:
             self.end = max(self.end, min(self.claimed_end, others))
 
-    def _longest(self, time: Fraction) -> int:
+    def _longest(self, time: Fraction) -> Fraction:
         """Seconds that a frame may stay up to ``time``: fewer beyond what the container says to be the end."""
         stated = self.stated_end if self.stated_end is not None else self.file_end
         return _BEYOND if stated is not None and time > stated else _LONG
