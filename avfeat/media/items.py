@@ -78,8 +78,9 @@ def media_items(media: OpenMedia, timeline: Timeline, video: VideoSpec, audio: A
             # Another frame follows, so the stated end was none: all of the held one is presented.
             yield from _placed(placer, timeline, *held[:2])
             held = None
-        assert media.audio is not None
-        length = timeline.trim(media.audio, time, Fraction(frame.samples, frame.sample_rate))
+        # Not that of ``media``: the timeline may have opened it again.
+        assert timeline.media.audio is not None
+        length = timeline.trim(timeline.media.audio, time, Fraction(frame.samples, frame.sample_rate))
         if length is None:
             yield from _placed(placer, timeline, time, frame)
         else:

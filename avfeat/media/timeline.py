@@ -263,6 +263,8 @@ class Timeline:
             track.group.clear()
         if len(track.group) < _LONGEST_GROUP:
             track.group.append(packet)
+        if packet.size and not packet.is_discard:
+            track.fed.append(packet.pts)
         yield from self._place_all(track, packet.decode)
         self._stay(track, packet)
 
@@ -295,6 +297,7 @@ class Timeline:
                 continue
             if frame.is_corrupt and self.media.several:
                 raise _SecondPassError
+            track.got.append(frame.pts)
             time = self._place(track, frame)
             if time is None:
                 continue
@@ -346,6 +349,20 @@ class Timeline:
             self.note("the video begins inside a group of pictures")
 
     def _finish(self) -> None:
+        known = len(self.damage)
+        self._close()
+        self._check_file()
+        if self.media.several and (len(self.damage) > known or self._lost_frames()):
+            # One thread will find more, and in another order.
+            del self.damage[known:]
+            raise _SecondPassError
+        self._check_length(self._origin + self.duration())
+
+    def _lost_frames(self) -> bool:
+        return any(track.lost_at_the_end() for track in self._tracks.values() if track.stream.type == "video")
+
+    def _close(self) -> None:
+        """Where each stream ends."""
         ends: dict[str, Fraction] = {}
         for track in self._tracks.values():
             track.settle(self._others(track))
@@ -360,8 +377,6 @@ class Timeline:
                 self.note(f"the {track.stream.type} stream ends early")
         self.video_end = ends.get("video")
         self.audio_end = ends.get("audio")
-        self._check_length(self._origin + self.duration())
-        self._check_file()
 
     def _check_file(self) -> None:
         """Whether the file as a whole ends early."""

@@ -9,6 +9,7 @@ where it was.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -29,6 +30,8 @@ _LONG = Fraction(600)
 _BACK = Fraction(1)
 _BEYOND = Fraction(60)
 _APART = Fraction(60)
+_IN_FLIGHT = 48
+"""Packets that decoding threads, and frames that wait for their turn, may hold at the end."""
 _MOST_BEFORE = 600
 """Packets before the first frame whose times are kept."""
 
@@ -54,6 +57,8 @@ class Track:
         decoding: decoding times of an AVI's packets by their presentation times, until the first frame comes.
         reorder: by how much decoding times run ahead of the frames that come out.
         spare: seconds that frames may yet stay without any proof.
+        fed: time stamps of the last packets that were decoded.
+        got: time stamps of the last frames that came of them.
     """
 
     stream: Stream
@@ -72,6 +77,8 @@ class Track:
     decoding: dict[int, int] = field(default_factory=dict)
     reorder: int | None = None
     spare: Fraction = _LONG
+    fed: deque[int | None] = field(default_factory=lambda: deque(maxlen=_IN_FLIGHT))
+    got: deque[int | None] = field(default_factory=lambda: deque(maxlen=4 * _IN_FLIGHT))
 
     def begin(self, packet: Packet[Stream]) -> None:
         """Take note of a packet that is going to be decoded, up to the first frame."""
@@ -127,6 +134,10 @@ class Track:
         self.last_start = time
         self.claimed_end = max(self.claimed_end or time, time + claimed)
         self.end = max(self.end or time, time + believed)
+
+    def lost_at_the_end(self) -> bool:
+        """Whether some of the last packets gave no frame: what several threads meet at the end, they do not say."""
+        return not set(self.fed) <= set(self.got)
 
     def stay(self, until: Fraction) -> None:
         """A packet that gives no picture: the last one stays on screen."""

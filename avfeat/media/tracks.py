@@ -19,6 +19,11 @@ Kind = Literal["video", "audio"]
 _AT_ONCE = 4 * 3840 * 2160
 """Pixels that the decoding threads of a stream may have in hand: each of them holds a picture or more."""
 _MOST_THREADS = 16
+_THREADED = frozenset({"h264", "hevc", "vvc", "vp9", "av1", "libdav1d", "mpeg2video", "mjpeg", "prores", "dnxhd"})
+"""Decoders that say so when they meet damage, so that one thread can do it over: see Timeline.
+
+VP8, FFV1 and others make something else of the same damaged bytes with every number of threads, without a word.
+"""
 # ISO/IEC 23008-12 and AVIF: files of one picture, in the container of mp4.
 _STILL_BRANDS = frozenset({"avif", "heic", "heix", "heif", "mif1"})
 
@@ -37,10 +42,13 @@ def chosen(container: InputContainer, name: str, rules: Rules) -> tuple[VideoStr
 
 
 def threads_for(stream: Stream, threads: int) -> int:
-    """How many of ``threads`` (0: all processors) decode ``stream``: fewer where pictures are large."""
-    threads = threads or min(available_processors(), _MOST_THREADS)
-    if not isinstance(stream, VideoStream):
-        return threads
+    """How many of ``threads`` (0: all processors) decode ``stream``: fewer where pictures are large.
+
+    Sound is decoded by one, which is fast: several lose what lies before damage at the end, without a word.
+    """
+    if not isinstance(stream, VideoStream) or stream.codec_context.name not in _THREADED:
+        return 1
+    threads = min(threads or available_processors(), _MOST_THREADS)
     pixels = max(1, stream.codec_context.width * stream.codec_context.height)
     return max(1, min(threads, _AT_ONCE // pixels))
 

@@ -28,6 +28,7 @@ KINDS = [
     (".webm", "libvpx-vp9", None),
     (".mkv", "libsvtav1", None),
     (".mkv", "ffv1", "flac"),
+    (".mkv", "mjpeg", None),
     (".mov", "prores_ks", None),
     (".flac", None, "flac"),
 ]
@@ -37,7 +38,7 @@ def result(source: bytes | OneWay, threads: int) -> tuple[object, ...]:
     """Everything that is said of a source and cut from it."""
     outcome, digest, windows = Outcome(), hashlib.sha256(), 0
     try:
-        for window in media_windows(source, Grid.of(1.0, 0.5), VIDEO, AUDIO, threads=threads, outcome=outcome):
+        for window in media_windows(source, Grid.of(2.0, 0.5), VIDEO, AUDIO, threads=threads, outcome=outcome):
             windows += 1
             for values in (window.frames, window.waveform):
                 digest.update(b"none" if values is None else values.tobytes())
@@ -47,7 +48,7 @@ def result(source: bytes | OneWay, threads: int) -> tuple[object, ...]:
 
 
 def clip(folder: Path, suffix: str, video: str | None, audio: str | None) -> bytes:
-    pixels = "yuv422p10le" if video == "prores_ks" else "yuv420p"
+    pixels = {"prores_ks": "yuv422p10le", "mjpeg": "yuvj420p"}.get(video or "", "yuv420p")
     options = (("g", "12"), ("bf", "2")) if video == "libx264" else ()
     seen = (
         VideoTrack(1.6, picture=moving_square(64, 48), codec=video, pix_fmt=pixels, options=options)
