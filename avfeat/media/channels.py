@@ -4,27 +4,46 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
-
-# What stands for silence, and for full scale, in each sample format.
-_SCALES = {"u8": (128.0, 128.0), "s16": (0.0, 2.0**15), "s32": (0.0, 2.0**31), "flt": (0.0, 1.0), "dbl": (0.0, 1.0)}
-_LARGEST = 2**31 - 1
+from av.filter import Graph
 
 
-def one_channel(frame: AudioFrame) -> AudioFrame:
-    """What ``frame`` sounds like from the middle: the first channel (W) of ambisonics, else the channels' mean."""
-    silence, full = _SCALES[frame.format.name.removesuffix("p")]
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
-    heard = samples[:1] if frame.layout.name.startswith("ambisonic") else samples
-    mixed = (heard.mean(axis=0, keepdims=True, dtype=np.float64) - silence) / full
-    whole = np.clip(np.rint(mixed * 2.0**31), -_LARGEST - 1, _LARGEST).astype(np.int32)
-    mono = AudioFrame.from_ndarray(whole, format="s32p", layout="mono")
-    mono.sample_rate = frame.sample_rate
-    return mono
+class ChannelMixer:
+    """Makes one channel of frames of one format: the first (W) of ambisonics, else the mean of all.
+
+    FFmpeg's ``pan`` does the work: PyAV cannot reach the samples of more than eight planes.
+    """
+
+    def __init__(self, frame: AudioFrame) -> None:
+        """Mix frames like this one."""
+        count = frame.layout.nb_channels
+        heard = 1 if frame.layout.name.startswith("ambisonic") else count
+        gains = "+".join(f"{1 / heard:.9f}*c{channel}" for channel in range(heard))
+        self._graph = Graph()
+        self._graph.link_nodes(
+            self._graph.add(
+                "abuffer",
+                sample_rate=str(frame.sample_rate),
+                sample_fmt=frame.format.name,
+                channel_layout=frame.layout.name,
+                time_base=f"1/{frame.sample_rate}",
+            ),
+            self._graph.add("pan", f"mono|c0={gains}"),
+            self._graph.add("abuffersink"),
+        ).configure()
+
+    def __call__(self, frame: AudioFrame) -> AudioFrame:
+        """The one channel of ``frame``.
+
+        Raises:
+            av.error.FFmpegError: it is of another format, or has more channels than FFmpeg can mix.
+        """
+        self._graph.push(frame)
+        mixed = self._graph.pull()
+        assert isinstance(mixed, AudioFrame)
+        mixed.pts = None
+        return mixed
 
 
 def channels_are_plausible(stream: AudioStream) -> bool:

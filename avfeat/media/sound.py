@@ -11,7 +11,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
-from avfeat.media.channels import one_channel
+from avfeat.media.channels import ChannelMixer
 
 _TOLERANCE = Fraction(30, 1000)
 """Time stamps of containers jitter (by 1 ms in Matroska, by a frame in AVI); a larger step is a real gap."""
@@ -43,7 +43,7 @@ class SoundPlacer:
         """Place samples at ``rate`` Hz; where FFmpeg has no matrix for the channels, mix them here if ``mixes``."""
         self._rate = rate
         self._mixes = mixes
-        self._mixing = False
+        self._mixer: ChannelMixer | None = None
         self._resampler: av.AudioResampler | None = None
         self._format: tuple[str, str, int] | None = None
         self._expected = Fraction(0)
@@ -67,7 +67,7 @@ class SoundPlacer:
             # Integer output of 32 bits makes swresample normalise the mix: a mono file and its stereo copy are
             # equally loud. Float output would not.
             self._resampler = self._new_resampler()
-            self._mixing = False
+            self._mixer = None
             self._format = frame_format
             self._expected = time
             self._position = round(time * self._rate)
@@ -86,12 +86,12 @@ class SoundPlacer:
     def _converted(self, frame: AudioFrame) -> list[AudioFrame]:
         assert self._resampler is not None
         try:
-            return self._resampler.resample(one_channel(frame) if self._mixing else frame)
+            return self._resampler.resample(frame if self._mixer is None else self._mixer(frame))
         except av.error.FFmpegError:
             self._resampler = None
-            if self._mixing or not self._mixes or frame.layout.nb_channels < 2:
+            if self._mixer is not None or not self._mixes or frame.layout.nb_channels < 2:
                 raise
-        self._mixing = True
+        self._mixer = ChannelMixer(frame)
         self._resampler = self._new_resampler()
         return self._converted(frame)
 

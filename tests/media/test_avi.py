@@ -87,20 +87,17 @@ def placed(data: bytes, threads: int = 1) -> tuple[list[tuple[float, float]], li
 def test_every_codec_is_right_to_a_frame(name: str) -> None:
     frames, damage, duration = placed(made(name))
     assert len(frames) >= FRAMES - 1 and not damage
-    assert all(abs(time - number) < 1.6 for time, number in frames)
+    assert all(abs(time - k) < 1.1 for k, (time, _) in enumerate(frames, FRAMES - len(frames)))
     assert duration == pytest.approx(FRAMES / RATE, abs=2.1 / RATE)
 
 
-@pytest.mark.parametrize("name", ["mpeg4", "mjpeg", "libx264", "msvideo1", "ffv1"])
+@pytest.mark.parametrize("name", ["mjpeg", "png", "huffyuv", "rawvideo"])
 def test_packets_without_a_picture_shift_nothing(name: str) -> None:
     """A dropped frame is an empty packet; the picture before it stays."""
-    gone = {10, 11, 12, 13, 14}
-    if name in ("mpeg4", "libx264"):
-        # Where pictures depend on each other, only the last ones can go without a trace.
-        gone = {36, 37, 38, 39}
+    gone = {10, 11, 12, 13, 14, 30}
     frames, damage, duration = placed(made(name, change=lambda k, p: b"" if k in gone else bytes(p)))
-    assert not damage
-    assert all(abs(time - number) < 1.6 for time, number in frames)
+    assert not damage and len(frames) == FRAMES - len(gone)
+    assert all(abs(time - number) < 1.1 for time, number in frames)
     assert duration == pytest.approx(FRAMES / RATE, abs=2.1 / RATE)
 
 
@@ -111,7 +108,8 @@ def test_packets_that_cannot_be_decoded_shift_nothing(name: str, threads: int) -
     spoilt = {5, 6, 7}
     data = made(name, change=lambda k, p: noise.bytes(p.size) if k in spoilt else bytes(p))
     frames, damage, _ = placed(data, threads)
-    assert damage
+    # Noise without a start code is nothing at all to MPEG-2.
+    assert damage or name == "mpeg2video"
     late = [(time, number) for time, number in frames if time > 26]
     assert len(late) >= 10 and all(abs(time - number) < 1.6 for time, number in late)
 
