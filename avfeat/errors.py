@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-Reason = Literal["not_found", "unreadable", "no_streams", "empty", "damaged"]
+Reason = Literal[
+    "not_found", "unreadable", "no_streams", "empty", "damaged", "too_large", "too_long", "timeout", "still"
+]
 
 
 class AvfeatError(Exception):
@@ -20,7 +22,8 @@ class MediaError(AvfeatError):
 
     Attributes:
         source: the file as the caller named it.
-        reason: ``not_found``, ``unreadable``, ``no_streams``, ``empty``, or (in strict calls) ``damaged``.
+        reason: ``not_found``, ``unreadable``, ``no_streams``, ``empty``; ``still`` for a picture; ``too_large``,
+            ``too_long`` and ``timeout`` for more than the caller allows; ``damaged`` in strict calls.
     """
 
     def __init__(self, source: str, reason: Reason, message: str) -> None:

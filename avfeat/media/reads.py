@@ -31,8 +31,10 @@ class StoppedReadError(Exception):
 class _Reader:
     """A file object that can be stopped for good: FFmpeg may try again after an error, and then finds the end."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], check: Callable[[], None] | None = None) -> None:
+        """Read ``file``; ``check`` raises what ends the work, ``raise_if_stopped`` if none."""
         self._stopped = False
+        self._check = check or raise_if_stopped
         # FFmpeg knows some formats by the name alone.
         if isinstance(name := getattr(file, "name", None), str | os.PathLike):
             self.name = os.fspath(name)
@@ -43,7 +45,7 @@ class _Reader:
         if self._stopped:
             return stopped
         try:
-            raise_if_stopped()
+            self._check()
             return work()
         except BaseException as stop:
             if isinstance(stop, Exception) and not isinstance(stop, CancelledError):
@@ -55,8 +57,8 @@ class _Reader:
 class Seekable(_Reader):
     """A file object that can seek."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(file)
+    def __init__(self, file: IO[bytes], check: Callable[[], None] | None = None) -> None:
+        super().__init__(file, check)
         self._file = file
 
     @asks
@@ -78,8 +80,8 @@ class Seekable(_Reader):
 class Forward(_Reader):
     """A file object that can only be read: a part at a time, as it comes in."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(file)
+    def __init__(self, file: IO[bytes], check: Callable[[], None] | None = None) -> None:
+        super().__init__(file, check)
         self._head = b""
         # A buffered pipe may have a part at hand: live input must not wait for a full buffer.
         self._rest: Callable[[int], bytes] = getattr(file, "read1", None) or file.read
@@ -88,6 +90,11 @@ class Forward(_Reader):
         if type(file) is io.FileIO and hasattr(select, "poll"):
             self._waiting = select.poll()
             self._waiting.register(file, select.POLLIN)
+
+    @property
+    def head(self) -> bytes:
+        """What was read ahead and not yet given out."""
+        return self._head
 
     def unread(self, head: bytes) -> None:
         """Have these bytes read before all others."""
@@ -105,7 +112,7 @@ class Forward(_Reader):
             return taken
         # In slices, also as no thread but the main one hears a signal at all.
         while self._waiting is not None and not self._waiting.poll(1000 * SLICE):
-            raise_if_stopped()
+            self._check()
         return self._rest(size)
 
 
