@@ -2,7 +2,7 @@
 
     python benchmarks/base.py split CLIPS.csv                 # base-split.csv: train, dev or last look, by source
     python benchmarks/base.py features FEATURES.npz CACHE MINI     # what its frozen parts make of a prepared cache
-    python benchmarks/base.py assemble MINI STUDENT.pt -t FEATURES.npz=CACHE ... -o RUN    # weights, projections, a run
+    python benchmarks/base.py assemble MINI STUDENT.pt -t FEATURES.npz=CACHE ... -o RUN    # all weights, as a run
 
 ``assemble`` writes a run that ``avfeat export`` and ``encoders.init=RUN`` take. CLIPS.csv has the columns ``file
 source class train``.
@@ -48,7 +48,7 @@ LARGE = 25
 def split(clips: Path, output: Path = SPLIT) -> None:
     """Write which clips are trained on, chosen by, and looked at once, at the end.
 
-    The last look has all sources that ``mini`` did not see. What it lacks, and what it is chosen by, are labelled
+    The last look has all sources that ``mini`` did not see. What it lacks, and what is chosen by, are labelled
     sources that ``mini`` was trained on, in the order of their names' hashes.
     """
     with clips.open(newline="") as file:
@@ -66,7 +66,7 @@ def split(clips: Path, output: Path = SPLIT) -> None:
 
 
 def _by_mini(rows: Sequence[dict[str, str]]) -> tuple[set[str], list[str]]:
-    """The sources that ``mini`` never saw, and the labelled ones that it did, as ``default_model.py`` chose them."""
+    """The sources that ``mini`` never saw, and the labelled ones that it did, as in ``default_model.py``."""
     by_hash = sorted(
         {row["source"] for row in rows if row["train"] == "yes" and row["class"]},
         key=lambda name: hashlib.sha256(name.encode()).hexdigest(),
@@ -95,7 +95,7 @@ def _labelled(rows: Sequence[dict[str, str]], sources: set[str]) -> tuple[int, i
 
 @app.command()
 def features(output: Path, cache: Path, mini: Path, threads: int = 1) -> None:
-    """Write what the frozen parts make of every window: ``there``, ``moving``, ``item``, and ``start`` in microseconds."""
+    """Write what the frozen parts make of windows: ``there``, ``moving``, ``item``, ``start`` in microseconds."""
     torch.set_num_threads(threads)
     network = video_network(mini).eval()
     found: dict[str, list[Any]] = {"there": [], "moving": [], "item": [], "start": []}
@@ -245,6 +245,70 @@ def scaled(video: Lite0Motion, found: Windows) -> Tensor:
     """Video features."""
     features: Tensor = video.norm(unscaled(video, found))
     return features
+
+
+Rows = tuple[Tensor, Tensor, Tensor]
+"""Video and audio features of windows, and the number of each one's clip."""
+
+
+@dataclass(frozen=True)
+class Projecting:
+    """How the projections learn, on features that stay as they are.
+
+    Attributes:
+        steps: of AdamW.
+        rate: its peak learning rate, with a cosine to 0.
+        decay: weight decay.
+        temperature: of InfoNCE.
+        clips: of a step.
+        per: windows of a clip: those of one clip are each other's wrong answers, so that time is learned, too.
+        dropped: part of the features that is left out.
+        noise: standard deviation of what is added to features.
+    """
+
+    steps: int = 600
+    rate: float = 1e-3
+    decay: float = 0.1
+    temperature: float = 0.07
+    clips: int = 96
+    per: int = 2
+    dropped: float = 0.3
+    noise: float = 0.3
+
+
+def learn_projections(
+    pair: EncoderPair, parts: Sequence[Rows], how: Projecting | None = None, seed: int = 0
+) -> None:
+    """Train both projections by InfoNCE between the windows of a batch; a batch is of one of ``parts``, in turn."""
+    how = how or Projecting()
+    rng = np.random.default_rng(seed)
+    heads = nn.ModuleList([pair.video.projection, pair.audio.projection]).train()
+    optimizer = torch.optim.AdamW(heads.parameters(), lr=how.rate, weight_decay=how.decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, how.steps)
+    windows_of = [[torch.nonzero(clip == one)[:, 0] for one in clip.unique()] for _, _, clip in parts]
+    for step in range(how.steps):
+        number = step % len(parts)
+        video, audio, _ = parts[number]
+        rows = _drawn(rng, windows_of[number], how)
+        sides = [_disturbed(side[rows], how) for side in (video, audio)]
+        first, second = (head(side) for head, side in zip(heads, sides, strict=True))
+        similarity = first @ second.T / how.temperature
+        own = torch.arange(len(rows))
+        loss = (F.cross_entropy(similarity, own) + F.cross_entropy(similarity.T, own)) / 2
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        optimizer.step()
+        schedule.step()
+    pair.eval()
+
+
+def _drawn(rng: np.random.Generator, clips: Sequence[Tensor], how: Projecting) -> Tensor:
+    chosen = rng.choice(len(clips), min(how.clips, len(clips)), replace=False)
+    return torch.cat([clips[one][rng.permutation(len(clips[one]))[: how.per]] for one in chosen])
+
+
+def _disturbed(rows: Tensor, how: Projecting) -> Tensor:
+    return F.dropout(rows + how.noise * torch.randn_like(rows), how.dropped)
 
 
 def _student(path: Path) -> dict[str, Tensor]:
