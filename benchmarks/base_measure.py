@@ -4,8 +4,8 @@
     python benchmarks/base_measure.py CLIPS.csv FOLDER "last look" ...        # once, at the end
 
 Which clips are of which part says ``base-split.csv``. Everything is the project's own evaluation, of the files
-that ship, between sources, never between clips of one; differences are paired, with intervals over sources. Other figures
-of the card come from ``avfeat eval`` and from ``default_model.py measure``, for which the lists are written, too.
+that ship, between sources, never between clips of one; differences are paired, with intervals over sources. Other
+figures of the card come from ``avfeat eval``, and from ``default_model.py``, for which the lists are written, too.
 """
 
 from __future__ import annotations
