@@ -266,14 +266,14 @@ class Projecting:
         noise: standard deviation of what is added to features.
     """
 
-    steps: int = 600
+    steps: int = 1000
     rate: float = 1e-3
     decay: float = 0.1
     temperature: float = 0.07
-    clips: int = 96
-    per: int = 2
-    dropped: float = 0.3
-    noise: float = 0.3
+    clips: int = 64
+    per: int = 4
+    dropped: float = 0.5
+    noise: float = 1.0
 
 
 def learn_projections(
