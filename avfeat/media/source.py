@@ -143,7 +143,7 @@ class _Opener:
             if hasattr(self.target, "seek"):
                 self.target.seek(0)
         head = _beginning(self.target)
-        self._open = self._container({"max_pixels": str(self.rules.max_pixels)})
+        self._open = self._container(self._limit())
         video, audio = chosen(self._open, self.name, self.rules)
         if video is not None:
             check_picture(self._open, self._size(video), self.name, self.rules)
@@ -151,7 +151,7 @@ class _Opener:
         for stream in (video, audio):
             if stream is not None:
                 # A stream may change its size.
-                stream.codec_context.options = {"max_pixels": str(self.rules.max_pixels)}
+                stream.codec_context.options = self._limit()
                 stream.codec_context.thread_type = "AUTO"
                 stream.codec_context.thread_count = threads_for(stream, threads)
                 several = several or stream.codec_context.thread_count > 1
@@ -164,6 +164,10 @@ class _Opener:
         if self._open is not None:
             self._open.close()
             self._open = None
+
+    def _limit(self) -> dict[str, str]:
+        """FFmpeg's own limit, which counts whole blocks of pixels, so that it is a little larger."""
+        return {"max_pixels": str(int(self.rules.max_pixels) * 5 // 4 + (1 << 16))}
 
     def _size(self, video: VideoStream) -> tuple[int, int]:
         """Width and height of its pictures; zeros if they are not known."""
