@@ -187,7 +187,8 @@ class _Opener:
         # FFmpeg decodes a little to learn what it has: the options count there, too.
         try:
             # Broken tags must not keep a file from being read.
-            return av.open(self.target, options={**OPTIONS, **options}, metadata_errors="replace")
+            opened: InputContainer = av.open(self.target, options={**OPTIONS, **options}, metadata_errors="replace")
+            return opened
         except av.error.ArgumentError as error:
             # What FFmpeg says of a format that it is not to open.
             raise MediaError(self.name, "unreadable", _NOT_OPENED) from error
