@@ -39,6 +39,10 @@ _SUFFIXES = """
 MEDIA_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 """Suffixes (lower case) by which a file in a folder counts as media."""
 
+_STILL_SUFFIXES = "avif bmp heic heif j2k jp2 jpeg jpg jxl pbm pgm png pnm ppm qoi tga tif tiff webp"
+STILL_SUFFIXES = frozenset(f".{suffix}" for suffix in _STILL_SUFFIXES.split())
+"""Suffixes of still pictures, which count where they are asked for."""
+
 _HEAD = 1 << 12
 _NOT_OPENED = (
     "not a media file of a kind that is opened; playlists, and whatever else names other files (HLS, DASH, SDP, "
