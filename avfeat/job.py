@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
-from avfeat.datasets.files import is_media, walk
+from avfeat.datasets.files import walk
 from avfeat.embedding import Embedding, Failure
 from avfeat.encoder import Encoder
 from avfeat.errors import ArgumentError, OutputError
@@ -17,7 +17,7 @@ from avfeat.grid import MICROSECONDS, microseconds
 from avfeat.lock import locked
 from avfeat.media import Source
 from avfeat.media.rules import TRACKS, RuleOptions, Rules
-from avfeat.media.source import MEDIA_SUFFIXES, is_special
+from avfeat.media.source import MEDIA_SUFFIXES, STILL_SUFFIXES, is_special
 from avfeat.writers import FORMATS, jsonl_table, parquet_table
 from avfeat.writers.atomic import PREFIX, atomic, encoded
 from avfeat.writers.journal import Journal
@@ -31,7 +31,8 @@ _PATIENCE = 60.0
 # Who names such a file does not mean a folder.
 _FILES = "7z arrow avro bin csv db feather gz hdf hdf5 htm html json mat ndjson npzs ods orc pickle pkl pq pt pth"
 _MORE_FILES = "safetensors sqlite tar tfrecord tgz tsv txt xls xlsx xml yaml yml zip zst"
-_NO_FOLDERS = frozenset(f".{suffix}" for suffix in f"{_FILES} {_MORE_FILES}".split()) | MEDIA_SUFFIXES
+_NO_FOLDERS = frozenset(f".{suffix}" for suffix in f"{_FILES} {_MORE_FILES}".split())
+_NO_FOLDERS |= MEDIA_SUFFIXES | STILL_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ def make_plan(
     form: Format | None = None,
     stdin: IO[bytes] | None = None,
     shard: tuple[int, int] = (0, 1),
+    still: bool = False,
 ) -> Plan:
     """Lay out a job before any work.
 
@@ -129,6 +131,7 @@ def make_plan(
         form: format of the outputs; None for the one that ``out`` names, else npz.
         stdin: what ``-`` stands for.
         shard: ``(i, n)``: every n-th input, from the i-th on (modulo n).
+        still: still pictures in folders are taken, too.
 
     Raises:
         ArgumentError: no input, contradicting outputs, or two inputs that would share an output.
@@ -138,7 +141,8 @@ def make_plan(
     if not given:
         raise ArgumentError("Name at least one file or folder.")
     left_out: list[Path] = []
-    found = [item for path in given for item in _expand(path, stdin, left_out)]
+    suffixes = MEDIA_SUFFIXES | STILL_SUFFIXES if still else MEDIA_SUFFIXES
+    found = [item for path in given for item in _expand(path, stdin, suffixes, left_out)]
     plan = _laid_out(found, len(given) == 1 and not _is_dir(given[0]), out, form)
     index, count = shard
     return replace(plan, tasks=plan.tasks[index % count :: count], left_out=tuple(left_out))
@@ -276,8 +280,8 @@ def _embed(
         yield task.failure if task.failure is not None else next(results)
 
 
-def _expand(path: str, stdin: IO[bytes] | None, left_out: list[Path]) -> Iterator[_Input]:
-    """One argument as inputs; a folder gives its media files, hidden ones left out, in a fixed order.
+def _expand(path: str, stdin: IO[bytes] | None, suffixes: frozenset[str], left_out: list[Path]) -> Iterator[_Input]:
+    """One argument as inputs; a folder gives its files of these suffixes, hidden ones left out, in a fixed order.
 
     What else is in it goes to ``left_out``. A folder without any media is an input itself, which fails as such.
 
@@ -295,7 +299,7 @@ def _expand(path: str, stdin: IO[bytes] | None, left_out: list[Path]) -> Iterato
     for file in walk(Path(path)):
         if is_special(file):
             continue
-        if not is_media(file):
+        if file.suffix.lower() not in suffixes:
             left_out.append(file)
             continue
         empty = False

@@ -111,7 +111,7 @@ def embed(
     on_stdout = out == job.STDOUT
     # As it is, below Python's buffer: who waits for it can be told to stop at any time.
     stdin = None if sys.stdin is None else getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
-    plan = job.make_plan(paths, out, form, stdin, shard_of(shard))
+    plan = job.make_plan(paths, out, form, stdin, shard_of(shard), still)
     rules = RuleOptions(
         max_pixels=max_pixels,
         max_duration=max_duration,

@@ -12,7 +12,7 @@ from av.stream import Stream
 # Who writes to a pipe cannot come back to fill in a size: it is 0, all bits, or next to the largest number
 # (FFmpeg: all bits; SoX: 0x7ffff000 and the header; arecord: 0x80000000). Real files end below.
 _ENDLESS_32 = 0x7FFF0000
-_ENDLESS_64 = 1 << 62
+_ENDLESS_64 = 1 << 60
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 # Formats without a header: FFmpeg guesses their duration from the size and the first bit rate.
@@ -24,6 +24,8 @@ def states_nothing(head: bytes) -> bool:
 
     Knows WAV, RF64, AVI, W64, AU, CAF and AIFF.
     """
+    if len(head) < 12:
+        return False
     if head[:4] in (b"RIFF", b"RIFX"):
         order = "little" if head[:4] == b"RIFF" else "big"
         return any(size == 0 or size >= _ENDLESS_32 for size in _riff_sizes(head, order))

@@ -39,6 +39,10 @@ _SUFFIXES = """
 MEDIA_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 """Suffixes (lower case) by which a file in a folder counts as media."""
 
+_STILL_SUFFIXES = "avif bmp heic heif j2k jp2 jpeg jpg jxl pbm pgm png pnm ppm qoi tga tif tiff webp"
+STILL_SUFFIXES = frozenset(f".{suffix}" for suffix in _STILL_SUFFIXES.split())
+"""Suffixes of still pictures, which count where they are asked for."""
+
 _HEAD = 1 << 12
 _NOT_OPENED = (
     "not a media file of a kind that is opened; playlists, and whatever else names other files (HLS, DASH, SDP, "
@@ -143,7 +147,7 @@ class _Opener:
             if hasattr(self.target, "seek"):
                 self.target.seek(0)
         head = _beginning(self.target)
-        self._open = self._container({"max_pixels": str(self.rules.max_pixels)})
+        self._open = self._container(self._limit())
         video, audio = chosen(self._open, self.name, self.rules)
         if video is not None:
             check_picture(self._open, self._size(video), self.name, self.rules)
@@ -151,7 +155,7 @@ class _Opener:
         for stream in (video, audio):
             if stream is not None:
                 # A stream may change its size.
-                stream.codec_context.options = {"max_pixels": str(self.rules.max_pixels)}
+                stream.codec_context.options = self._limit()
                 stream.codec_context.thread_type = "AUTO"
                 stream.codec_context.thread_count = threads_for(stream, threads)
                 several = several or stream.codec_context.thread_count > 1
@@ -164,6 +168,10 @@ class _Opener:
         if self._open is not None:
             self._open.close()
             self._open = None
+
+    def _limit(self) -> dict[str, str]:
+        """FFmpeg's own limit, which counts whole blocks of pixels, so that it is a little larger."""
+        return {"max_pixels": str(int(self.rules.max_pixels) * 5 // 4 + (1 << 16))}
 
     def _size(self, video: VideoStream) -> tuple[int, int]:
         """Width and height of its pictures; zeros if they are not known."""
@@ -183,7 +191,8 @@ class _Opener:
         # FFmpeg decodes a little to learn what it has: the options count there, too.
         try:
             # Broken tags must not keep a file from being read.
-            return av.open(self.target, options={**OPTIONS, **options}, metadata_errors="replace")
+            opened: InputContainer = av.open(self.target, options={**OPTIONS, **options}, metadata_errors="replace")
+            return opened
         except av.error.ArgumentError as error:
             # What FFmpeg says of a format that it is not to open.
             raise MediaError(self.name, "unreadable", _NOT_OPENED) from error

@@ -265,11 +265,15 @@ class Timeline:
             track.group.append(packet)
         if packet.size and not packet.is_discard:
             track.fed.append(packet.pts)
-        yield from self._place_all(track, packet.decode)
-        self._stay(track, packet)
+        given = False
+        for placed in self._place_all(track, packet.decode):
+            given = True
+            yield placed
+        if not given:
+            self._stay(track, packet)
 
     def _stay(self, track: Track, packet: Packet[Stream]) -> None:
-        """A packet, be it without a picture, covers its time."""
+        """A packet without a picture covers its time: the one before stays on screen."""
         stamp = packet.dts if self._in_avi(track) else packet.pts
         if stamp is not None and not packet.is_discard and track.stream.type == "video":
             track.stay((stamp + (packet.duration or 0)) * Fraction(packet.time_base) + track.offset)

@@ -127,10 +127,9 @@ class Track:
         """Take note of a frame at ``time``."""
         claimed = frame_duration(self.stream, frame)
         believed = claimed
-        if not self._proven(time + claimed, others):
-            if claimed > _BRIEF and claimed > min(self._longest(time + claimed), self.spare):
-                believed = NOMINAL
-            self.spare -= believed
+        if claimed > _BRIEF and not self._proven(time + claimed, others):
+            believed = claimed if claimed <= min(self._longest(time + claimed), self.spare) else NOMINAL
+        self.spare -= believed
         self.last_start = time
         self.claimed_end = max(self.claimed_end or time, time + claimed)
         self.end = max(self.end or time, time + believed)

@@ -165,8 +165,9 @@ def two_tracks(path: Path) -> Path:
     with av.open(str(path), "w") as target:
         video = [target.add_stream("mpeg4", rate=25) for _ in range(2)]
         audio = [target.add_stream("pcm_s16le", rate=16_000, layout="mono") for _ in range(2)]
-        for number, stream in enumerate(video):
+        for stream in video:
             stream.width, stream.height, stream.pix_fmt = 96, 72, "yuv420p"
+        for number, stream in enumerate(video):
             for k in range(50):
                 frame = av.VideoFrame.from_ndarray(moving_square(seed=number)(k / 25), format="rgb24")
                 for packet in stream.encode(frame):
