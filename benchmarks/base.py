@@ -31,7 +31,7 @@ from avfeat.training.networks import PAIRS, EncoderPair, build_pair
 from avfeat.training.networks.folded import load_folded, unfold
 from avfeat.training.networks.lite0_motion import Lite0Motion
 from avfeat.training.networks.registry import log_mel_of
-from avfeat.training.provenance import revision, versions
+from avfeat.training.provenance import describe_data, revision, versions
 from avfeat.training.recipes import load_recipe
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -179,6 +179,7 @@ def assemble(
     student: Path,
     data: Annotated[list[str], typer.Option("-t", "--train", help="FEATURES.npz=CACHE of a prepared cache.")],
     run: Annotated[Path, typer.Option("-o", "--output")],
+    source: Annotated[str, typer.Option(help="The data, in words.")],
     recipe: str = "base",
     threads: int = 2,
 ) -> None:
@@ -195,13 +196,15 @@ def assemble(
     set_motion(video, torch.cat([one.moving for one in parts]))
     set_norm(video, torch.cat([unscaled(video, one) for one in parts]))
     learn_projections(pair, [(scaled(video, one), one.audio, one.clip) for one in parts])
-    caches = [Cache(cache) for _, cache in pairs]
+    facts = [describe_data(cache.name, Cache(cache)) for _, cache in pairs]
     Checkpoint(
         recipe=load_recipe(recipe).to_values(),
         step=0,
         data={
-            "source": " and ".join(cache.source for cache in caches),
-            "clips": sum(len(cache.rows) for cache in caches),
+            "source": source,
+            "clips": sum(int(one["clips"]) for one in facts),
+            "seconds": round(sum(float(one["seconds"]) for one in facts)),
+            "parts": facts,
         },
         provenance={"revision": revision(), "versions": versions()},
         encoders=pair.state_dict(),
