@@ -12,11 +12,11 @@ from avfeat.errors import ArgumentError
 
 BundleArgument = Annotated[
     Path | None,
-    typer.Argument(help="Folder of a bundle, or mini or mini-int8, which ship with avfeat; mini if none."),
+    typer.Argument(help="Folder of a bundle, or base or base-int8, which ship with avfeat; base if none."),
 ]
 ModelOption = Annotated[
     Path | None,
-    typer.Option(help="Folder of a bundle, or mini or mini-int8, which ship with avfeat; mini if none."),
+    typer.Option(help="Folder of a bundle, or base or base-int8, which ship with avfeat; base if none."),
 ]
 BackendOption = Annotated[Backend, typer.Option(help="Which of the bundle's formats to run.")]
 DeviceOption = Annotated[Device, typer.Option(help="Where to run.")]
