@@ -84,12 +84,12 @@ def _setup(
     check_packages()
     if random_init is not None and not baselines:
         raise ArgumentError("--random-init is for --baselines; give both.")
-    random_path = None if random_init is None else untrained_bundle(random_init)
     with ExitStack() as stack:
         encoder = stack.enter_context(load(model, device=device, backend=backend))
         embedders: list[Embedder] = [BundleEmbedder(encoder, backend=backend)]
-        if random_path is not None:
-            untrained = stack.enter_context(load(random_path, device=device))
+        if random_init is not None:
+            path = stack.enter_context(untrained_bundle(random_init, encoder.bundle))
+            untrained = stack.enter_context(load(path, device=device))
             embedders.append(BundleEmbedder(untrained, RANDOM_INIT))
         if baselines:
             embedders.append(Handcrafted(encoder.bundle.seconds))

@@ -37,7 +37,9 @@ BaselinesOption = Annotated[
 RandomOption = Annotated[
     Path | None,
     typer.Option(
-        "--random-init", metavar="BUNDLE", help="An untrained bundle, for a row of its own in the baselines."
+        "--random-init",
+        metavar="BUNDLE|auto",
+        help="An untrained bundle, for a row of its own in the baselines; auto makes one of the model's networks.",
     ),
 ]
 PictureOption = Annotated[
