@@ -8,9 +8,10 @@ the search without training. ``embedders`` and ``handcrafted`` are what is measu
 ``report`` and ``picture`` show what came out. Needs the extra ``eval``; ``nearest`` does not.
 """
 
+from avfeat.errors import DatasetError
 from avfeat.evaluation.ave import evaluate_ave
 from avfeat.evaluation.classification import classify
-from avfeat.evaluation.dataset import Dataset, DatasetError, Fold, Item
+from avfeat.evaluation.dataset import Dataset, Fold, Item
 from avfeat.evaluation.embedders import BundleEmbedder, Embedder
 from avfeat.evaluation.handcrafted import Handcrafted
 from avfeat.evaluation.neighbours import evaluate_knn, evaluate_retrieval

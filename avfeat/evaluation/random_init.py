@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from avfeat.bundle import MANIFEST, Bundle, Modality, write_bundle
 from avfeat.errors import ArgumentError
-from avfeat.evaluation.packages import extra_packages
+from avfeat.extras import extra_packages
 from avfeat.grid import Grid
 from avfeat.media import array_windows
 from avfeat.world import plan, render
@@ -72,7 +72,7 @@ def make_random(bundle: Bundle, path: Path, seed: int = 0) -> Bundle:
             f"{bundle.path}: random weights are drawn in fp32, and this bundle is {bundle.precision}; "
             "give --random-init the folder of an untrained bundle, or measure the fp32 bundle."
         )
-    with extra_packages():
+    with extra_packages("eval"):
         from avfeat.evaluation.random_weights import with_random_weights
     manifest: dict[str, Any] = json.loads((bundle.path / MANIFEST).read_text("utf-8"))
     described = {key: value for key, value in manifest.items() if key not in ("format", "version", "sha256")}

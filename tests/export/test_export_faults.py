@@ -13,12 +13,12 @@ from torch import Tensor
 from avfeat.backends import Backend
 from avfeat.bundle import Precision
 from avfeat.export import bundle as exporting
-from avfeat.export import graphs
 from avfeat.export.bundle import export_bundle
 from avfeat.export.errors import ExportError, ParityError
-from avfeat.export.example import Example, audio_example, video_example
+from avfeat.export.formats.example import Example, audio_example, video_example
 from avfeat.export.media import Windows
 from avfeat.export.model import Model
+from avfeat.export.precision import graphs
 from avfeat.export.raw import RawVideo
 from avfeat.training.networks import PairSpec
 from avfeat.training.networks.log_mel import LogMel

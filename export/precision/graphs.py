@@ -12,14 +12,14 @@ from avfeat.backends import Backend
 from avfeat.backends.onnx import import_onnxruntime
 from avfeat.bundle import Modality, Precision
 from avfeat.export.errors import ExportError
-from avfeat.export.example import Example
-from avfeat.export.int8 import fewest, quantise, relative_error
-from avfeat.export.onnx import OUTPUTS, finished, write_onnx
-from avfeat.export.parity import Expected, distance_limit
-from avfeat.export.probes import INPUTS
-from avfeat.export.programs import pt2, torchscript
+from avfeat.export.formats.example import Example
+from avfeat.export.formats.onnx import OUTPUTS, finished, write_onnx
+from avfeat.export.formats.programs import pt2, torchscript
+from avfeat.export.parity.gate import Expected, distance_limit
+from avfeat.export.parity.probes import INPUTS
+from avfeat.export.precision.int8 import fewest, quantise, relative_error
+from avfeat.export.precision.tuning import Tuning
 from avfeat.export.raw import HalfEncoder, RawAudio, RawVideo, stages
-from avfeat.export.tuning import Tuning
 from avfeat.processors import available_processors
 from avfeat.training.networks import Encoder, EncoderPair, PairSpec
 from avfeat.training.networks.registry import log_mel_of
