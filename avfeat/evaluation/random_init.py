@@ -94,6 +94,8 @@ def _clips(bundle: Bundle) -> dict[Modality, NDArray[Any]]:
     """Windows of made videos: what runs everywhere and looks and sounds differently."""
     video, audio = bundle.video, bundle.audio
     fps = max(1, round(video.fps))
+    # Bundles state a size; other specifications of windows may leave it open.
+    assert video.size is not None
     frames: list[NDArray[Any]] = []
     waves: list[NDArray[Any]] = []
     for made in plan(_VIDEOS):
