@@ -39,7 +39,7 @@ def load(
     """Load an encoder from a bundle.
 
     Args:
-        bundle: folder of the bundle, or the name of one that ships with avfeat (``mini-int8``); None for ``mini``.
+        bundle: folder of the bundle, or the name of one that ships with avfeat (``base-int8``); None for ``base``.
         device: ``cpu``, ``cuda``, or ``auto`` for CUDA where it works and the CPU elsewhere.
         backend: which of the bundle's formats to run.
         threads: CPU threads of this encoder in all, or None for the processors that this process may use.

@@ -105,12 +105,12 @@ class _CommonOptions:
         check_eval()
         if self.random_init is not None and not self.baselines:
             raise ArgumentError("--random-init is for --baselines; give both.")
-        random_path = None if self.random_init is None else untrained_bundle(self.random_init)
         with ExitStack() as stack:
             encoder = stack.enter_context(load(self.model, device=self.device, backend=self.backend))
             embedders: list[Embedder] = [BundleEmbedder(encoder, backend=self.backend)]
-            if random_path is not None:
-                untrained = stack.enter_context(load(random_path, device=self.device))
+            if self.random_init is not None:
+                path = stack.enter_context(untrained_bundle(self.random_init, encoder.bundle))
+                untrained = stack.enter_context(load(path, device=self.device))
                 embedders.append(BundleEmbedder(untrained, RANDOM_INIT))
             if self.baselines:
                 embedders.append(Handcrafted(encoder.bundle.seconds))

@@ -15,11 +15,11 @@ from avfeat.errors import ArgumentError
 
 BundleArgument = Annotated[
     Path | None,
-    typer.Argument(help="Folder of a bundle, or mini or mini-int8, which ship with avfeat; mini if none."),
+    typer.Argument(help="Folder of a bundle, or base or base-int8, which ship with avfeat; base if none."),
 ]
 ModelOption = Annotated[
     Path | None,
-    typer.Option(help="Folder of a bundle, or mini or mini-int8, which ship with avfeat; mini if none."),
+    typer.Option(help="Folder of a bundle, or base or base-int8, which ship with avfeat; base if none."),
 ]
 BackendOption = Annotated[Backend, typer.Option(help="Which of the bundle's formats to run.")]
 DeviceOption = Annotated[Device, typer.Option(help="Where to run.")]
@@ -40,7 +40,9 @@ BaselinesOption = Annotated[
 RandomOption = Annotated[
     Path | None,
     typer.Option(
-        "--random-init", metavar="BUNDLE", help="An untrained bundle, for a row of its own in the baselines."
+        "--random-init",
+        metavar="BUNDLE|auto",
+        help="An untrained bundle, for a row of its own in the baselines; auto makes one of the model's networks.",
     ),
 ]
 PictureOption = Annotated[

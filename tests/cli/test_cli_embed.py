@@ -132,8 +132,8 @@ def test_an_untrained_bundle_is_noted_on_stderr(avfeat_command, short: Path, tmp
     ran = avfeat_command("embed", short, "--model", said_to_be(tmp_path / "bundle", trained=False))
     assert ran.status == 0 and [line for line in ran.err.splitlines() if "untrained" in line]
     assert "note" not in ran.out
-    assert avfeat_command("embed", short, "--model", "mini-int8", "-o", "small.npz").err == ""
-    assert meta_of(tmp_path / "small.npz")["bundle"] == avfeat.Bundle.open(find_bundle("mini-int8")).sha256
+    assert avfeat_command("embed", short, "--model", "base-int8", "-o", "small.npz").err == ""
+    assert meta_of(tmp_path / "small.npz")["bundle"] == avfeat.Bundle.open(find_bundle("base-int8")).sha256
 
 
 @pytest.mark.parametrize("out", ["F.npz", "deep/er/F.npz", "F.jsonl", "F.npy", "F.parquet", "F.h5"])
@@ -316,7 +316,8 @@ def test_another_start_is_work_to_do(avfeat_command, tmp_path: Path, short: Path
 def test_lines_on_stdout_have_null_for_a_missing_modality(avfeat_command, mixed: Path) -> None:
     line = json.loads(avfeat_command("embed", mixed / "silent.mkv", "-o", "-").out)
     assert line["audio"] is None and line["audio_shared"] is None
-    assert len(line["video"]) == 768 and len(line["video_shared"]) == 256
+    graph = avfeat.Bundle.open(find_bundle()).video_graph
+    assert (len(line["video"]), len(line["video_shared"])) == (graph.features.shape[1], graph.shared.shape[1])
 
 
 def test_lines_on_stdout_of_many_inputs(avfeat_command, tmp_path: Path, mixed: Path) -> None:
@@ -534,7 +535,7 @@ def test_missing_file_is_one_sentence(avfeat_command, tmp_path: Path) -> None:
 def test_missing_bundle_is_one_sentence(avfeat_command, short: Path) -> None:
     ran = avfeat_command("embed", short, "--model", "nowhere")
     assert ran.status == 1
-    said = "nowhere: no such bundle; give the folder that holds bundle.json, or mini or mini-int8, which ship."
+    said = "nowhere: no such bundle; give the folder that holds bundle.json, or base or base-int8, which ship."
     assert ran.err == f"error: {said}\n"
 
 
