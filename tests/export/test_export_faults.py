@@ -22,6 +22,7 @@ from avfeat.export.precision import graphs
 from avfeat.export.raw import RawVideo
 from avfeat.training.networks import PairSpec
 from avfeat.training.networks.log_mel import LogMel
+from avfeat.training.networks.registry import log_mel_of
 
 FORMATS: tuple[Backend, ...] = ("onnx", "torchscript", "pt2")
 Plant = pytest.MonkeyPatch
@@ -48,12 +49,12 @@ def filters_off_by_a_bin(mel: LogMel) -> None:
 
 
 def plant_in_mel(monkeypatch: Plant, plant: Callable[[LogMel], None]) -> None:
-    class Wrong(LogMel):
-        def __init__(self, sample_rate: int) -> None:
-            super().__init__(sample_rate)
-            plant(self)
+    def wrong(spec: PairSpec) -> LogMel:
+        mel = log_mel_of(spec)
+        plant(mel)
+        return mel
 
-    monkeypatch.setattr(graphs, "LogMel", Wrong)
+    monkeypatch.setattr(graphs, "log_mel_of", wrong)
 
 
 @pytest.mark.parametrize("plant", [deviation_of_the_log, floor_under_the_log, filters_off_by_a_bin])
