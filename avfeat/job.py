@@ -266,7 +266,7 @@ def _run_table(plan: Plan, table: Path, encoder: Encoder, settings: Settings) ->
 def _embed(
     tasks: Iterable[Task], encoder: Encoder, settings: Settings
 ) -> Generator[Embedding | Failure, None, None]:
-    """What becomes of each task, in order."""
+    """What becomes of each task, in order; closing it stops the work at once."""
     waiting = list(tasks)
     results = encoder.embed_many(
         (task.source for task in waiting if task.failure is None),
@@ -276,8 +276,9 @@ def _embed(
         workers=settings.workers,
         **settings.rules,
     )
-    for task in waiting:
-        yield task.failure if task.failure is not None else next(results)
+    with closing(cast("Generator[Embedding | Failure, None, None]", results)):
+        for task in waiting:
+            yield task.failure if task.failure is not None else next(results)
 
 
 def _expand(path: str, stdin: IO[bytes] | None, suffixes: frozenset[str], left_out: list[Path]) -> Iterator[_Input]:

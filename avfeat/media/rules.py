@@ -54,7 +54,8 @@ class Rules:
     def __post_init__(self) -> None:
         for name in ("max_pixels", "max_duration", "timeout"):
             value = getattr(self, name)
-            if value is not None and not (_is_number(value) and 0 < value <= FAR):
+            given = value is not None or name == "max_pixels"
+            if given and not (_is_number(value) and 0 < value <= FAR):
                 raise ArgumentError(f"{name} must be a positive number of at most {FAR:g}, not {value!r}.")
         for name in TRACKS:
             value = getattr(self, name)

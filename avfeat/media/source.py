@@ -139,18 +139,19 @@ class _Opener:
     rules: Rules
     deadline: Deadline
     _open: InputContainer | None = None
+    _head: bytes = b""
 
     def open(self, threads: int) -> OpenMedia:
         """The target from its beginning."""
-        if self._open is not None:
-            self.close()
-            if hasattr(self.target, "seek"):
-                self.target.seek(0)
-        head = _beginning(self.target)
-        self._open = self._container(self._limit())
-        video, audio = chosen(self._open, self.name, self.rules)
+        container = self._begin(self._limit())
+        video, audio = chosen(container, self.name, self.rules)
         if video is not None:
-            check_picture(self._open, self._size(video), self.name, self.rules)
+            size = video.codec_context.width, video.codec_context.height
+            if not all(size) and not isinstance(self.target, Forward):
+                size = self._size(video.index)
+                container = self._begin(self._limit())
+                video, audio = chosen(container, self.name, self.rules)
+            check_picture(container, size, self.name, self.rules)
         several = False
         for stream in (video, audio):
             if stream is not None:
@@ -159,9 +160,8 @@ class _Opener:
                 stream.codec_context.thread_type = "AUTO"
                 stream.codec_context.thread_count = threads_for(stream, threads)
                 several = several or stream.codec_context.thread_count > 1
-        return OpenMedia(
-            self.name, self._open, video, audio, self.rules, self.deadline, states_nothing(head), several, self
-        )
+        nothing = states_nothing(self._head)
+        return OpenMedia(self.name, container, video, audio, self.rules, self.deadline, nothing, several, self)
 
     def close(self) -> None:
         """Let go of the container."""
@@ -173,19 +173,24 @@ class _Opener:
         """FFmpeg's own limit, which counts whole blocks of pixels, so that it is a little larger."""
         return {"max_pixels": str(int(self.rules.max_pixels) * 5 // 4 + (1 << 16))}
 
-    def _size(self, video: VideoStream) -> tuple[int, int]:
-        """Width and height of its pictures; zeros if they are not known."""
-        size = video.codec_context.width, video.codec_context.height
-        if all(size) or isinstance(self.target, Forward):
-            return size
-        # FFmpeg forgets a size that is beyond the limit: without one it decodes a picture at most to see it.
-        if hasattr(self.target, "seek"):
-            self.target.seek(0)
-        with self._container({}) as container:
-            stream = container.streams[video.index]
-            assert isinstance(stream, VideoStream)
-            size = stream.codec_context.width, stream.codec_context.height
-        return size
+    def _size(self, index: int) -> tuple[int, int]:
+        """Width and height of the pictures of a stream; zeros if nobody knows.
+
+        FFmpeg forgets a size that is beyond the limit: without one it decodes a picture at most to see it.
+        """
+        stream = self._begin({}).streams[index]
+        assert isinstance(stream, VideoStream)
+        return stream.codec_context.width, stream.codec_context.height
+
+    def _begin(self, options: dict[str, str]) -> InputContainer:
+        """The target as a container, in place of the one before."""
+        if self._open is not None:
+            self.close()
+            if hasattr(self.target, "seek"):
+                self.target.seek(0)
+        self._head = _beginning(self.target)
+        self._open = self._container(options)
+        return self._open
 
     def _container(self, options: dict[str, str]) -> InputContainer:
         # FFmpeg decodes a little to learn what it has: the options count there, too.

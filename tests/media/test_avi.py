@@ -42,9 +42,10 @@ def made(name: str, frames: int = FRAMES, change: Change | None = None) -> bytes
     """An AVI whose frame i is a grey of level 6 i; ``change`` gives a packet other bytes, or None for no packet."""
     codec = av.Codec(name, "w")
     formats = [form.name for form in codec.video_formats or ()]
-    pixels = next(
-        (form for form in ("yuv420p", "yuvj420p") if form in formats), formats[0] if formats else "yuv420p"
-    )
+    pixels = "yuv420p" if "yuv420p" in formats or not formats else formats[0]
+    if name == "mjpeg":
+        # Its list does not say that it wants full range.
+        pixels = "yuvj420p"
     file = io.BytesIO()
     with av.open(file, "w", format="avi") as target:
         stream = target.add_stream(name, rate=RATE)
