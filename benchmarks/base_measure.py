@@ -20,7 +20,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from base import SPLIT
-from default_model import ACROSS, _markdown
+from default_model import ACROSS, LIPS, _lips, _markdown, _robustness, _synchrony
 from numpy.typing import NDArray
 from published import NAME, Linear, Published
 
@@ -63,9 +63,11 @@ def main(
     store = Store(folder / "embeddings")
     with ExitStack() as stack:
         embedders: list[Embedder] = []
+        encoders = {}
         for one in bundle:
             name, _, path = one.partition("=")
-            embedders.append(BundleEmbedder(stack.enter_context(avfeat.load(path)), name))
+            encoders[name] = stack.enter_context(avfeat.load(path))
+            embedders.append(BundleEmbedder(encoders[name], name))
         linear = _linear(folder, store, mn04, COMPONENTS[0])
         embedders += [Published(mn04, linear), Handcrafted(embedders[0].seconds)]
         labelled = readers.read_labelled(folder / f"{part}.csv", readers.Columns(label="class", group="source"))
@@ -74,6 +76,8 @@ def main(
             _compare(what, rows, [item.group for item in labelled.items])
         every = readers.read_labelled(folder / f"{part}-all.csv", readers.Columns(label="file", group="source"))
         _retrieve(every, embedders, folder, store, mn04)
+        for name, encoder in encoders.items():
+            _of_one(name, encoder, folder, part)
 
 
 def lists(clips: Path, folder: Path) -> None:
@@ -90,6 +94,21 @@ def lists(clips: Path, folder: Path) -> None:
                 writer = csv.DictWriter(file, ["file", "source", "class"], extrasaction="ignore")
                 writer.writeheader()
                 writer.writerows(chosen)
+
+
+def _of_one(name: str, encoder: avfeat.Encoder, folder: Path, part: str) -> None:
+    """What ``default_model.py`` measures of one model, on the clips of a part."""
+    own = folder / "one" / part
+    own.mkdir(parents=True, exist_ok=True)
+    rows = (folder / f"{part}-all.csv").read_text().splitlines(keepends=True)
+    (own / "unseen.csv").write_text("".join(rows))
+    lips = [row for row in rows if f",{LIPS}," in row]
+    (own / "lips.csv").write_text("".join([rows[0], *lips]))
+    typer.echo(f"### {name}\n")
+    _synchrony(own, encoder)
+    if lips:
+        _lips(own, encoder)
+    _robustness(own, encoder)
 
 
 def _beside(clips: Path, name: str) -> Path:
