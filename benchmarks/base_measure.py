@@ -22,7 +22,7 @@ import typer
 from base import SPLIT
 from default_model import ACROSS, LIPS, _lips, _markdown, _robustness, _synchrony
 from numpy.typing import NDArray
-from published import NAME, Linear, Published
+from published import NAME, Fitted, Linear, Published
 
 import avfeat
 from avfeat.cli.printing import progress
@@ -68,14 +68,14 @@ def main(
             name, _, path = one.partition("=")
             encoders[name] = stack.enter_context(avfeat.load(path))
             embedders.append(BundleEmbedder(encoders[name], name))
-        linear = _linear(folder, store, mn04, COMPONENTS[0])
-        embedders += [Published(mn04, linear), Handcrafted(embedders[0].seconds)]
+        raw = Published(mn04)
+        embedders += [_fitted(raw, folder, store, COMPONENTS[0]), Handcrafted(embedders[0].seconds)]
         labelled = readers.read_labelled(folder / f"{part}.csv", readers.Columns(label="class", group="source"))
         right = {"kNN": _knn(labelled, embedders, store), "linear probe": _probe(labelled, embedders, store)}
         for what, rows in right.items():
             _compare(what, rows, [item.group for item in labelled.items])
         every = readers.read_labelled(folder / f"{part}-all.csv", readers.Columns(label="file", group="source"))
-        _retrieve(every, embedders, folder, store, mn04)
+        _retrieve(every, embedders, [_fitted(raw, folder, store, one) for one in COMPONENTS[1:]], store)
         for name, encoder in encoders.items():
             _of_one(name, encoder, folder, part)
 
@@ -116,16 +116,13 @@ def _beside(clips: Path, name: str) -> Path:
     return (path if path.exists() else clips.parent / clips.stem / name).resolve()
 
 
-def _linear(folder: Path, store: Store, mn04: Path, dimensions: int) -> Linear:
-    """Fitted on the means of the training clips."""
+def _fitted(raw: Published, folder: Path, store: Store, dimensions: int) -> Fitted:
+    """The published networks, standardised and mapped as the means of the training clips say."""
     items = readers.read_labelled(folder / "train-all.csv", readers.Columns(label="file", group="source")).items
-    raw = Published(mn04)
     found = collect((item.file for item in items), raw, store, of_file, hop=raw.seconds, start=0.0, tell=progress)
     both = [one for one in found.features.values() if one.has_video and one.has_audio]
-    video, audio = (
-        np.concatenate([getattr(one, side) for one in both]).astype(np.float64) for side in ("video", "audio")
-    )
-    return Linear.fitted(video, audio, dimensions, dimensions)
+    sides = [np.concatenate([getattr(one, side) for one in both]).astype(np.float64) for side in ("video", "audio")]
+    return Fitted(raw, Linear.fitted(*sides, dimensions, dimensions), store)
 
 
 def _knn(data: Dataset, embedders: Sequence[Embedder], store: Store) -> dict[str, NDArray[np.bool_]]:
@@ -194,16 +191,14 @@ def _compare(what: str, right: dict[str, NDArray[np.bool_]], groups: Sequence[st
     _markdown(f"{what}, audio + video: {first} against", (("", "points (95 % interval)"), rows))
 
 
-def _retrieve(data: Dataset, embedders: Sequence[Embedder], folder: Path, store: Store, mn04: Path) -> None:
+def _retrieve(data: Dataset, embedders: Sequence[Embedder], fewer: Sequence[Fitted], store: Store) -> None:
     sharing = [one for one in embedders if one.name != Handcrafted.name]
     found = evaluate_retrieval(data, sharing, store, tell=progress)
     title = f"Retrieval among {found.used} clips of {found.groups} sources; {NAME} by {COMPONENTS[0]} variates"
     _markdown(title, tables.retrieval_table(found, ACROSS))
-    for fewer in COMPONENTS[1:]:
-        one = Published(mn04, _linear(folder, store, mn04, fewer))
-        one.key = (*one.key, str(fewer))
+    for one in fewer:
         found = evaluate_retrieval(data, [one], store, tell=progress)
-        _markdown(f"The same; {NAME} by {fewer} variates", tables.retrieval_table(found, ACROSS))
+        _markdown(f"The same; {NAME} by {one.key[1]}", tables.retrieval_table(found, ACROSS))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from avfeat.embedding import Embedding, Failure
 from avfeat.errors import MediaError
+from avfeat.evaluation import Store
 from avfeat.grid import MICROSECONDS, Grid
 from avfeat.media import AudioSpec, Outcome, VideoSpec, Window, media_windows
 from avfeat.training.networks import PAIRS
@@ -69,11 +70,10 @@ class Published:
 
     name = NAME
 
-    def __init__(self, audio: Path, linear: Linear | None = None) -> None:
-        """Load both; ``linear`` standardises and gives a shared space, None leaves features as they are."""
+    def __init__(self, audio: Path) -> None:
+        """Load both."""
         self.seconds = _SPEC.seconds
-        self.key = ("published", "fitted" if linear else "raw")
-        self._linear = linear
+        self.key = ("published", "raw")
         self._video, self._audio = lite0_trunk(), load_mn04(audio)
         published_lite0().load_into(self._video)
         self._video.eval()
@@ -96,24 +96,16 @@ class Published:
         except MediaError as error:
             return Failure.of(error)
         begun = np.array([row[0] for row in rows])
-        video, audio = (np.stack([row[side] for row in rows]).astype(np.float64) for side in (1, 2))
-        both: Sequence[tuple[Rows, Rows]] = [(side, side[:, :0]) for side in (video, audio)]
-        if self._linear is not None:
-            both = [self._linear.apply(side, given) for side, given in enumerate((video, audio))]
-        there = [np.array([row[side] for row in rows]) for side in (3, 4)]
-        (video, first), (audio, second) = [
-            tuple((part * mask[:, None]).astype(np.float32) for part in pair)
-            for pair, mask in zip(both, there, strict=True)
-        ]
+        nothing = np.zeros((len(rows), 0), np.float32)
         return Embedding(
             start=begun,
             end=begun + self.seconds,
-            video=video,
-            audio=audio,
-            video_shared=first,
-            audio_shared=second,
-            has_video=there[0],
-            has_audio=there[1],
+            video=np.stack([row[1] for row in rows]),
+            audio=np.stack([row[2] for row in rows]),
+            video_shared=nothing,
+            audio_shared=nothing,
+            has_video=np.array([row[3] for row in rows], dtype=np.bool_),
+            has_audio=np.array([row[4] for row in rows], dtype=np.bool_),
             source=str(file),
             bundle=self.key[0],
             seconds=self.seconds,
@@ -133,3 +125,32 @@ class Published:
         if window.waveform is not None:
             audio = self._audio(torch.from_numpy(window.waveform)[None])[0][0].numpy()
         return window.start / MICROSECONDS, video, audio, window.frames is not None, window.waveform is not None
+
+
+class Fitted:
+    """The published networks behind what was fitted on training clips; what is kept is not computed again."""
+
+    name = NAME
+
+    def __init__(self, raw: Published, linear: Linear, store: Store) -> None:
+        """Standardise features, and map them to the space of both."""
+        self.seconds = raw.seconds
+        self.key = ("published", f"{linear.maps[0].shape[1]} variates")
+        self._raw, self._linear, self._store = raw, linear, store
+
+    def embed_many(
+        self, files: Iterable[Path], *, hop: float, start: float, workers: int | None
+    ) -> Iterator[Embedding | Failure]:
+        """Embed files one after the other."""
+        for _, found in self._store.embeddings(self._raw, files, hop=hop, start=start, workers=workers):
+            yield found if isinstance(found, Failure) else self._fitted(found)
+
+    def _fitted(self, found: Embedding) -> Embedding:
+        (video, first), (audio, second) = (
+            tuple(
+                (part * mask[:, None]).astype(np.float32)
+                for part in self._linear.apply(side, rows.astype(np.float64))
+            )
+            for side, (rows, mask) in enumerate(((found.video, found.has_video), (found.audio, found.has_audio)))
+        )
+        return replace(found, video=video, audio=audio, video_shared=first, audio_shared=second)
