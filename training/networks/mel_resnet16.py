@@ -1,8 +1,8 @@
 """The audio backbone of the pair ``base``: a residual network of 16 layers on a wide-band log-mel spectrogram.
 
 Made to learn from a network that tags sounds (see ``avfeat.training.teachers``): its maps have the places in time
-and frequency that MobileNets for spectrograms have, so that they can be compared stage by stage. The blocks are those
-of He et al., "Deep Residual Learning for Image Recognition", CVPR 2016 (arXiv 1512.03385).
+and frequency that MobileNets for spectrograms have, so that they can be compared stage by stage. The blocks are
+those of He et al., "Deep Residual Learning for Image Recognition", CVPR 2016 (arXiv 1512.03385).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def wide_band(sample_rate: int) -> LogMel:
 
 
 class MelResNet16(nn.Module):
-    """``(batch, 1, 128, time)`` to ``(batch, 512)`` at about unit scale.
+    """``(batch, 1, 128, time)`` to ``(batch, 512)``, at the scale that it learns.
 
     The last maps' mean over time and frequency says what is heard; with their standard deviation over time, too,
     the last features say how it changes.
