@@ -148,20 +148,23 @@ class Bundle:
             raise BundleError(f"{path}: is no archive of arrays; export the bundle again.") from error
 
 
-SHIPPED = {"mini": "default", "mini-int8": "default_int8"}
+SHIPPED = {"base": "default", "base-int8": "default_int8"}
 """Folders of the bundles that ship with avfeat, by the name that they are asked for by."""
+
+_SHIPPED_ONCE = {"mini": "0.1.0", "mini-int8": "0.1.0"}
+"""The last version that each of these names came with."""
 
 
 def default_bundle() -> Path:
     """The folder of the bundle that is used where none is named."""
-    return Path(__file__).parent / SHIPPED["mini"]
+    return Path(__file__).parent / SHIPPED["base"]
 
 
 def find_bundle(named: str | os.PathLike[str] | None = None) -> Path:
     """The folder of a bundle: a path, or else the name of one that ships with avfeat; None for the default.
 
     Raises:
-        BundleError: no such folder, and no such name.
+        BundleError: no such folder, and no such name, or one that no longer ships.
     """
     if named is None:
         return default_bundle()
@@ -171,6 +174,11 @@ def find_bundle(named: str | os.PathLike[str] | None = None) -> Path:
     if str(named) in SHIPPED:
         return Path(__file__).parent / SHIPPED[str(named)]
     names = " or ".join(SHIPPED)
+    if str(named) in _SHIPPED_ONCE:
+        raise BundleError(
+            f"{named}: shipped up to avfeat {_SHIPPED_ONCE[str(named)]}; take {names}, give a bundle's folder, "
+            "or train it: avfeat train DATA -o RUN --recipe mini, then avfeat export RUN."
+        )
     raise BundleError(f"{path}: no such bundle; give the folder that holds {MANIFEST}, or {names}, which ship.")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,7 @@ class Embedding:
         duration: end of the later stream in seconds.
         damaged: whether something in the media was damaged.
         damage: what, in words.
+        choice: the tracks that were asked for (``audio_track``, ``video_track``), empty for the default ones.
     """
 
     start: NDArray[np.float64]
@@ -75,6 +76,7 @@ class Embedding:
     duration: float
     damaged: bool
     damage: tuple[str, ...] = ()
+    choice: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """The number of windows."""
@@ -112,7 +114,7 @@ class Failure:
 
     Attributes:
         source: as the caller named it.
-        reason: ``not_found``, ``unreadable``, ``no_streams``, ``empty``, or ``damaged`` in strict calls.
+        reason: as of a ``MediaError``.
         message: one sentence for people.
     """
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +20,13 @@ from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import FAR, MICROSECONDS, Grid, microseconds
 from avfeat.media import Outcome, Source, Window, array_windows, media_windows
-from avfeat.media.reads import SLICE, stopped_by
+from avfeat.media.rules import RuleOptions, Rules
 from avfeat.media.source import source_name
 from avfeat.processors import available_processors
+from avfeat.stop import SLICE, WORKER, stopped_by
 
 # Windows that a graph is given at a time. On a CPU one keeps the caches warm (8 are slower); a GPU wants more.
 BATCH = {"cpu": 1, "cuda": 16}
-WORKER = "avfeat"
-"""What the names of threads that embed begin with."""
 
 
 def load(
@@ -40,7 +39,7 @@ def load(
     """Load an encoder from a bundle.
 
     Args:
-        bundle: folder of the bundle, or the name of one that ships with avfeat (``mini-int8``); None for ``mini``.
+        bundle: folder of the bundle, or the name of one that ships with avfeat (``base-int8``); None for ``base``.
         device: ``cpu``, ``cuda``, or ``auto`` for CUDA where it works and the CPU elsewhere.
         backend: which of the bundle's formats to run.
         threads: CPU threads of this encoder in all, or None for the processors that this process may use.
@@ -103,6 +102,7 @@ class Encoder:
         start: float = 0.0,
         end: float | None = None,
         strict: bool = False,
+        **rules: Unpack[RuleOptions],
     ) -> Embedding:
         """Embed one file.
 
@@ -113,12 +113,16 @@ class Encoder:
             end: the grid ends here, as if the media did, and the rest is not read; None for the end of the
                 media. A row depends on its window alone: one that reaches beyond ``end`` sees what is there.
             strict: damaged media is an error.
+            **rules: ``max_pixels`` (of a picture, 8192 x 8192), ``max_duration`` and ``timeout`` (seconds, none)
+                bound what strangers send; ``audio_track`` and ``video_track`` (from 0 on, the default ones) choose;
+                ``still`` takes a picture for a video of one frame. See ``avfeat.media.Rules``.
 
         Raises:
-            MediaError: the file is missing, empty, unreadable, has no streams, or (strict) is damaged.
-            ArgumentError: times that make no grid.
+            MediaError: the file is missing, empty, unreadable, has no streams, is a still picture, asks for more
+                than the rules allow, or (strict) is damaged.
+            ArgumentError: times that make no grid, rules that cannot be.
         """
-        return self._embed(source, hop, start, end, strict, self.threads)
+        return self._embed(source, hop, start, end, strict, self.threads, Rules(**rules))
 
     def embed_many(
         self,
@@ -129,6 +133,7 @@ class Encoder:
         end: float | None = None,
         strict: bool = False,
         workers: int | None = None,
+        **rules: Unpack[RuleOptions],
     ) -> Iterator[Embedding | Failure]:
         """Embed many files, several at a time, and yield the results in the order of ``sources``.
 
@@ -139,18 +144,20 @@ class Encoder:
             end: as in ``embed``.
             strict: as in ``embed``; a damaged file then is a ``Failure``.
             workers: files at a time; None for as many as the encoder has threads.
+            **rules: as in ``embed``, for each file; what asks for more is a ``Failure``.
         """
         workers = self.threads if workers is None else workers
         if workers < 1:
             raise ArgumentError(f"workers must be at least 1, not {workers}.")
         self._grid(hop, start, end)
+        checked = Rules(**rules)
         decoding = max(1, self.threads // workers)
         stop = threading.Event()
 
         def attempt(source: Source) -> Embedding | Failure:
             try:
                 with stopped_by(stop):
-                    return self._embed(source, hop, start, end, strict, decoding)
+                    return self._embed(source, hop, start, end, strict, decoding, checked)
             except MediaError as error:
                 return Failure.of(error)
 
@@ -164,6 +171,7 @@ class Encoder:
         start: float = 0.0,
         end: float | None = None,
         strict: bool = False,
+        **rules: Unpack[RuleOptions],
     ) -> Iterator[WindowEmbedding]:
         """Embed a file or live input window by window, each as soon as its data is there.
 
@@ -171,7 +179,9 @@ class Encoder:
         """
         grid = self._grid(hop, start, end)
         # One decoding thread: with more, frames would come later than they could.
-        windows = media_windows(source, grid, self.bundle.video, self.bundle.audio, threads=1, strict=strict)
+        windows = media_windows(
+            source, grid, self.bundle.video, self.bundle.audio, threads=1, strict=strict, rules=Rules(**rules)
+        )
         return itertools.chain.from_iterable(self._rows(windows, batch=1))
 
     def embed_arrays(
@@ -230,6 +240,7 @@ class Encoder:
         end: float | None,
         strict: bool,
         threads: int,
+        rules: Rules,
     ) -> Embedding:
         grid = self._grid(hop, start, end)
         outcome = Outcome()
@@ -240,11 +251,19 @@ class Encoder:
             self.bundle.audio,
             threads=threads,
             strict=strict,
+            rules=rules,
             outcome=outcome,
         )
-        return self._gather(windows, grid, source_name(source), outcome)
+        return self._gather(windows, grid, source_name(source), outcome, rules.choice())
 
-    def _gather(self, windows: Iterator[Window], grid: Grid, source: str, outcome: Outcome) -> Embedding:
+    def _gather(
+        self,
+        windows: Iterator[Window],
+        grid: Grid,
+        source: str,
+        outcome: Outcome,
+        choice: dict[str, int] | None = None,
+    ) -> Embedding:
         rows = list(itertools.chain.from_iterable(self._rows(windows, BATCH[self.device])))
         return Embedding(
             start=np.array([row.start for row in rows], dtype=np.float64),
@@ -262,6 +281,7 @@ class Encoder:
             duration=outcome.duration / MICROSECONDS,
             damaged=bool(outcome.damage),
             damage=outcome.damage,
+            choice=choice or {},
         )
 
     def _rows(self, windows: Iterator[Window], batch: int) -> Iterator[list[WindowEmbedding]]:

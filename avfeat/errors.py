@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-Reason = Literal["not_found", "unreadable", "no_streams", "empty", "damaged"]
+Reason = Literal[
+    "not_found", "unreadable", "no_streams", "empty", "damaged", "too_large", "too_long", "timeout", "still"
+]
 
 
 class AvfeatError(Exception):
@@ -20,7 +22,8 @@ class MediaError(AvfeatError):
 
     Attributes:
         source: the file as the caller named it.
-        reason: ``not_found``, ``unreadable``, ``no_streams``, ``empty``, or (in strict calls) ``damaged``.
+        reason: ``not_found``, ``unreadable``, ``no_streams``, ``empty``; ``still`` for a picture; ``too_large``,
+            ``too_long`` and ``timeout`` for more than the caller allows; ``damaged`` in strict calls.
     """
 
     def __init__(self, source: str, reason: Reason, message: str) -> None:
@@ -29,12 +32,20 @@ class MediaError(AvfeatError):
         self.reason: Reason = reason
 
 
+class DatasetError(AvfeatError):
+    """A data set that is not there, or whose text files do not say what they should."""
+
+
 class BundleError(AvfeatError):
     """A bundle that is broken, foreign, or newer than this avfeat."""
 
 
 class BackendError(AvfeatError):
     """A backend or device that was asked for and is not there."""
+
+
+class BusyError(AvfeatError):
+    """Another process is at work where this one wanted to be the only one."""
 
 
 class StoppedError(AvfeatError):

@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
+from avfeat.datasets.files import walk
 from avfeat.embedding import Embedding, Failure
 from avfeat.encoder import Encoder
-from avfeat.errors import ArgumentError, MediaError, OutputError
+from avfeat.errors import ArgumentError, OutputError
 from avfeat.grid import MICROSECONDS, microseconds
+from avfeat.lock import locked
 from avfeat.media import Source
-from avfeat.media.source import MEDIA_SUFFIXES, is_special
+from avfeat.media.rules import TRACKS, RuleOptions, Rules
+from avfeat.media.source import MEDIA_SUFFIXES, STILL_SUFFIXES, is_special
 from avfeat.writers import FORMATS, jsonl_table, parquet_table
-from avfeat.writers.atomic import atomic, encoded, locked
+from avfeat.writers.atomic import PREFIX, atomic, encoded
 from avfeat.writers.journal import Journal
 
 Format = Literal["npz", "npy", "jsonl", "parquet", "h5"]
 TABLES = (".parquet", ".jsonl")
 STDOUT = "-"
 FAILURES = "failures.jsonl"
+_PATIENCE = 60.0
+"""Seconds to wait for others that bring the failures of the same folder up to date."""
+# Who names such a file does not mean a folder.
+_FILES = "7z arrow avro bin csv db feather gz hdf hdf5 htm html json mat ndjson npzs ods orc pickle pkl pq pt pth"
+_MORE_FILES = "safetensors sqlite tar tfrecord tgz tsv txt xls xlsx xml yaml yml zip zst"
+_NO_FOLDERS = frozenset(f".{suffix}" for suffix in f"{_FILES} {_MORE_FILES}".split())
+_NO_FOLDERS |= MEDIA_SUFFIXES | STILL_SUFFIXES
 
 
 @dataclass(frozen=True)
 class Task:
-    """One input, by the name that messages use, and the file for its embedding (None: rows of a table)."""
+    """One input, by the name that messages use, and the file for its embedding (None: rows of a table).
+
+    ``failure``: why it cannot be embedded, where that is known before.
+    """
 
     source: Source
     name: str
     output: Path | None
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)
@@ -44,12 +57,14 @@ class Plan:
         format: of the outputs.
         table: the one table that all go to, or None for a file each.
         folder: the folder of a job of many files, where ``failures.jsonl`` belongs; None otherwise.
+        left_out: the files in the folders that are not taken for media.
     """
 
     tasks: tuple[Task, ...]
     format: Format
     table: Path | None = None
     folder: Path | None = None
+    left_out: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,7 @@ class Settings:
     strict: bool = False
     workers: int | None = None
     overwrite: bool = False
+    rules: RuleOptions = field(default_factory=RuleOptions)
 
 
 @dataclass(frozen=True)
@@ -91,6 +107,11 @@ class _Input:
     source: Source
     name: str
     relative: str
+    failure: Failure | None = None
+
+    def task(self, output: Path | None = None) -> Task:
+        """What is to be done with it."""
+        return Task(self.source, self.name, output, self.failure)
 
 
 def make_plan(
@@ -99,6 +120,7 @@ def make_plan(
     form: Format | None = None,
     stdin: IO[bytes] | None = None,
     shard: tuple[int, int] = (0, 1),
+    still: bool = False,
 ) -> Plan:
     """Lay out a job before any work.
 
@@ -109,37 +131,46 @@ def make_plan(
         form: format of the outputs; None for the one that ``out`` names, else npz.
         stdin: what ``-`` stands for.
         shard: ``(i, n)``: every n-th input, from the i-th on (modulo n).
+        still: still pictures in folders are taken, too.
 
     Raises:
         ArgumentError: no input, contradicting outputs, or two inputs that would share an output.
         MediaError: a folder that cannot be read.
     """
     given = list(inputs)
-    found = [item for path in given for item in _expand(path, stdin)]
     if not given:
         raise ArgumentError("Name at least one file or folder.")
-    alone = len(given) == 1 and not _is_dir(given[0])
+    left_out: list[Path] = []
+    suffixes = MEDIA_SUFFIXES | STILL_SUFFIXES if still else MEDIA_SUFFIXES
+    found = [item for path in given for item in _expand(path, stdin, suffixes, left_out)]
+    plan = _laid_out(found, len(given) == 1 and not _is_dir(given[0]), out, form)
     index, count = shard
-    mine = slice(index % count, None, count)
+    return replace(plan, tasks=plan.tasks[index % count :: count], left_out=tuple(left_out))
+
+
+def _laid_out(found: Sequence[_Input], alone: bool, out: str | None, form: Format | None) -> Plan:
+    """The plan for all inputs; ``alone``: it is one file."""
     if out == STDOUT:
         if form not in (None, "jsonl"):
             raise ArgumentError(f"Only jsonl can go to stdout, not {form}; give -o a file or a folder.")
-        tasks = [Task(item.source, item.name, None) for item in found]
-        return Plan(tuple(tasks[mine]), "jsonl")
-    suffix = Path(out or "").suffix.lower()
-    if out is not None and not Path(out).is_dir() and alone and suffix.removeprefix(".") in FORMATS:
-        tasks = [Task(found[0].source, found[0].name, Path(out))]
-        return Plan(tuple(tasks[mine]), _format(form, Path(out)))
-    if out is not None and not Path(out).is_dir() and suffix.removeprefix(".") in FORMATS:
+        return Plan(tuple(item.task() for item in found), "jsonl")
+    suffix = "" if out is None or Path(out).is_dir() else Path(out).suffix.lower()
+    if out is not None and suffix.removeprefix(".") in FORMATS:
+        if alone:
+            return Plan((found[0].task(Path(out)),), _format(form, Path(out)))
         if suffix not in TABLES:
             raise ArgumentError(f"{out}: one table for many inputs is .parquet or .jsonl; or give a folder.")
-        tasks = [Task(item.source, item.name, None) for item in found]
-        return Plan(tuple(tasks[mine]), _format(form, Path(out)), table=Path(out))
+        return Plan(tuple(item.task() for item in found), _format(form, Path(out)), table=Path(out))
+    if suffix in _NO_FOLDERS and not str(out).endswith("/"):
+        names = ", ".join(f".{name}" for name in FORMATS)
+        raise ArgumentError(f"{out}: no output is called {suffix}; give a folder, or a name that ends in {names}.")
     chosen: Format = form or "npz"
     folder = Path(out or ".")
-    tasks = [Task(item.source, item.name, folder / f"{item.relative}.{chosen}") for item in found]
+    tasks = [item.task(folder / f"{item.relative}.{chosen}") for item in found]
     _refuse_shared(tasks)
-    return Plan(tuple(tasks[mine]), chosen, folder=None if alone and out is None else folder)
+    # One file needs no list of failures; a folder without media leaves none where nobody expects it.
+    listed = out is not None or not (alone or all(item.failure for item in found))
+    return Plan(tuple(tasks), chosen, folder=folder if listed else None)
 
 
 def run(plan: Plan, encoder: Encoder, settings: Settings) -> Generator[Skipped | Done | Failed, None, None]:
@@ -170,11 +201,16 @@ def done_before(plan: Plan, encoder: Encoder, settings: Settings) -> list[bool]:
 
 
 def write_failures(plan: Plan, events: Iterable[Skipped | Done | Failed]) -> None:
-    """Bring ``failures.jsonl`` up to date: the failures among ``events``, and those of other inputs as before."""
+    """Bring ``failures.jsonl`` up to date: the failures among ``events``, and those of other inputs as before.
+
+    Raises:
+        BusyError: others did so for a minute.
+        OutputError: it cannot be read or written.
+    """
     if plan.folder is None:
         return
     seen = list(events)
-    with locked(plan.folder / FAILURES):
+    with locked(plan.folder / f"{PREFIX}{FAILURES}.lock", _PATIENCE):
         _merge_failures(plan.folder / FAILURES, seen)
 
 
@@ -230,19 +266,25 @@ def _run_table(plan: Plan, table: Path, encoder: Encoder, settings: Settings) ->
 def _embed(
     tasks: Iterable[Task], encoder: Encoder, settings: Settings
 ) -> Generator[Embedding | Failure, None, None]:
-    yield from encoder.embed_many(
-        (task.source for task in tasks),
+    """What becomes of each task, in order; closing it stops the work at once."""
+    waiting = list(tasks)
+    results = encoder.embed_many(
+        (task.source for task in waiting if task.failure is None),
         hop=settings.hop,
         start=settings.start,
         strict=settings.strict,
         workers=settings.workers,
+        **settings.rules,
     )
+    with closing(cast("Generator[Embedding | Failure, None, None]", results)):
+        for task in waiting:
+            yield task.failure if task.failure is not None else next(results)
 
 
-def _expand(path: str, stdin: IO[bytes] | None) -> Iterator[_Input]:
-    """One argument as inputs; a folder gives its media files, hidden ones left out, in a fixed order.
+def _expand(path: str, stdin: IO[bytes] | None, suffixes: frozenset[str], left_out: list[Path]) -> Iterator[_Input]:
+    """One argument as inputs; a folder gives its files of these suffixes, hidden ones left out, in a fixed order.
 
-    A folder without any is an input itself, which fails as such.
+    What else is in it goes to ``left_out``. A folder without any media is an input itself, which fails as such.
 
     A FIFO, a socket or a device is an input only by its own name: in a folder, it would keep the job waiting.
     """
@@ -255,15 +297,17 @@ def _expand(path: str, stdin: IO[bytes] | None) -> Iterator[_Input]:
         yield _Input(path, path, Path(path).name)
         return
     empty = True
-    for base, folders, files in os.walk(path, onerror=_unreadable):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            full = Path(base) / name
-            if full.suffix.lower() in MEDIA_SUFFIXES and not name.startswith(".") and not is_special(full):
-                empty = False
-                yield _Input(str(full), str(full), str(full.relative_to(path)))
+    for file in walk(Path(path)):
+        if is_special(file):
+            continue
+        if file.suffix.lower() not in suffixes:
+            left_out.append(file)
+            continue
+        empty = False
+        yield _Input(str(file), str(file), str(file.relative_to(path)))
     if empty:
-        yield _Input(path, path, Path(path).name or path)
+        message = f"{path}: the folder is empty: no media file is in it, by suffix; name files of other suffixes."
+        yield _Input(path, path, Path(path).name or path, Failure(path, "empty", message))
 
 
 def _is_dir(path: str) -> bool:
@@ -272,10 +316,6 @@ def _is_dir(path: str) -> bool:
         return Path(path).is_dir()
     except (OSError, ValueError):
         return False
-
-
-def _unreadable(error: OSError) -> None:
-    raise MediaError(str(error.filename), "unreadable", f"the folder cannot be read ({error.strerror}).")
 
 
 def _format(form: Format | None, out: Path) -> Format:
@@ -314,6 +354,7 @@ def _is_done(
         # Outputs of versions that could not start elsewhere do not say it.
         and found.get("start", 0.0) == microseconds(settings.start) / MICROSECONDS
         and Path(str(found.get("source"))).resolve() == Path(source).resolve()
+        and {name: found[name] for name in TRACKS if name in found} == Rules(**settings.rules).choice()
         and not (settings.strict and found.get("damaged"))
     )
 

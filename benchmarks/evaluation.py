@@ -56,7 +56,8 @@ def measure_clips(arguments: argparse.Namespace) -> None:
         encoder = stack.enter_context(avfeat.load(arguments.model))
         embedders = [BundleEmbedder(encoder), Handcrafted(encoder.bundle.seconds)]
         if arguments.random_init is not None:
-            untrained = stack.enter_context(avfeat.load(untrained_bundle(arguments.random_init)))
+            folder = stack.enter_context(untrained_bundle(arguments.random_init, encoder.bundle))
+            untrained = stack.enter_context(avfeat.load(folder))
             embedders.insert(1, BundleEmbedder(untrained, RANDOM_INIT))
         knn = evaluate_knn(dataset, embedders, Store(), tell=progress)
         print("\n".join(tables.neighbours_lines(knn)), end="\n\n")

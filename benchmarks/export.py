@@ -26,9 +26,9 @@ from avfeat.backends import open_session
 from avfeat.bundle import Bundle, Modality, Precision
 from avfeat.export.bundle import export_bundle
 from avfeat.export.formats import chosen
-from avfeat.export.graphs import raw_networks
 from avfeat.export.media import Windows, read_windows
 from avfeat.export.model import open_model, spec_of
+from avfeat.export.precision.graphs import raw_networks
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 VARIANTS = {

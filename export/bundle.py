@@ -19,15 +19,15 @@ from avfeat.backends import Backend
 from avfeat.bundle import GOLDEN, MODEL_CARD, Bundle, Modality, Precision, check_free, write_bundle
 from avfeat.export.card import card
 from avfeat.export.errors import ExportError, ParityError
-from avfeat.export.example import Example, audio_example, video_example
 from avfeat.export.formats import file_name
-from avfeat.export.graphs import raw_networks, written
+from avfeat.export.formats.example import Example, audio_example, video_example
 from avfeat.export.media import Windows
 from avfeat.export.model import Model
-from avfeat.export.parity import Expected, Row, devices, measure, report
-from avfeat.export.probes import INPUTS, golden_inputs, probes
-from avfeat.export.reference import Reference
-from avfeat.export.tuning import Tuning
+from avfeat.export.parity.gate import Expected, Row, devices, measure, report
+from avfeat.export.parity.probes import INPUTS, golden_inputs, probes
+from avfeat.export.parity.reference import Reference
+from avfeat.export.precision.graphs import raw_networks, written
+from avfeat.export.precision.tuning import Tuning
 
 MODALITIES: tuple[Modality, ...] = ("video", "audio")
 PARITY_CLIPS = 24

@@ -9,7 +9,7 @@ from pathlib import Path
 from avfeat.bundle import Precision
 from avfeat.errors import ArgumentError
 from avfeat.export.model import Model
-from avfeat.export.parity import Row
+from avfeat.export.parity.gate import Row
 
 _UNTRAINED = """**This model is untrained: its weights are random.** It shows that everything around a model works,
 and it is the baseline that a trained model has to beat. Do not expect its embeddings to mean anything.

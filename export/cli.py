@@ -12,7 +12,7 @@ import typer
 from avfeat.bundle import check_free
 from avfeat.cli.printing import note, progress
 from avfeat.errors import ArgumentError, BundleError
-from avfeat.training.cli.packages import training_packages
+from avfeat.extras import extra_packages
 
 
 def export(
@@ -52,14 +52,14 @@ def export(
 
     avfeat export untrained:mini -o bundle --calibration clips/
     """
-    with training_packages():
+    with extra_packages("train"):
         from avfeat.export.bundle import export_bundle
         from avfeat.export.card import read_text
         from avfeat.export.errors import ParityError
         from avfeat.export.formats import chosen
         from avfeat.export.media import read_windows
         from avfeat.export.model import check_words, open_model, spec_of
-        from avfeat.export.parity import lines
+        from avfeat.export.parity.gate import lines
     forms, kind = chosen(formats, precision)
     try:
         check_free(out)

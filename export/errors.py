@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from avfeat.errors import AvfeatError
 
 if TYPE_CHECKING:
-    from avfeat.export.parity import Row
+    from avfeat.export.parity.gate import Row
 
 
 class ExportError(AvfeatError):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from avfeat.errors import ArgumentError
 from avfeat.grid import microseconds
 from avfeat.training.data import Cache, Settings, open_or_prepare
+from avfeat.training.data.windows import read_window, room_of, window_starts
 from avfeat.training.networks import PairSpec
 
 MADE_WORLD = "synthetic:ave?videos=56&seed=1"
@@ -95,11 +96,7 @@ def read_clip(cache: Cache, item: int, spec: PairSpec, each: int) -> tuple[NDArr
         uint8 ``(n, T, size, size, 3)`` of the cache's size, and float32 ``(n, samples)``.
     """
     clip, row = cache.clip(item), cache.rows[item]
-    length = microseconds(spec.seconds)
-    last = max(0, round(row.seconds * 1_000_000) - length)
-    count = min(each, 1 + last // length)
-    starts = [round(place) for place in np.linspace(0, last, count)] if count > 1 else [last // 2]
-    offsets = (np.arange(spec.frames) + 0.5) * length / spec.frames
-    samples = round(spec.seconds * spec.sample_rate)
-    frames = np.stack([clip.frames((start + offsets).astype(np.int64)) for start in starts])
-    return frames, np.stack([clip.sound(start, samples) for start in starts])
+    count = min(each, 1 + room_of(row, spec.seconds) // microseconds(spec.seconds))
+    starts = window_starts(row, spec.seconds, count)
+    read = [read_window(clip, int(start), spec.seconds, spec.fps, spec.sample_rate) for start in starts]
+    return np.stack([frames for frames, _ in read]), np.stack([sound for _, sound in read])

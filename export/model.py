@@ -13,13 +13,13 @@ from torch import Tensor
 
 from avfeat.errors import ArgumentError
 from avfeat.export.media import Windows
+from avfeat.suggest import suggestion
 from avfeat.training.checkpoint import Checkpoint
 from avfeat.training.data.sources.address import parse
 from avfeat.training.networks import PAIRS, EncoderPair, PairSpec, build_pair
 from avfeat.training.networks.calibrate import calibrate_batch_norm
 from avfeat.training.networks.registry import log_mel_of
 from avfeat.training.provenance import revision
-from avfeat.training.suggest import suggestion
 
 UNTRAINED = "untrained:"
 _BATCH = 64

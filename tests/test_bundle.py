@@ -119,8 +119,8 @@ def test_default_bundle_has_a_model_card_and_golden_arrays() -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_bundle_that_ships_is_found_by_its_name(name: str, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
-    bundle = Bundle.open(find_bundle(name))
-    assert bundle.name == f"avfeat-{name}" and bundle.trained
+    bundle, default = Bundle.open(find_bundle(name)), Bundle.open(default_bundle())
+    assert bundle.name == default.name + name.removeprefix("base") and bundle.trained
     assert bundle.precision == ("int8" if name.endswith("int8") else "fp32")
     # What lies there goes first.
     (tmp_path / name).mkdir()
@@ -128,9 +128,20 @@ def test_every_bundle_that_ships_is_found_by_its_name(name: str, tmp_path: Path,
 
 
 def test_no_name_is_the_default_and_an_unknown_one_is_refused() -> None:
-    assert find_bundle() == default_bundle() == find_bundle("mini")
-    with pytest.raises(BundleError, match=r"maxi: no such bundle; .* or mini or mini-int8, which ship"):
+    assert find_bundle() == default_bundle() == find_bundle("base")
+    with pytest.raises(BundleError, match=r"maxi: no such bundle; .* or base or base-int8, which ship"):
         find_bundle("maxi")
+
+
+@pytest.mark.parametrize("name", ["mini", "mini-int8"])
+def test_a_name_that_no_longer_ships_says_where_it_went(name: str, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        BundleError, match=rf"^{name}: shipped up to avfeat 0\.1\.0; take base or .* --recipe mini,"
+    ):
+        find_bundle(name)
+    (tmp_path / name).mkdir()
+    assert find_bundle(name) == Path(name)
 
 
 def test_path_may_be_a_string(folder: Path) -> None:

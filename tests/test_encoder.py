@@ -16,7 +16,7 @@ from making import AudioTrack, VideoTrack, chirps, make_media, moving_square
 import avfeat
 from avfeat import ArgumentError, BundleError, Embedding, Encoder, Failure, MediaError
 from avfeat.grid import Grid
-from avfeat.media import decode
+from avfeat.media import Decoded, decode
 
 ROWS = ("start", "end", "video", "audio", "video_shared", "audio_shared", "has_video", "has_audio")
 
@@ -24,6 +24,12 @@ ROWS = ("start", "end", "video", "audio", "video_shared", "audio_shared", "has_v
 def assert_same(a: Embedding, b: Embedding, tolerance: float = 0.0) -> None:
     for name in ROWS:
         np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=0, atol=tolerance, err_msg=name)
+
+
+def decoded_for(encoder: Encoder, path: Path) -> Decoded:
+    """What the encoder sees and hears of a file."""
+    video, rate = encoder.bundle.video, encoder.bundle.audio.rate
+    return decode(path, fps=round(video.fps), size=video.size, sample_rate=rate, aspect=video.aspect)
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -36,15 +42,18 @@ def test_rows_are_what_the_contract_says(encoder: Encoder, clip: Path) -> None:
     assert len(found) == n == 3
     assert found.start.dtype == found.end.dtype == np.float64
     np.testing.assert_array_equal(found.end, found.start + 2.0)
-    for name, width in (("video", 768), ("audio", 768), ("video_shared", 256), ("audio_shared", 256)):
-        rows = getattr(found, name)
-        assert rows.dtype == np.float32 and rows.shape == (n, width) and np.isfinite(rows).all()
+    for modality in ("video", "audio"):
+        graph = encoder.bundle.graph(modality)
+        for name, port in ((modality, graph.features), (f"{modality}_shared", graph.shared)):
+            rows = getattr(found, name)
+            assert rows.dtype == np.float32 and rows.shape == (n, port.shape[1]) and np.isfinite(rows).all()
     for rows in (found.video_shared, found.audio_shared):
         np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     assert found.has_video.dtype == found.has_audio.dtype == np.bool_
     assert found.has_video.all() and found.has_audio.all()
     assert found.duration == pytest.approx(5.3, abs=0.03) and not found.damaged
-    assert found.pooled().shape == (1536,) and found.bundle == encoder.bundle.sha256
+    assert found.pooled().shape == (found.video.shape[1] + found.audio.shape[1],)
+    assert found.bundle == encoder.bundle.sha256
 
 
 @pytest.mark.parametrize("times", [{}, {"hop": 0.5}, {"hop": 0.37, "start": -1.0}, {"start": 1.0, "end": 4.5}])
@@ -62,7 +71,7 @@ def test_embed_equals_embed_arrays_of_what_media_decodes(
     encoder: Encoder, clip: Path, other_clip: Path, hop: float | None
 ) -> None:
     for path in (clip, other_clip):
-        decoded = decode(path)
+        decoded = decoded_for(encoder, path)
         from_arrays = encoder.embed_arrays(
             decoded.frames,
             decoded.fps,
@@ -100,9 +109,9 @@ def test_a_missing_stream_is_masked_zeros(encoder: Encoder, tmp_path: Path) -> N
     assert not blind.has_video.any() and not blind.video.any() and not blind.video_shared.any()
     np.testing.assert_allclose(silent.video, both.video, atol=1e-5)
     np.testing.assert_allclose(blind.audio, both.audio, atol=1e-5)
-    frames, waveform = decode(tmp_path / "b.mp4").frames, decode(tmp_path / "b.mp4").waveform
-    assert_same(silent, encoder.embed_arrays(frames, 8, None, None), 1e-5)
-    assert_same(blind, encoder.embed_arrays(None, None, waveform, 16_000), 1e-5)
+    decoded = decoded_for(encoder, tmp_path / "b.mp4")
+    assert_same(silent, encoder.embed_arrays(decoded.frames, decoded.fps, None, None), 1e-5)
+    assert_same(blind, encoder.embed_arrays(None, None, decoded.waveform, decoded.sample_rate), 1e-5)
 
 
 def test_a_shorter_stream_is_masked_only_where_it_is_over(encoder: Encoder, tmp_path: Path) -> None:

@@ -114,6 +114,35 @@ def test_folder_keeps_relative_paths_and_leaves_out_what_is_no_media(folder: Pat
     assert (plan.folder, plan.table, plan.format) == (Path("out"), None, "npz")
 
 
+def test_folder_says_what_it_leaves_out_and_takes_pictures_where_they_are_asked_for(folder: Path) -> None:
+    (folder / "p.PNG").write_bytes(b"")
+    names = {path.name for path in make_plan(["in"], "out").left_out}
+    assert "p.PNG" in names and "notes.txt" in names and ".hidden.mp4" not in names
+    plan = make_plan(["in"], "out", still=True)
+    assert "in/p.PNG" in {task.name for task in plan.tasks} and "p.PNG" not in {p.name for p in plan.left_out}
+
+
+@pytest.mark.parametrize("suffix", [".264", ".aiff", ".divx", ".f4v", ".gif", ".m2t", ".m4b", ".mpeg4", ".wv"])
+def test_folder_takes_media_of_every_suffix(folder: Path, suffix: str) -> None:
+    (folder / f"x{suffix}").write_bytes(b"")
+    assert f"in/x{suffix}" in {task.name for task in make_plan(["in"], "out").tasks}
+
+
+def test_empty_folder_is_a_failure_that_is_known_before(folder: Path) -> None:
+    (folder / "bare").mkdir()
+    (task,) = make_plan(["in/bare"]).tasks
+    assert task.failure is not None and task.failure.reason == "empty"
+    assert make_plan(["in/bare"]).folder is None and make_plan(["in/bare"], "out").folder == Path("out")
+
+
+@pytest.mark.parametrize("out", ["x.csv", "x.HDF5", "a/b.json", "c.mp4", "d.png", "e.tar"])
+def test_output_of_another_kind_is_no_folder(folder: Path, out: str) -> None:
+    with pytest.raises(ArgumentError, match="no output is called"):
+        make_plan(["in"], out)
+    Path(out).mkdir(parents=True)
+    assert make_plan(["in"], out).folder == Path(out)
+
+
 @pytest.mark.parametrize("name", ["in/", "./in", "in/../in", "."])
 def test_folder_however_it_is_written(folder: Path, name: str) -> None:
     below = "in/" if name == "." else ""

@@ -21,7 +21,7 @@ def everything(path: Path, file: BinaryIO, data: bytes, frames: NDArray[np.uint8
     assert_type(encoder.bundle, Bundle)
     for source in (path, str(path), data, file):
         assert_type(encoder.embed(source, hop=0.5, start=-1.0, end=9.0, strict=True), Embedding)
-    e = encoder.embed(path)
+    e = encoder.embed(path, max_duration=600.0, timeout=30, max_pixels=3840 * 2160, audio_track=1, still=True)
     assert_type(e.start, NDArray[np.float64])
     assert_type(e.video, NDArray[np.float32])
     assert_type(e.audio_shared, NDArray[np.float32])

@@ -14,7 +14,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from avfeat.errors import ArgumentError
-from avfeat.training.suggest import suggestion
+from avfeat.suggest import suggestion
 
 T = TypeVar("T")
 

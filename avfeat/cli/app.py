@@ -6,13 +6,9 @@ import logging
 import os
 import signal
 import sys
-import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from importlib.metadata import entry_points
-from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -23,14 +19,11 @@ from avfeat.cli.eval import evaluation
 from avfeat.cli.info import info
 from avfeat.cli.synth import synth
 from avfeat.cli.verify import verify
-from avfeat.encoder import WORKER
 from avfeat.errors import ArgumentError, AvfeatError, StoppedError
-from avfeat.media.reads import forget_stop, is_stopped, raise_if_stopped, stop_with
+from avfeat.stop import Terminated, raised
 from avfeat.version import __version__
 
 _INTERRUPTED = 130
-_PATIENCE = 5.0
-"""Seconds that a stopped worker may take."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -71,7 +64,7 @@ def run() -> None:
     logging.addLevelName(logging.WARNING, "warning")
     warnings.formatwarning = lambda message, *rest, **named: f"warning: {message}\n"
     try:
-        with _unwound():
+        with raised():
             app()
     except StoppedError as stop:
         _leave(str(stop), stop.status)
@@ -93,68 +86,13 @@ def run() -> None:
         _leave(f"error: unexpected {type(error).__name__}: {error}; AVFEAT_DEBUG=1 shows where.", 1)
     except KeyboardInterrupt:
         _leave("interrupted; files that are finished are kept.", _INTERRUPTED)
-    except _Terminated:
+    except Terminated:
         _leave("terminated; files that are finished are kept.", 128 + signal.SIGTERM)
     except SystemExit as stop:
         if stop.code == _INTERRUPTED:
             # Typer has taken the KeyboardInterrupt itself, without a word.
             _leave("interrupted; files that are finished are kept.", _INTERRUPTED)
         raise
-
-
-class _Terminated(SystemExit):
-    """SIGTERM came."""
-
-
-@contextmanager
-def _unwound() -> Iterator[None]:
-    """SIGTERM ends the work as Ctrl-C does, so that it can clean up; a second one ends the process at once.
-
-    Where one of them is ignored or somebody else's, it stays so.
-    """
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        stop_with(KeyboardInterrupt(), frame)
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        stop_with(_Terminated(128 + number), frame)
-
-    ours: dict[signal.Signals, tuple[Any, Callable[[int, FrameType | None], None]]] = {
-        signal.SIGINT: (signal.default_int_handler, interrupt),
-        signal.SIGTERM: (signal.SIG_DFL, leave),
-    }
-    if threading.current_thread() is not threading.main_thread():
-        ours = {}
-    taken = {number: pair for number, pair in ours.items() if signal.getsignal(number) is pair[0]}
-    others = set(threading.enumerate())
-    for number, (_, handler) in taken.items():
-        signal.signal(number, handler)
-    try:
-        yield
-    except SystemExit:
-        # A stop that was lost on the way.
-        raise_if_stopped()
-        raise
-    finally:
-        for number, (before, handler) in taken.items():
-            if signal.getsignal(number) is handler:
-                signal.signal(number, before)
-        if taken:
-            _forget(others)
-
-
-def _forget(others: set[threading.Thread]) -> None:
-    """The stop is over, for all threads but ``others``.
-
-    A worker that was being started when the signal came is in no pool's list: it has to hear of it, too.
-    """
-    try:
-        for thread in set(threading.enumerate()) - others if is_stopped() else ():
-            if thread.name.startswith(WORKER):
-                thread.join(_PATIENCE)
-    finally:
-        forget_stop()
 
 
 def _leave(sentence: str, status: int) -> None:

@@ -34,7 +34,7 @@ def bench_command(
 
     avfeat bench                                a made video of 10 s
 
-    avfeat bench videos/ --model mini-int8      your own
+    avfeat bench videos/ --model base-int8      your own
     """
     bundle = Bundle.open(find_bundle(model))
     with ExitStack() as stack:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 import time
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,12 +17,22 @@ import typer
 from avfeat import job
 from avfeat.cli.options import BackendOption, DeviceOption, ModelOption, WorkersOption, shard_of
 from avfeat.cli.printing import note, progress, table
-from avfeat.embedding import Embedding
+from avfeat.embedding import Embedding, Failure
 from avfeat.encoder import Encoder, load
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.media import probe
-from avfeat.writers import window_line
+from avfeat.media.rules import MAX_PIXELS, RuleOptions, Rules
+from avfeat.writers import FORMATS, window_line
 from avfeat.writers.atomic import encoded
+
+_SUFFIXES_SHOWN = 6
+# The longer ones first: UTF-32 begins as UTF-16 does.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 class OnError(StrEnum):
@@ -65,6 +77,24 @@ def embed(
         str | None, typer.Option(metavar="I/N", help="Take every N-th input only, I from 1 to N.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Damaged media is a failure.")] = False,
+    max_duration: Annotated[
+        float | None, typer.Option(metavar="S", help="Media of more seconds are failures.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="S", help="A file that takes more seconds of work is a failure.")
+    ] = None,
+    max_pixels: Annotated[
+        int, typer.Option(metavar="N", help="Media with pictures of more pixels are failures.")
+    ] = MAX_PIXELS,
+    audio_track: Annotated[
+        int | None, typer.Option(metavar="N", help="Which audio track, from 0 on; the default one if none.")
+    ] = None,
+    video_track: Annotated[
+        int | None, typer.Option(metavar="N", help="Which video track, from 0 on; the default one if none.")
+    ] = None,
+    still: Annotated[
+        bool, typer.Option("--still", help="Embed still pictures, too, each as a video of one frame.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
     """Embed videos: time-stamped audio and video vectors on one grid.
@@ -81,10 +111,20 @@ def embed(
     on_stdout = out == job.STDOUT
     # As it is, below Python's buffer: who waits for it can be told to stop at any time.
     stdin = None if sys.stdin is None else getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
-    plan = job.make_plan(paths, out, form, stdin, shard_of(shard))
-    settings = job.Settings(hop=hop, start=start, strict=strict, workers=workers, overwrite=overwrite)
+    plan = job.make_plan(paths, out, form, stdin, shard_of(shard), still)
+    rules = RuleOptions(
+        max_pixels=max_pixels,
+        max_duration=max_duration,
+        timeout=timeout,
+        audio_track=audio_track,
+        video_track=video_track,
+        still=still,
+    )
+    Rules(**rules)
+    settings = job.Settings(hop, start, strict, workers, overwrite, rules)
     with load(model, device=device, backend=backend) as encoder:
         encoder.check_times(hop, start)
+        _say_what_is_left_out(plan)
         if dry_run:
             _show_plan(plan, encoder, settings, on_stdout)
             return
@@ -97,6 +137,17 @@ def embed(
         )
     if failed:
         raise typer.Exit(1)
+
+
+def _say_what_is_left_out(plan: job.Plan) -> None:
+    """A line on what in the folders is no media, by suffix; outputs of avfeat are not worth a word."""
+    suffixes = Counter(path.suffix.lower() or "no suffix" for path in plan.left_out)
+    for ours in FORMATS:
+        del suffixes[f".{ours}"]
+    if suffixes:
+        counts = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(_SUFFIXES_SHOWN))
+        more = ", ..." if len(suffixes) > _SUFFIXES_SHOWN else ""
+        note(f"note: left out as no media by suffix: {counts}{more}; name such files to have them embedded.")
 
 
 def _write_files(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_error: OnError) -> bool:
@@ -123,20 +174,31 @@ def _write_files(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_er
 
 
 def _print_lines(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_error: OnError) -> bool:
-    """JSON lines on stdout, each window as soon as it is there."""
+    """JSON lines on stdout, each window as soon as it is there; say whether anything failed."""
     failed = False
     for task in plan.tasks:
-        try:
-            windows = encoder.stream(task.source, hop=settings.hop, start=settings.start, strict=settings.strict)
-            for index, window in enumerate(windows):
-                sys.stdout.buffer.write(encoded(window_line(task.name, index, window)))
-                sys.stdout.buffer.flush()
-        except MediaError as error:
-            note(f"error: {error}")
+        failure = _print_windows(task, encoder, settings)
+        if failure is not None:
+            note(f"error: {failure.message}")
             failed = True
             if on_error is OnError.fail:
                 break
     return failed
+
+
+def _print_windows(task: job.Task, encoder: Encoder, settings: job.Settings) -> Failure | None:
+    if task.failure is not None:
+        return task.failure
+    try:
+        windows = encoder.stream(
+            task.source, hop=settings.hop, start=settings.start, strict=settings.strict, **settings.rules
+        )
+        for index, window in enumerate(windows):
+            sys.stdout.buffer.write(encoded(window_line(task.name, index, window)))
+            sys.stdout.buffer.flush()
+    except MediaError as error:
+        return Failure.of(error)
+    return None
 
 
 def _show_plan(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_stdout: bool) -> None:
@@ -144,15 +206,17 @@ def _show_plan(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_stdo
     for task, done in zip(plan.tasks, job.done_before(plan, encoder, settings), strict=True):
         state = "done before" if done else "to do"
         output = "stdout" if on_stdout else str(task.output or plan.table)
-        rows.append((task.name, _duration(task), state, output))
+        rows.append((task.name, _duration(task, settings.rules), state, output))
     table(("input", "duration", "state", "output"), rows)
 
 
-def _duration(task: job.Task) -> str:
+def _duration(task: job.Task, rules: RuleOptions) -> str:
+    if task.failure is not None:
+        return task.failure.reason
     if not isinstance(task.source, str):
         return "-"
     try:
-        stated = probe(task.source).duration
+        stated = probe(task.source, **rules).duration
     except MediaError as error:
         return error.reason
     return "-" if stated is None else f"{stated:.2f} s"
@@ -217,8 +281,18 @@ def _shape(rows: int, width: int) -> str:
 
 
 def _read_list(path: Path) -> list[str]:
+    """The lines of a list: UTF-8, or what its byte order mark says; bytes that are no text may be names, too."""
     try:
-        lines = path.read_text("utf-8-sig", "surrogateescape").split("\n")
+        data = path.read_bytes()
     except OSError as error:
         raise ArgumentError(f"{path}: the list cannot be read ({error.strerror}).") from error
-    return [line for line in (line.rstrip("\r") for line in lines) if line.strip()]
+    marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+    try:
+        text = data.decode(marked) if marked else data.decode("utf-8-sig", "surrogateescape")
+    except UnicodeDecodeError as error:
+        raise ArgumentError(
+            f"{path}: the list is not {marked}, as its first bytes say; save it as UTF-8."
+        ) from error
+    if "\0" in text:
+        raise ArgumentError(f"{path}: the list is not UTF-8; save it as UTF-8.")
+    return [line for line in (line.rstrip("\r") for line in text.split("\n")) if line.strip()]

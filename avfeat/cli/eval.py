@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from avfeat.backends import Backend, Device
 from avfeat.bundle import Bundle
 from avfeat.cli.options import (
     BackendOption,
@@ -26,6 +26,7 @@ from avfeat.cli.options import (
     RandomOption,
     RootArgument,
     WorkersOption,
+    with_options,
 )
 from avfeat.cli.printing import JsonOption, note, progress, table, write_json
 from avfeat.embedding import Failure
@@ -49,9 +50,9 @@ from avfeat.evaluation import (
 )
 from avfeat.evaluation.ave import Protocol, check_videos
 from avfeat.evaluation.embedders import RANDOM_INIT
-from avfeat.evaluation.packages import check_packages
 from avfeat.evaluation.picture import check_picture, draw_confusion
 from avfeat.evaluation.readers.ave import Split
+from avfeat.extras import check_eval
 
 _SHOWN = 20
 
@@ -72,48 +73,63 @@ class _Setup:
     store: Store
 
 
-@contextmanager
-def _setup(
-    model: Path | None,
-    backend: Backend,
-    device: Device,
-    baselines: bool,
-    random_init: Path | None,
-    cache: Path | None,
-) -> Iterator[_Setup]:
-    check_packages()
-    if random_init is not None and not baselines:
-        raise ArgumentError("--random-init is for --baselines; give both.")
-    random_path = None if random_init is None else untrained_bundle(random_init)
-    with ExitStack() as stack:
-        encoder = stack.enter_context(load(model, device=device, backend=backend))
-        embedders: list[Embedder] = [BundleEmbedder(encoder, backend=backend)]
-        if random_path is not None:
-            untrained = stack.enter_context(load(random_path, device=device))
-            embedders.append(BundleEmbedder(untrained, RANDOM_INIT))
-        if baselines:
-            embedders.append(Handcrafted(encoder.bundle.seconds))
-        if not encoder.bundle.trained:
-            note(f"note: {encoder.bundle.name} is untrained: its weights are random, its vectors mean nothing yet.")
-        yield _Setup(encoder.bundle, embedders, Store(cache))
+@dataclass(frozen=True)
+class _ColumnOptions:
+    """The options that name columns of a CSV."""
+
+    file: FileOption = None
+    label: LabelOption = None
+    group: GroupOption = None
+
+    def named(self) -> readers.Columns:
+        """As readers take them."""
+        return readers.Columns(self.file, self.label, self.group)
+
+
+@dataclass(frozen=True)
+class _CommonOptions:
+    """The options that all measurements have."""
+
+    model: ModelOption = None
+    baselines: BaselinesOption = False
+    random_init: RandomOption = None
+    json: JsonOption = None
+    backend: BackendOption = "onnx"
+    device: DeviceOption = "auto"
+    workers: WorkersOption = None
+    cache: CacheOption = None
+
+    @contextmanager
+    def setup(self) -> Iterator[_Setup]:
+        """Open what is measured."""
+        check_eval()
+        if self.random_init is not None and not self.baselines:
+            raise ArgumentError("--random-init is for --baselines; give both.")
+        with ExitStack() as stack:
+            encoder = stack.enter_context(load(self.model, device=self.device, backend=self.backend))
+            embedders: list[Embedder] = [BundleEmbedder(encoder, backend=self.backend)]
+            if self.random_init is not None:
+                path = stack.enter_context(untrained_bundle(self.random_init, encoder.bundle))
+                untrained = stack.enter_context(load(path, device=self.device))
+                embedders.append(BundleEmbedder(untrained, RANDOM_INIT))
+            if self.baselines:
+                embedders.append(Handcrafted(encoder.bundle.seconds))
+            if not encoder.bundle.trained:
+                name = encoder.bundle.name
+                note(f"note: {name} is untrained: its weights are random, its vectors mean nothing yet.")
+            yield _Setup(encoder.bundle, embedders, Store(self.cache))
 
 
 @evaluation.command()
+@with_options(_CommonOptions)
 def ave(
     root: RootArgument,
-    model: ModelOption = None,
+    common: _CommonOptions,
     protocol: Annotated[Protocol, typer.Option(help="One label a video, or one a second.")] = "video",
     split: Annotated[
         Split, typer.Option(help="dedupe: no video of val or test in train; official: the lists as they are.")
     ] = "dedupe",
-    baselines: BaselinesOption = False,
-    random_init: RandomOption = None,
     confusion: PictureOption = None,
-    json: JsonOption = None,
-    backend: BackendOption = "onnx",
-    device: DeviceOption = "auto",
-    workers: WorkersOption = None,
-    cache: CacheOption = None,
 ) -> None:
     """AVE linear evaluation (Tian et al., ECCV 2018) of the bundle as it is deployed.
 
@@ -123,90 +139,60 @@ def ave(
         check_picture(confusion)
     data = readers.read_ave(root)
     check_videos(data)
-    with _setup(model, backend, device, baselines, random_init, cache) as setup:
-        result = evaluate_ave(data, setup.embedders, setup.store, protocol, split, workers=workers, tell=progress)
+    with common.setup() as setup:
+        result = evaluate_ave(
+            data, setup.embedders, setup.store, protocol, split, workers=common.workers, tell=progress
+        )
     _list(result.missing, result.damaged)
     if confusion is not None:
         draw_confusion(result, confusion)
-    if json is not None:
-        write_json(report.ave_json(result, data, split, setup.bundle), json)
-    if json != "-":
+    if common.json is not None:
+        write_json(report.ave_json(result, data, split, setup.bundle), common.json)
+    if common.json != "-":
         _show(tables.ave_lines(result, data, split), tables.classification_table(result), result.seconds)
         table(*tables.class_table(result))
 
 
 @evaluation.command()
+@with_options(_ColumnOptions, _CommonOptions)
 def knn(
     data: DataArgument,
-    model: ModelOption = None,
+    columns: _ColumnOptions,
+    common: _CommonOptions,
     neighbours_: Annotated[int, typer.Option("--neighbours", "-k", min=1, help="How many of them vote.")] = 1,
-    file: FileOption = None,
-    label: LabelOption = None,
-    group: GroupOption = None,
-    baselines: BaselinesOption = False,
-    random_init: RandomOption = None,
-    json: JsonOption = None,
-    backend: BackendOption = "onnx",
-    device: DeviceOption = "auto",
-    workers: WorkersOption = None,
-    cache: CacheOption = None,
 ) -> None:
     """Top-1 accuracy of the nearest neighbours among labelled files, never of the same origin.
 
     avfeat eval knn clips.csv --label class --group source --baselines
     """
-    dataset = readers.read_labelled(data, readers.Columns(file, label, group))
-    with _setup(model, backend, device, baselines, random_init, cache) as setup:
-        result = evaluate_knn(dataset, setup.embedders, setup.store, neighbours_, workers=workers, tell=progress)
-    _show_neighbours(result, tables.knn_table(result), setup.bundle, json)
+    dataset = readers.read_labelled(data, columns.named())
+    with common.setup() as setup:
+        result = evaluate_knn(
+            dataset, setup.embedders, setup.store, neighbours_, workers=common.workers, tell=progress
+        )
+    _show_neighbours(result, tables.knn_table(result), setup.bundle, common.json)
 
 
 @evaluation.command()
-def retrieval(
-    data: DataArgument,
-    model: ModelOption = None,
-    file: FileOption = None,
-    label: LabelOption = None,
-    group: GroupOption = None,
-    baselines: BaselinesOption = False,
-    random_init: RandomOption = None,
-    json: JsonOption = None,
-    backend: BackendOption = "onnx",
-    device: DeviceOption = "auto",
-    workers: WorkersOption = None,
-    cache: CacheOption = None,
-) -> None:
+@with_options(_ColumnOptions, _CommonOptions)
+def retrieval(data: DataArgument, columns: _ColumnOptions, common: _CommonOptions) -> None:
     """Recall at 1, 5 and 20 among labelled files, within a modality and across, never of the same origin.
 
     avfeat eval retrieval clips.csv --label class --group source --baselines
     """
-    dataset = readers.read_labelled(data, readers.Columns(file, label, group))
-    with _setup(model, backend, device, baselines, random_init, cache) as setup:
-        result = evaluate_retrieval(dataset, setup.embedders, setup.store, workers=workers, tell=progress)
-    _show_neighbours(result, tables.retrieval_table(result), setup.bundle, json)
+    dataset = readers.read_labelled(data, columns.named())
+    with common.setup() as setup:
+        result = evaluate_retrieval(dataset, setup.embedders, setup.store, workers=common.workers, tell=progress)
+    _show_neighbours(result, tables.retrieval_table(result), setup.bundle, common.json)
 
 
 def _add(name: str, read: Callable[[Path], Dataset], summary: str) -> None:
     """A command for a data set that needs no more than its folder."""
 
     @evaluation.command(name, help=summary)
-    def command(
-        root: RootArgument,
-        model: ModelOption = None,
-        baselines: BaselinesOption = False,
-        random_init: RandomOption = None,
-        confusion: PictureOption = None,
-        json: JsonOption = None,
-        backend: BackendOption = "onnx",
-        device: DeviceOption = "auto",
-        workers: WorkersOption = None,
-        cache: CacheOption = None,
-    ) -> None:
-        if confusion is not None:
-            check_picture(confusion)
-        dataset = read(root)
-        with _setup(model, backend, device, baselines, random_init, cache) as setup:
-            _classify(dataset, setup, workers, confusion, json)
+    @with_options(_CommonOptions)
+    def command(root: RootArgument, common: _CommonOptions, confusion: PictureOption = None) -> None:
+        _classify(partial(read, root), common, confusion)
 
 
 _add("esc50", readers.read_esc50, "ESC-50: linear probe on the sound, mean over the five official folds.")
@@ -216,41 +202,33 @@ _add("vggsound", readers.read_vggsound, "VGGSound: linear probe on the official 
 
 
 @evaluation.command("kinetics-sounds")
+@with_options(_CommonOptions)
 def kinetics_sounds(
     root: RootArgument,
+    common: _CommonOptions,
     train: Annotated[Path, typer.Option(metavar="FILE", help="List of name,...,class to fit.")],
     test: Annotated[Path, typer.Option(metavar="FILE", help="List to test.")],
     val: Annotated[
         Path | None, typer.Option(metavar="FILE", help="List that chooses C; every fifth of train if none.")
     ] = None,
-    model: ModelOption = None,
-    baselines: BaselinesOption = False,
-    random_init: RandomOption = None,
     confusion: PictureOption = None,
-    json: JsonOption = None,
-    backend: BackendOption = "onnx",
-    device: DeviceOption = "auto",
-    workers: WorkersOption = None,
-    cache: CacheOption = None,
 ) -> None:
     """Kinetics-Sounds: linear probe on your own lists, for there are no official ones."""
+    _classify(partial(readers.read_kinetics_sounds, root, train, test, val), common, confusion)
+
+
+def _classify(read: Callable[[], Dataset], common: _CommonOptions, confusion: Path | None) -> None:
     if confusion is not None:
         check_picture(confusion)
-    dataset = readers.read_kinetics_sounds(root, train, test, val)
-    with _setup(model, backend, device, baselines, random_init, cache) as setup:
-        _classify(dataset, setup, workers, confusion, json)
-
-
-def _classify(
-    dataset: Dataset, setup: _Setup, workers: int | None, confusion: Path | None, json: str | None
-) -> None:
-    result = classify(dataset, setup.embedders, setup.store, workers=workers, tell=progress)
+    dataset = read()
+    with common.setup() as setup:
+        result = classify(dataset, setup.embedders, setup.store, workers=common.workers, tell=progress)
     _list(result.missing, result.damaged)
     if confusion is not None:
         draw_confusion(result, confusion)
-    if json is not None:
-        write_json(report.classification_json(result, setup.bundle), json)
-    if json != "-":
+    if common.json is not None:
+        write_json(report.classification_json(result, setup.bundle), common.json)
+    if common.json != "-":
         _show(tables.lines(result), tables.classification_table(result), result.seconds)
 
 

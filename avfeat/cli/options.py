@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,11 +15,11 @@ from avfeat.errors import ArgumentError
 
 BundleArgument = Annotated[
     Path | None,
-    typer.Argument(help="Folder of a bundle, or mini or mini-int8, which ship with avfeat; mini if none."),
+    typer.Argument(help="Folder of a bundle, or base or base-int8, which ship with avfeat; base if none."),
 ]
 ModelOption = Annotated[
     Path | None,
-    typer.Option(help="Folder of a bundle, or mini or mini-int8, which ship with avfeat; mini if none."),
+    typer.Option(help="Folder of a bundle, or base or base-int8, which ship with avfeat; base if none."),
 ]
 BackendOption = Annotated[Backend, typer.Option(help="Which of the bundle's formats to run.")]
 DeviceOption = Annotated[Device, typer.Option(help="Where to run.")]
@@ -37,7 +40,9 @@ BaselinesOption = Annotated[
 RandomOption = Annotated[
     Path | None,
     typer.Option(
-        "--random-init", metavar="BUNDLE", help="An untrained bundle, for a row of its own in the baselines."
+        "--random-init",
+        metavar="BUNDLE|auto",
+        help="An untrained bundle, for a row of its own in the baselines; auto makes one of the model's networks.",
     ),
 ]
 PictureOption = Annotated[
@@ -50,8 +55,33 @@ CacheOption = Annotated[
 FileOption = Annotated[str | None, typer.Option("--file", metavar="COLUMN", help="Column of a CSV's files.")]
 LabelOption = Annotated[str | None, typer.Option("--label", metavar="COLUMN", help="Column of a CSV's classes.")]
 GroupOption = Annotated[
-    str | None, typer.Option("--group", metavar="COLUMN", help="Column of a CSV's origins: source, group if none.")
+    str | None, typer.Option("--group", metavar="COLUMN", help="Column of a CSV's origins: group, source if none.")
 ]
+
+
+def with_options(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of dataclasses, one a field, in place of the arguments that have these types."""
+
+    def added(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True)
+        fields = {group: inspect.signature(group, eval_str=True).parameters for group in groups}
+        places = {parameter.annotation: name for name, parameter in own.parameters.items()}
+
+        @functools.wraps(command)
+        def with_them(**values: Any) -> None:
+            for group in groups:
+                values[places[group]] = group(**{name: values.pop(name) for name in fields[group]})
+            command(**values)
+
+        kept = [one for one in own.parameters.values() if one.annotation not in groups]
+        every = [*kept, *(one for group in groups for one in fields[group].values())]
+        named = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in every]
+        # What Typer reads.
+        with_them.__signature__ = own.replace(parameters=named)  # type: ignore[attr-defined]
+        with_them.__annotations__ = {one.name: one.annotation for one in named}
+        return with_them
+
+    return added
 
 
 def shard_of(text: str | None) -> tuple[int, int]:

@@ -4,15 +4,18 @@
 ``features`` reduces them to rows. ``classification`` is the one engine of the linear probe (``probe``,
 ``logistic``) for every data set with a train list, ``ave`` its two protocols on AVE, ``neighbours`` (``nearest``)
 the search without training. ``embedders`` and ``handcrafted`` are what is measured: bundles and baselines.
+``random_init`` makes a bundle with random weights (``random_weights``, ``random_statistics``) for the latter.
 ``report`` and ``picture`` show what came out. Needs the extra ``eval``; ``nearest`` does not.
 """
 
+from avfeat.errors import DatasetError
 from avfeat.evaluation.ave import evaluate_ave
 from avfeat.evaluation.classification import classify
-from avfeat.evaluation.dataset import Dataset, DatasetError, Fold, Item
-from avfeat.evaluation.embedders import BundleEmbedder, Embedder, untrained_bundle
+from avfeat.evaluation.dataset import Dataset, Fold, Item
+from avfeat.evaluation.embedders import BundleEmbedder, Embedder
 from avfeat.evaluation.handcrafted import Handcrafted
 from avfeat.evaluation.neighbours import evaluate_knn, evaluate_retrieval
+from avfeat.evaluation.random_init import untrained_bundle
 from avfeat.evaluation.store import Store
 
 __all__ = [

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from avfeat.errors import ArgumentError
+from avfeat.errors import ArgumentError, DatasetError
 from avfeat.evaluation.classification import VIDEO, Result, View, classify
-from avfeat.evaluation.dataset import DatasetError
 from avfeat.evaluation.embedders import Embedder
 from avfeat.evaluation.features import of_seconds
 from avfeat.evaluation.readers.ave import Ave, Split, second_labels

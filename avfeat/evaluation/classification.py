@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.embedding import Embedding, Failure
-from avfeat.evaluation.dataset import Dataset, DatasetError, Fold, Item
+from avfeat.errors import DatasetError
+from avfeat.evaluation.dataset import Dataset, Fold, Item
 from avfeat.evaluation.embedders import Embedder
 from avfeat.evaluation.features import MODALITIES, Collected, Features, check_any, collect, of_file, stacked
 from avfeat.evaluation.interval import bootstrap

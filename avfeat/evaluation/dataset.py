@@ -5,12 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from avfeat.errors import AvfeatError
-
-
-class DatasetError(AvfeatError):
-    """A data set that is not there, or whose text files do not say what they should."""
-
 
 @dataclass(frozen=True)
 class Item:

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from avfeat.bundle import Bundle
 from avfeat.embedding import Embedding, Failure
 from avfeat.encoder import Encoder
-from avfeat.errors import ArgumentError
 
 RANDOM_INIT = "random-init"
 """What the row of an untrained bundle is called."""
@@ -52,17 +50,3 @@ class BundleEmbedder:
     ) -> Iterator[Embedding | Failure]:
         """Embed files with the bundle."""
         return self._encoder.embed_many(files, hop=hop, start=start, workers=workers)
-
-
-def untrained_bundle(named: Path) -> Path:
-    """The bundle of the random-init baseline.
-
-    Raises:
-        ArgumentError: it is trained.
-    """
-    if Bundle.open(named).trained:
-        raise ArgumentError(
-            f"{named}: the random-init baseline needs an untrained bundle, and this is trained; "
-            "avfeat export untrained:mini -o BUNDLE makes one."
-        )
-    return named

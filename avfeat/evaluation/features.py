@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.embedding import Embedding, Failure, FloatRows
-from avfeat.evaluation.dataset import Dataset, DatasetError
+from avfeat.errors import DatasetError
+from avfeat.evaluation.dataset import Dataset
 from avfeat.evaluation.embedders import Embedder
 from avfeat.evaluation.store import Store, Tell, silent
 

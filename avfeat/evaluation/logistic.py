@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.errors import AvfeatError
-from avfeat.evaluation.packages import extra_packages
+from avfeat.extras import extra_packages
 
 Matrix = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -93,7 +93,7 @@ class _Problem:
 
     def minimum(self, begin: Matrix, penalty: float, variance: Matrix) -> Matrix:
         """Weights, and intercepts as the last row, at the minimum."""
-        with extra_packages():
+        with extra_packages("eval"):
             from scipy.optimize import minimize
         doubt = self._doubt(begin)
         scale = 1 / np.sqrt(np.append(variance * doubt + penalty, doubt))[:, None]
@@ -140,7 +140,7 @@ def _scores(rows: Matrix, weights: Matrix) -> Matrix:
 
 def _few_threads(size: int) -> AbstractContextManager[Any]:
     """One thread for a small problem: on a busy machine, many wait for each other longer than they work."""
-    with extra_packages():
+    with extra_packages("eval"):
         from threadpoolctl import threadpool_limits
     limits: AbstractContextManager[Any] = threadpool_limits(1 if size < _SMALL else None)
     return limits

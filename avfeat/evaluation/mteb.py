@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from avfeat.encoder import load
 from avfeat.errors import ArgumentError
 from avfeat.evaluation.features import Features, of_file
-from avfeat.evaluation.packages import extra_packages
+from avfeat.extras import extra_packages
 
 MODALITIES = ("video", "audio")
 

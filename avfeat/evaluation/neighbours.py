@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.embedding import Failure
-from avfeat.errors import ArgumentError
-from avfeat.evaluation.dataset import Dataset, DatasetError, Item
+from avfeat.errors import ArgumentError, DatasetError
+from avfeat.evaluation.dataset import Dataset, Item
 from avfeat.evaluation.embedders import Embedder
 from avfeat.evaluation.features import Collected, Features, check_any, collect, of_file
 from avfeat.evaluation.interval import bootstrap

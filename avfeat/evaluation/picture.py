@@ -9,7 +9,7 @@ import numpy as np
 
 from avfeat.errors import ArgumentError
 from avfeat.evaluation.classification import Result
-from avfeat.evaluation.packages import extra_packages
+from avfeat.extras import extra_packages
 from avfeat.writers.atomic import atomic
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -24,7 +24,7 @@ def check_picture(path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ArgumentError(f"{path}: the picture's suffix must be one of {', '.join(SUFFIXES)}.")
-    with extra_packages():
+    with extra_packages("eval"):
         import matplotlib  # noqa: F401
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.evaluation.logistic import Labels, Matrix, Regression, fit_all
-from avfeat.evaluation.packages import extra_packages
+from avfeat.extras import extra_packages
 
 GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Values of C, the inverse strength of the L2 penalty, ascending."""
@@ -67,7 +67,7 @@ def linear_probe(
 
 def _fitted(rows: Rows, labels: Labels, grid: Sequence[float]) -> tuple[Any, dict[float, Regression]]:
     """The scaler, and a model for each C."""
-    with extra_packages():
+    with extra_packages("eval"):
         from sklearn.preprocessing import StandardScaler
     scaler = StandardScaler()
     scaled = scaler.fit_transform(_double(rows))

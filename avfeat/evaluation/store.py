@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from avfeat.cache import cache_folder
 from avfeat.embedding import Embedding, Failure
 from avfeat.evaluation.embedders import Embedder
 from avfeat.grid import microseconds
@@ -31,20 +31,6 @@ def silent(label: str, total: int) -> AbstractContextManager[Callable[[str], Non
     return nullcontext(lambda name: None)
 
 
-def default_folder() -> Path:
-    """``AVFEAT_CACHE``, else the user's cache folder; in it, ``evaluation``."""
-    named = os.environ.get("AVFEAT_CACHE")
-    if named:
-        return Path(named) / "evaluation"
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "avfeat" / "evaluation"
-
-
 class Store:
     """A folder of embeddings, one npz file each, as ``avfeat embed`` writes them.
 
@@ -53,8 +39,8 @@ class Store:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Keep embeddings in ``folder``; None for ``default_folder()``."""
-        self._folder = default_folder() if folder is None else folder
+        """Keep embeddings in ``folder``; None for ``evaluation`` in the cache folder."""
+        self._folder = cache_folder("evaluation") if folder is None else folder
 
     def embeddings(
         self,

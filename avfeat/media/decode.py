@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.grid import MICROSECONDS, Grid
 from avfeat.media.pictures import Aspect
+from avfeat.media.rules import RuleOptions, Rules
 from avfeat.media.source import Source
 from avfeat.media.spec import AudioSpec, Outcome, VideoSpec
 from avfeat.media.windows import media_windows
@@ -43,6 +45,7 @@ def decode(
     sample_rate: int = 16_000,
     aspect: Aspect = "stretch",
     threads: int = 0,
+    **rules: Unpack[RuleOptions],
 ) -> Decoded:
     """Decode ``source`` to arrays of constant rate, as an encoder sees it. Takes memory for the whole file.
 
@@ -52,10 +55,12 @@ def decode(
         size: height and width of the frames in pixels, or None to keep their own.
         sample_rate: samples a second.
         aspect: what happens to pictures that are not square.
-        threads: decoding threads a stream, 0 for FFmpeg's choice.
+        threads: decoding threads a stream, 0 for one a processor.
+        **rules: the fields of ``Rules``: limits, tracks, ``still``.
 
     Raises:
-        MediaError: the file is missing, empty, unreadable, or holds no stream that can be decoded.
+        MediaError: the file is missing, empty, unreadable, holds no stream that can be decoded, or asks for more
+            than the rules allow.
     """
     outcome = Outcome()
     windows = list(
@@ -65,6 +70,7 @@ def decode(
             VideoSpec(fps, fps, size, aspect),
             AudioSpec(sample_rate, sample_rate),
             threads=threads,
+            rules=Rules(**rules),
             outcome=outcome,
         )
     )

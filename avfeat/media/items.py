@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from avfeat.errors import MediaError
 from avfeat.grid import MICROSECONDS
+from avfeat.media.channels import channels_are_plausible
 from avfeat.media.pictures import PictureScaler
 from avfeat.media.sound import SoundPlacer, Stretch
 from avfeat.media.source import OpenMedia
@@ -23,6 +24,7 @@ from avfeat.media.spec import AudioSpec, Pixels, VideoSpec
 from avfeat.media.timeline import Silence, Timeline
 
 _ARRAY_CHUNK = 1 << 16
+_WIDEST_PIXEL = 16
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ Item = Picture | Stretch | Silent | End
 def media_items(media: OpenMedia, timeline: Timeline, video: VideoSpec, audio: AudioSpec) -> Iterator[Item]:
     """Frames and samples of an open file, in order of arrival."""
     scaler = PictureScaler(video.size, video.aspect, _pixel_aspect(media))
-    placer = SoundPlacer(audio.rate)
+    placer = SoundPlacer(audio.rate, media.audio is None or channels_are_plausible(media.audio))
     held: tuple[Fraction, AudioFrame, Fraction] | None = None
     for time, frame in timeline.frames():
         if isinstance(frame, VideoFrame):
@@ -76,8 +78,9 @@ def media_items(media: OpenMedia, timeline: Timeline, video: VideoSpec, audio: A
             # Another frame follows, so the stated end was none: all of the held one is presented.
             yield from _placed(placer, timeline, *held[:2])
             held = None
-        assert media.audio is not None
-        length = timeline.trim(media.audio, time, Fraction(frame.samples, frame.sample_rate))
+        # Not that of ``media``: the timeline may have opened it again.
+        assert timeline.media.audio is not None
+        length = timeline.trim(timeline.media.audio, time, Fraction(frame.samples, frame.sample_rate))
         if length is None:
             yield from _placed(placer, timeline, time, frame)
         else:
@@ -152,8 +155,9 @@ def _renderer(scaler: PictureScaler, frame: VideoFrame, name: str) -> Callable[[
 
 
 def _pixel_aspect(media: OpenMedia) -> float:
+    """Width over height of a pixel; what no camera gives would make pictures of any width."""
     aspect = None if media.video is None else media.video.sample_aspect_ratio
-    return float(aspect) if aspect else 1.0
+    return float(aspect) if aspect and 1 / _WIDEST_PIXEL <= aspect <= _WIDEST_PIXEL else 1.0
 
 
 def _array_renderer(scaler: PictureScaler, pixels: Pixels) -> Callable[[], Pixels]:

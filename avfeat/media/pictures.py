@@ -26,6 +26,8 @@ _MATRICES = {
     9: Colorspace.BT2020,
     10: Colorspace.BT2020,
 }
+# Display matrices by counter-clockwise quarter turns.
+_TURNS = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
 # The triangle filter is the graphs' own. Full chroma keeps colour edges in place, accurate rounding keeps equal
 # pictures equal on every CPU.
 _SCALING = (
@@ -106,8 +108,13 @@ def upright(pixels: NDArray[np.uint8], matrix: tuple[int, int, int, int] | None)
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:
     """The turning part of the frame's display matrix, if it has one."""
+    try:
+        items = frame.side_data
+    except ValueError:
+        # Beside data of a kind that PyAV does not know (Exif, views) it gives none of it but the quarter turns.
+        return _TURNS[round(frame.rotation / 90) % 4]
     # PyAV's stub takes it for a dictionary; it iterates over the items themselves.
-    for item in cast("Iterable[SideData]", frame.side_data):
+    for item in cast("Iterable[SideData]", items):
         if item.type is SideDataType.DISPLAYMATRIX:
             values = np.frombuffer(bytes(item), dtype=np.int32)
             return int(values[0]), int(values[1]), int(values[3]), int(values[4])

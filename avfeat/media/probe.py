@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Unpack
 
+from avfeat.media.rules import RuleOptions, Rules
 from avfeat.media.source import Source, open_media
 
 
@@ -37,13 +39,13 @@ class MediaInfo:
     audio: AudioInfo | None
 
 
-def probe(source: Source) -> MediaInfo:
-    """Read the headers of ``source``.
+def probe(source: Source, **rules: Unpack[RuleOptions]) -> MediaInfo:
+    """Read the headers of ``source``, by the fields of ``Rules``.
 
     Raises:
         MediaError: the file is missing, empty, unreadable, or holds no stream that can be decoded.
     """
-    with open_media(source) as media:
+    with open_media(source, rules=Rules(**rules)) as media:
         video = audio = None
         if media.video is not None:
             context = media.video.codec_context

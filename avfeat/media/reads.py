@@ -1,10 +1,8 @@
 """File objects for PyAV, and how Ctrl-C and SIGTERM come out of what FFmpeg has asked for.
 
 PyAV carries an ``Exception`` from a read through FFmpeg; a ``KeyboardInterrupt`` or ``SystemExit`` it prints and
-forgets, and some that come while its own code runs it loses without a word. So in a read they travel as a
-``StoppedReadError`` to ``delivered``, where they are themselves again, and a signal that ``stop_with`` was told of
-stays known until ``forget_stop``: the next read or packet of any thread raises it, wherever it was lost. Threads of
-a pool, which hear no signal, end with the event of ``stopped_by``.
+forgets. So in a read they travel as a ``StoppedReadError`` to ``delivered``, where they are themselves again; what
+was lost all the same, ``avfeat.stop`` still knows.
 """
 
 from __future__ import annotations
@@ -12,19 +10,14 @@ from __future__ import annotations
 import io
 import os
 import select
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from types import FrameType
 from typing import IO, TypeVar
 
-T = TypeVar("T")
+from avfeat.stop import SLICE, asks, raise_if_stopped
 
-SLICE = 0.3
-"""Seconds that anybody waits at a time: a signal just before a wait begins would be heard only after it."""
-_asked: list[BaseException] = []
-_thread = threading.local()
+T = TypeVar("T")
 
 
 class StoppedReadError(Exception):
@@ -38,18 +31,21 @@ class StoppedReadError(Exception):
 class _Reader:
     """A file object that can be stopped for good: FFmpeg may try again after an error, and then finds the end."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], check: Callable[[], None] | None = None) -> None:
+        """Read ``file``; ``check`` raises what ends the work, ``raise_if_stopped`` if none."""
         self._stopped = False
+        self._check = check or raise_if_stopped
         # FFmpeg knows some formats by the name alone.
         if isinstance(name := getattr(file, "name", None), str | os.PathLike):
             self.name = os.fspath(name)
 
+    @asks
     def _guarded(self, work: Callable[[], T], stopped: T) -> T:
         """What ``work`` gives; ``stopped`` after a stop."""
         if self._stopped:
             return stopped
         try:
-            raise_if_stopped()
+            self._check()
             return work()
         except BaseException as stop:
             if isinstance(stop, Exception) and not isinstance(stop, CancelledError):
@@ -61,18 +57,21 @@ class _Reader:
 class Seekable(_Reader):
     """A file object that can seek."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(file)
+    def __init__(self, file: IO[bytes], check: Callable[[], None] | None = None) -> None:
+        super().__init__(file, check)
         self._file = file
 
+    @asks
     def read(self, size: int = -1) -> bytes:
         """As a file's."""
         return self._guarded(lambda: self._file.read(size), b"")
 
+    @asks
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """As a file's."""
         return self._guarded(lambda: self._file.seek(offset, whence), 0)
 
+    @asks
     def tell(self) -> int:
         """As a file's."""
         return self._guarded(self._file.tell, 0)
@@ -81,8 +80,8 @@ class Seekable(_Reader):
 class Forward(_Reader):
     """A file object that can only be read: a part at a time, as it comes in."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(file)
+    def __init__(self, file: IO[bytes], check: Callable[[], None] | None = None) -> None:
+        super().__init__(file, check)
         self._head = b""
         # A buffered pipe may have a part at hand: live input must not wait for a full buffer.
         self._rest: Callable[[int], bytes] = getattr(file, "read1", None) or file.read
@@ -92,10 +91,16 @@ class Forward(_Reader):
             self._waiting = select.poll()
             self._waiting.register(file, select.POLLIN)
 
+    @property
+    def head(self) -> bytes:
+        """What was read ahead and not yet given out."""
+        return self._head
+
     def unread(self, head: bytes) -> None:
         """Have these bytes read before all others."""
         self._head = head + self._head
 
+    @asks
     def read(self, size: int = -1) -> bytes:
         """As a file's, but it may give less than was asked for."""
         return self._guarded(lambda: self._next(size), b"")
@@ -107,7 +112,7 @@ class Forward(_Reader):
             return taken
         # In slices, also as no thread but the main one hears a signal at all.
         while self._waiting is not None and not self._waiting.poll(1000 * SLICE):
-            raise_if_stopped()
+            self._check()
         return self._rest(size)
 
 
@@ -123,53 +128,3 @@ def delivered() -> Iterator[None]:
         raise_if_stopped()
         raise
     raise_if_stopped()
-
-
-_BEGINNINGS = tuple(
-    work.__code__ for work in (Seekable.read, Seekable.seek, Seekable.tell, Forward.read, _Reader._guarded)
-)
-"""What FFmpeg calls, up to the first ``try``."""
-
-
-def stop_with(stop: BaseException, frame: FrameType | None) -> None:
-    """For signal handlers: raise ``stop``, or leave it to a read that is about to begin.
-
-    Python looks for signals where a function begins, before its first ``try``: raised there, in a read that FFmpeg
-    has asked for, it would be printed and forgotten.
-
-    Args:
-        stop: a ``KeyboardInterrupt`` or ``SystemExit``.
-        frame: where the signal came, as a handler is told.
-    """
-    _asked.append(stop)
-    if frame is None or frame.f_code not in _BEGINNINGS:
-        raise stop
-
-
-@contextmanager
-def stopped_by(event: threading.Event) -> Iterator[None]:
-    """In this block, and thread, reads and packets end with a ``CancelledError`` once ``event`` is set."""
-    _thread.event = event
-    try:
-        yield
-    finally:
-        del _thread.event
-
-
-def raise_if_stopped() -> None:
-    """Raise what ``stop_with`` was told of, however often, until it is forgotten; see ``stopped_by``, too."""
-    for stop in _asked[-1:]:
-        raise stop
-    event: threading.Event | None = getattr(_thread, "event", None)
-    if event is not None and event.is_set():
-        raise CancelledError
-
-
-def is_stopped() -> bool:
-    """Whether ``stop_with`` was told of something."""
-    return bool(_asked)
-
-
-def forget_stop() -> None:
-    """What was stopped is over."""
-    _asked.clear()

@@ -11,6 +11,8 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
+from avfeat.media.channels import ChannelMixer
+
 _TOLERANCE = Fraction(30, 1000)
 """Time stamps of containers jitter (by 1 ms in Matroska, by a frame in AVI); a larger step is a real gap."""
 
@@ -37,9 +39,11 @@ class SoundPlacer:
     or overlap, and where the parameters change, the resampler is flushed and a new run begins at the time stamp.
     """
 
-    def __init__(self, rate: int) -> None:
-        """Place samples at ``rate`` Hz."""
+    def __init__(self, rate: int, mixes: bool = True) -> None:
+        """Place samples at ``rate`` Hz; where FFmpeg has no matrix for the channels, mix them here if ``mixes``."""
         self._rate = rate
+        self._mixes = mixes
+        self._mixer: ChannelMixer | None = None
         self._resampler: av.AudioResampler | None = None
         self._format: tuple[str, str, int] | None = None
         self._expected = Fraction(0)
@@ -62,19 +66,15 @@ class SoundPlacer:
             yield from self.flush()
             # Integer output of 32 bits makes swresample normalise the mix: a mono file and its stereo copy are
             # equally loud. Float output would not.
-            self._resampler = av.AudioResampler(format="s32p", layout="mono", rate=self._rate)
+            self._resampler = self._new_resampler()
+            self._mixer = None
             self._format = frame_format
             self._expected = time
             self._position = round(time * self._rate)
         self._expected += Fraction(frame.samples, frame.sample_rate)
         # Placement is ours: without a time stamp the resampler only counts samples.
         frame.pts = None
-        try:
-            converted = self._resampler.resample(frame)
-        except av.error.FFmpegError:
-            self._resampler = None
-            raise
-        stretches = self._collect(converted)
+        stretches = self._collect(self._converted(frame))
         if length is None:
             yield from stretches
             return
@@ -82,6 +82,21 @@ class SoundPlacer:
         for stretch in [*stretches, *self.flush()]:
             if stretch.position < limit:
                 yield Stretch(stretch.position, stretch.samples[: limit - stretch.position])
+
+    def _converted(self, frame: AudioFrame) -> list[AudioFrame]:
+        assert self._resampler is not None
+        try:
+            return self._resampler.resample(frame if self._mixer is None else self._mixer(frame))
+        except av.error.FFmpegError:
+            self._resampler = None
+            if self._mixer is not None or not self._mixes or frame.layout.nb_channels < 2:
+                raise
+        self._mixer = ChannelMixer(frame)
+        self._resampler = self._new_resampler()
+        return self._converted(frame)
+
+    def _new_resampler(self) -> av.AudioResampler:
+        return av.AudioResampler(format="s32p", layout="mono", rate=self._rate)
 
     def flush(self) -> Iterator[Stretch]:
         """Yield what the resampler still holds; the next frame begins a new run."""

@@ -17,55 +17,37 @@ from typing import IO, Any, cast
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from avfeat.errors import ArgumentError, MediaError
+from avfeat.media.containers import OPTIONS
+from avfeat.media.lengths import states_nothing
 from avfeat.media.reads import Forward, Seekable, delivered
+from avfeat.media.rules import Deadline, Rules
+from avfeat.media.tracks import check_picture, chosen, threads_for
 
 Source = str | os.PathLike[str] | bytes | IO[bytes]
 
-MEDIA_SUFFIXES = frozenset(
-    [
-        ".3g2",
-        ".3gp",
-        ".aac",
-        ".ac3",
-        ".aif",
-        ".aiff",
-        ".asf",
-        ".avi",
-        ".flac",
-        ".flv",
-        ".m2ts",
-        ".m4a",
-        ".m4v",
-        ".mka",
-        ".mkv",
-        ".mov",
-        ".mp2",
-        ".mp3",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".oga",
-        ".ogg",
-        ".ogv",
-        ".opus",
-        ".ts",
-        ".vob",
-        ".wav",
-        ".webm",
-        ".wma",
-        ".wmv",
-        ".y4m",
-    ]
-)
+_SUFFIXES = """
+    264 265 3g2 3gp 3gp2 3gpp aac ac3 aif aifc aiff amr ape apng asf au avi awb bwf caf divx dsf dts dv dvr-ms
+    eac3 ec3 f4a f4v flac flv gif gxf h261 h263 h264 h265 hevc ivf m1v m2p m2t m2ts m2v m4a m4b m4r m4v mj2 mjpeg
+    mjpg mk3d mka mkv mlp mov mp1 mp2 mp3 mp4 mpc mpe mpeg mpeg2 mpeg4 mpg mpga mpv mts mxf nut nuv obu oga ogg
+    ogm ogv ogx opus qcp qt ra rm rmvb shn snd spx tak thd tp trp ts tta vob voc w64 wav weba webm wma wmv wtv wv
+    y4m
+"""
+MEDIA_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 """Suffixes (lower case) by which a file in a folder counts as media."""
 
+_STILL_SUFFIXES = "avif bmp heic heif j2k jp2 jpeg jpg jxl pbm pgm png pnm ppm qoi tga tif tiff webp"
+STILL_SUFFIXES = frozenset(f".{suffix}" for suffix in _STILL_SUFFIXES.split())
+"""Suffixes of still pictures, which count where they are asked for."""
+
 _HEAD = 1 << 12
+_NOT_OPENED = (
+    "not a media file of a kind that is opened; playlists, and whatever else names other files (HLS, DASH, SDP, "
+    "ffconcat), are not followed: name the media themselves."
+)
 
 
 def source_name(source: Source) -> str:
@@ -89,51 +71,158 @@ def is_special(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class OpenMedia:
-    """An open container and the streams that count: the default video and the default audio stream."""
+    """An open container and the streams that count.
+
+    Attributes:
+        name: what messages call it.
+        container: PyAV's container.
+        video: the video stream, if there is one.
+        audio: the audio stream, if there is one.
+        rules: how it is to be read.
+        deadline: when that has to be over.
+        states_nothing: its length is a placeholder.
+        several: whether several threads decode a stream.
+    """
 
     name: str
     container: InputContainer
     video: VideoStream | None
     audio: AudioStream | None
+    rules: Rules
+    deadline: Deadline
+    states_nothing: bool
+    several: bool
+    _opener: _Opener
 
     @property
     def streams(self) -> tuple[Stream, ...]:
         """The streams that are there, video first."""
         return tuple(stream for stream in (self.video, self.audio) if stream is not None)
 
+    def again(self) -> OpenMedia:
+        """The same media from its beginning, decoded by one thread a stream; this one is closed."""
+        return self._opener.open(1)
+
 
 @contextmanager
-def open_media(source: Source, threads: int = 0) -> Iterator[OpenMedia]:
+def open_media(source: Source, threads: int = 0, rules: Rules | None = None) -> Iterator[OpenMedia]:
     """Open ``source`` for one pass of decoding and close it afterwards.
 
     Args:
-        source: a path, the bytes of a file, or a binary file object. One that cannot seek is read forward; where
-            its format cannot be read forward (an mp4 with its index last) it is spooled to a temporary file.
-        threads: decoding threads a stream, 0 for as many as FFmpeg sees fit.
+        source: a path, the bytes of a file, or a binary file object. One that cannot seek is read forward, and
+            decoded by one thread; where its format cannot be read forward (an mp4 with its index last) it is
+            spooled to a temporary file.
+        threads: decoding threads a stream, 0 for one a processor; large pictures get fewer.
+        rules: what is taken of it, and how much it may ask for.
 
     Raises:
-        MediaError: ``not_found``, ``empty``, ``unreadable`` or ``no_streams``.
+        MediaError: ``not_found``, ``empty``, ``unreadable``, ``no_streams``, ``still`` or ``too_large``.
     """
     name = source_name(source)
+    rules = rules or Rules()
+    deadline = Deadline.of(name, rules.timeout)
     with delivered(), ExitStack() as stack:
-        target = _target(source, name, stack)
-        try:
-            # Broken tags must not keep a file from being read.
-            container = stack.enter_context(av.open(target, metadata_errors="replace"))
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise MediaError(name, "unreadable", f"not a media file that can be read ({_why(error)}).") from error
-        video = cast("VideoStream | None", _default_stream(container, "video"))
-        audio = cast("AudioStream | None", _default_stream(container, "audio"))
-        if video is None and audio is None:
-            raise MediaError(name, "no_streams", "has neither a video nor an audio stream that can be decoded.")
+        target = _target(source, name, stack, deadline)
+        # What was read cannot be read again, so it has to be right at once: see Timeline.
+        once = isinstance(target, Forward)
+        opener = _Opener(name, target, rules, deadline)
+        stack.callback(opener.close)
+        yield opener.open(1 if once else threads)
+
+
+@dataclass
+class _Opener:
+    """Opens one target, again and again if it has to be, one container at a time."""
+
+    name: str
+    target: Any
+    rules: Rules
+    deadline: Deadline
+    _open: InputContainer | None = None
+    _head: bytes = b""
+
+    def open(self, threads: int) -> OpenMedia:
+        """The target from its beginning."""
+        container = self._begin(self._limit())
+        video, audio = chosen(container, self.name, self.rules)
+        if video is not None:
+            size = video.codec_context.width, video.codec_context.height
+            if not all(size) and not isinstance(self.target, Forward):
+                size = self._size(video.index)
+                container = self._begin(self._limit())
+                video, audio = chosen(container, self.name, self.rules)
+            check_picture(container, size, self.name, self.rules)
+        several = False
         for stream in (video, audio):
             if stream is not None:
+                # A stream may change its size.
+                stream.codec_context.options = self._limit()
                 stream.codec_context.thread_type = "AUTO"
-                stream.codec_context.thread_count = threads
-        yield OpenMedia(name, container, video, audio)
+                stream.codec_context.thread_count = threads_for(stream, threads)
+                several = several or stream.codec_context.thread_count > 1
+        nothing = states_nothing(self._head)
+        return OpenMedia(self.name, container, video, audio, self.rules, self.deadline, nothing, several, self)
+
+    def close(self) -> None:
+        """Let go of the container."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def _limit(self) -> dict[str, str]:
+        """FFmpeg's own limit, which counts whole blocks of pixels, so that it is a little larger."""
+        return {"max_pixels": str(int(self.rules.max_pixels) * 5 // 4 + (1 << 16))}
+
+    def _size(self, index: int) -> tuple[int, int]:
+        """Width and height of the pictures of a stream; zeros if nobody knows.
+
+        FFmpeg forgets a size that is beyond the limit: without one it decodes a picture at most to see it.
+        """
+        stream = self._begin({}).streams[index]
+        assert isinstance(stream, VideoStream)
+        return stream.codec_context.width, stream.codec_context.height
+
+    def _begin(self, options: dict[str, str]) -> InputContainer:
+        """The target as a container, in place of the one before."""
+        if self._open is not None:
+            self.close()
+            if hasattr(self.target, "seek"):
+                self.target.seek(0)
+        self._head = _beginning(self.target)
+        self._open = self._container(options)
+        return self._open
+
+    def _container(self, options: dict[str, str]) -> InputContainer:
+        # FFmpeg decodes a little to learn what it has: the options count there, too.
+        try:
+            # Broken tags must not keep a file from being read.
+            opened: InputContainer = av.open(self.target, options={**OPTIONS, **options}, metadata_errors="replace")
+            return opened
+        except av.error.ArgumentError as error:
+            # What FFmpeg says of a format that it is not to open.
+            raise MediaError(self.name, "unreadable", _NOT_OPENED) from error
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            message = f"not a media file that can be read ({_why(error)})."
+            raise MediaError(self.name, "unreadable", message) from error
 
 
-def _target(source: Source, name: str, stack: ExitStack) -> Any:
+def _beginning(target: Any) -> bytes:
+    """The first bytes of what PyAV is to open."""
+    if isinstance(target, Forward):
+        return target.head
+    if isinstance(target, str):
+        try:
+            with Path(target.removeprefix("file:")).open("rb") as file:
+                return file.read(_HEAD)
+        except OSError:
+            # PyAV will say why.
+            return b""
+    head: bytes = target.read(_HEAD)
+    target.seek(0)
+    return head
+
+
+def _target(source: Source, name: str, stack: ExitStack, deadline: Deadline) -> Any:
     """What PyAV is to open."""
     if isinstance(source, bytes):
         if not source:
@@ -142,22 +231,24 @@ def _target(source: Source, name: str, stack: ExitStack) -> Any:
     if isinstance(source, str | os.PathLike):
         path = os.fspath(source)
         # The scheme keeps names such as "a:b.mp4" from being taken for a protocol.
-        return _forward(_pipe(path, name, stack), name, stack) if _is_fifo(path, name) else f"file:{path}"
+        if not _is_fifo(path, name):
+            return f"file:{path}"
+        return _forward(_pipe(path, name, stack), name, stack, deadline)
     if not hasattr(source, "read"):
         raise ArgumentError(f"A source must be a path, bytes or a binary file object, not {type(source).__name__}.")
     if isinstance(cast(object, source), io.TextIOBase):
         raise ArgumentError("A source must be opened in binary mode: open(path, 'rb').")
     seekable = getattr(source, "seekable", None)
     if seekable is None or not seekable():
-        return _forward(source, name, stack)
+        return _forward(source, name, stack, deadline)
     source.seek(0)
     if not hasattr(source, "tell"):
         # PyAV needs it to seek.
-        return _forward(source, name, stack)
+        return _forward(source, name, stack, deadline)
     if not source.read(1):
         raise MediaError(name, "empty", "holds no bytes.")
     source.seek(0)
-    return Seekable(source)
+    return Seekable(source, deadline.check)
 
 
 def _pipe(path: str, name: str, stack: ExitStack) -> IO[bytes]:
@@ -185,7 +276,7 @@ def _is_fifo(path: str, name: str) -> bool:
     try:
         status = Path(path).stat()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise MediaError(name, "not_found", "no such file.") from error
+        raise MediaError(name, "not_found", _missing(path)) from error
     except (OSError, ValueError) as error:
         raise MediaError(name, "unreadable", f"cannot be opened ({_why(error)}).") from error
     if stat.S_ISDIR(status.st_mode):
@@ -195,9 +286,15 @@ def _is_fifo(path: str, name: str) -> bool:
     return stat.S_ISFIFO(status.st_mode)
 
 
-def _forward(source: IO[bytes], name: str, stack: ExitStack) -> Any:
+def _missing(path: str) -> str:
+    if any(sign in path for sign in "*?["):
+        return "no such file; patterns are for the shell: leave the quotes away, or name the folder."
+    return "no such file."
+
+
+def _forward(source: IO[bytes], name: str, stack: ExitStack, deadline: Deadline) -> Any:
     """A stream that cannot seek: itself, or a temporary copy where its format has to be read backwards."""
-    reader = Forward(source)
+    reader = Forward(source, deadline.check)
     head = _read_up_to(reader, _HEAD)
     if not head:
         raise MediaError(name, "empty", "no bytes came in.")
@@ -237,22 +334,6 @@ def _first_box_that_counts(head: bytes) -> int:
             break
         position += size
     return position
-
-
-def _default_stream(container: InputContainer, kind: str) -> Stream | None:
-    """FFmpeg's choice of the default stream, but never an attached picture or one without a decoder."""
-    candidates = [
-        stream
-        for stream in container.streams
-        if stream.type == kind
-        and not stream.disposition & Disposition.attached_pic
-        and getattr(stream, "codec_context", None) is not None
-    ]
-    best = container.streams.best("video" if kind == "video" else "audio")
-    if best is not None and any(stream.index == best.index for stream in candidates):
-        return best
-    marked = [stream for stream in candidates if stream.disposition & Disposition.default]
-    return next(iter(marked or candidates), None)
 
 
 def _why(error: Exception) -> str:

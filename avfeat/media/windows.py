@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from avfeat.errors import MediaError
 from avfeat.grid import Grid
 from avfeat.media.cutter import Cutter
-from avfeat.media.items import array_items, media_items
+from avfeat.media.items import End, Picture, array_items, media_items
+from avfeat.media.rules import Rules
+from avfeat.media.sound import Stretch
 from avfeat.media.source import Source, open_media
 from avfeat.media.spec import AudioSpec, Outcome, Pixels, VideoSpec, Window
 from avfeat.media.timeline import Timeline
@@ -27,6 +29,7 @@ def media_windows(
     *,
     threads: int = 0,
     strict: bool = False,
+    rules: Rules | None = None,
     outcome: Outcome | None = None,
 ) -> Generator[Window, None, None]:
     """Yield the windows of a media file, each as soon as its data is there, at constant memory.
@@ -36,17 +39,23 @@ def media_windows(
         grid: which windows.
         video: what a window's frames are.
         audio: what a window's samples are.
-        threads: decoding threads a stream, 0 for FFmpeg's choice.
+        threads: decoding threads a stream, 0 for one a processor.
         strict: raise on damaged media, at the end of what decodes.
+        rules: what is taken of the file, and how much it may ask for.
         outcome: filled in when the last window has been yielded.
 
     Raises:
-        MediaError: media that cannot be opened or decoded at all, or damaged media in a strict call.
+        MediaError: media that cannot be opened, give nothing to see or hear, or ask for more than ``rules`` allow,
+            or damaged media in a strict call.
     """
-    with open_media(source, threads) as media:
+    with open_media(source, threads, rules) as media:
         timeline = Timeline(media)
         cutter = Cutter(media.name, grid, video, audio, media.video is not None, media.audio is not None)
+        given = False
         for item in media_items(media, timeline, video, audio):
+            given = given or isinstance(item, Picture | Stretch)
+            if isinstance(item, End) and not given:
+                raise MediaError(media.name, "empty", _nothing(timeline.damage))
             yield from cutter.feed(item)
             if cutter.complete:
                 # The call ends before the media: what comes behind is not read.
@@ -56,9 +65,15 @@ def media_windows(
         if timeline.damage:
             _LOG.warning("%s: damaged: %s; what decodes is taken.", media.name, "; ".join(timeline.damage))
         if outcome is not None:
-            outcome.duration = cutter.duration or max(cutter.shown, media.container.duration or 0)
+            outcome.duration = cutter.duration or max(cutter.shown, timeline.media.container.duration or 0)
             outcome.damage = tuple(timeline.damage)
             outcome.video_end, outcome.audio_end = cutter.ends
+
+
+def _nothing(damage: list[str]) -> str:
+    """What to say of media in which nothing is seen or heard."""
+    why = f" ({'; '.join(damage)})" if damage else ""
+    return f"nothing in it can be seen or heard{why}."
 
 
 def array_windows(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,34 +10,8 @@ from typing import IO
 
 from avfeat.errors import OutputError
 
-_PATIENCE = 10
 PREFIX = ".avfeat-"
 """Temporary names begin with it: hidden, and never taken for a result."""
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keeps other processes from changing ``path`` by way of this function; waits for them up to 10 s.
-
-    A lock older than that is one of a process that died.
-    """
-    lock = path.with_name(f"{PREFIX}{path.name}.lock")
-    begun = time.monotonic()
-    while True:
-        try:
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            lock.touch(exist_ok=False)
-            break
-        except FileExistsError:
-            if time.monotonic() - begun > _PATIENCE:
-                break
-            time.sleep(0.02)
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be written ({error.strerror}).") from error
-    try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)
 
 
 def encoded(line: str) -> bytes:

@@ -25,6 +25,7 @@ def meta(embedding: Embedding) -> dict[str, Any]:
         "avfeat": __version__,
         "damaged": embedding.damaged,
         "damage": list(embedding.damage),
+        **embedding.choice,
     }
 
 

@@ -15,8 +15,8 @@ import avfeat
 from avfeat import ArgumentError, BackendError, Bundle, BundleError
 from avfeat.backends import Backend, open_session
 from avfeat.bundle import default_bundle, write_bundle
-from avfeat.export.example import audio_example, video_example
-from avfeat.export.programs import pt2, torchscript
+from avfeat.export.formats.example import audio_example, video_example
+from avfeat.export.formats.programs import pt2, torchscript
 from avfeat.training.networks import PairSpec
 
 FORMS: tuple[Backend, ...] = ("torchscript", "pt2")

@@ -32,7 +32,7 @@ def test_numbers_of_two_files(avfeat_command, clip: Path, other_clip: Path, tmp_
 
 
 def test_without_files_a_made_video_is_taken(avfeat_command) -> None:
-    ran = avfeat_command("bench", "--model", "mini-int8", "--rounds", 1, "--json", "-")
+    ran = avfeat_command("bench", "--model", "base-int8", "--rounds", 1, "--json", "-")
     assert (ran.status, ran.err) == (0, "")
     found = json.loads(ran.out)
     assert (found["files"], round(found["seconds"]), found["windows"], found["precision"]) == (1, 10, 5, "int8")

@@ -132,8 +132,8 @@ def test_an_untrained_bundle_is_noted_on_stderr(avfeat_command, short: Path, tmp
     ran = avfeat_command("embed", short, "--model", said_to_be(tmp_path / "bundle", trained=False))
     assert ran.status == 0 and [line for line in ran.err.splitlines() if "untrained" in line]
     assert "note" not in ran.out
-    assert avfeat_command("embed", short, "--model", "mini-int8", "-o", "small.npz").err == ""
-    assert meta_of(tmp_path / "small.npz")["bundle"] == avfeat.Bundle.open(find_bundle("mini-int8")).sha256
+    assert avfeat_command("embed", short, "--model", "base-int8", "-o", "small.npz").err == ""
+    assert meta_of(tmp_path / "small.npz")["bundle"] == avfeat.Bundle.open(find_bundle("base-int8")).sha256
 
 
 @pytest.mark.parametrize("out", ["F.npz", "deep/er/F.npz", "F.jsonl", "F.npy", "F.parquet", "F.h5"])
@@ -316,7 +316,8 @@ def test_another_start_is_work_to_do(avfeat_command, tmp_path: Path, short: Path
 def test_lines_on_stdout_have_null_for_a_missing_modality(avfeat_command, mixed: Path) -> None:
     line = json.loads(avfeat_command("embed", mixed / "silent.mkv", "-o", "-").out)
     assert line["audio"] is None and line["audio_shared"] is None
-    assert len(line["video"]) == 768 and len(line["video_shared"]) == 256
+    graph = avfeat.Bundle.open(find_bundle()).video_graph
+    assert (len(line["video"]), len(line["video_shared"])) == (graph.features.shape[1], graph.shared.shape[1])
 
 
 def test_lines_on_stdout_of_many_inputs(avfeat_command, tmp_path: Path, mixed: Path) -> None:
@@ -407,6 +408,13 @@ USAGE = {
     "on error": (["embed", "a.mp4", "--on-error", "panic"], "--on-error"),
     "list": (["embed", "--list", "nowhere"], "the list cannot be read"),
     "shared outputs": (["embed", "x/a.mp4", "y/a.mp4"], "would share the output"),
+    "a table of another kind": (
+        ["embed", "a.mp4", "-o", "x.csv"],
+        "x.csv: no output is called .csv; give a folder",
+    ),
+    "media as output": (["embed", "a.mp4", "b.mp4", "-o", "c.mp4"], "c.mp4: no output is called .mp4"),
+    "track below 0": (["embed", "a.mp4", "--audio-track", "-1"], "audio_track must be a whole number"),
+    "no time": (["embed", "a.mp4", "--timeout", "0"], "timeout must be a positive number"),
     "empty list": (["embed", "--list", os.devnull], "Name at least one file"),
     "option": (["embed", "a.mp4", "--speed", "9"], "--speed"),
     "command": (["transmogrify"], "transmogrify"),
@@ -425,9 +433,78 @@ def test_a_folder_without_media_is_an_input_that_failed(avfeat_command, tmp_path
     (tmp_path / "bare").mkdir()
     shutil.copy(short, tmp_path / "a.m4a")
     ran = avfeat_command("embed", "bare", "a.m4a", "-o", "out")
-    assert ran.status == 1 and "bare: is a folder, not a media file; name the files." in ran.err
+    assert ran.status == 1 and "error: bare: the folder is empty: no media file is in it" in ran.err
     assert (tmp_path / "out" / "a.m4a.npz").exists()
-    assert '"source": "bare"' in (tmp_path / "out" / "failures.jsonl").read_text()
+    assert '"source": "bare", "reason": "empty"' in (tmp_path / "out" / "failures.jsonl").read_text()
+
+
+def test_an_empty_folder_leaves_nothing_elsewhere(avfeat_command, tmp_path: Path) -> None:
+    (tmp_path / "bare").mkdir()
+    for arguments in (["bare"], ["bare", "-o", "-"]):
+        ran = avfeat_command("embed", *arguments)
+        assert ran.status == 1 and ran.err.count("the folder is empty") == 1
+    assert files_in(tmp_path) == []
+    assert "empty" in avfeat_command("embed", "bare", "--dry-run").out
+
+
+def test_what_is_left_out_of_a_folder_is_said(avfeat_command, tmp_path: Path, short: Path) -> None:
+    (tmp_path / "in").mkdir()
+    shutil.copy(short, tmp_path / "in" / "a.m4a")
+    for name in ("b.txt", "c.txt", "d.jpg", "e", ".hidden", "f.npz"):
+        (tmp_path / "in" / name).write_text("x")
+    ran = avfeat_command("embed", "in", "-o", "out")
+    assert ran.status == 0
+    assert "note: left out as no media by suffix: 2 .txt, 1 .jpg, 1 no suffix; name such files" in ran.err
+    assert "left out" not in avfeat_command("embed", "in/a.m4a", "-o", "out").err
+
+
+def test_a_quoted_pattern_is_a_sentence_with_the_remedy(avfeat_command, tmp_path: Path) -> None:
+    ran = avfeat_command("embed", "clips/*.mp4")
+    assert ran.status == 1
+    assert (
+        "clips/*.mp4: no such file; patterns are for the shell: leave the quotes away, or name the folder."
+        in ran.err
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_list_in_any_unicode(avfeat_command, tmp_path: Path, short: Path, encoding: str) -> None:
+    shutil.copy(short, tmp_path / "größe.m4a")
+    mark = {"utf-16-le": "\ufeff", "utf-16-be": "\ufeff"}.get(encoding, "")
+    (tmp_path / "list.txt").write_bytes((mark + "größe.m4a\r\n\r\n").encode(encoding))
+    ran = avfeat_command("embed", "--list", "list.txt", "-o", "out")
+    assert ran.status == 0 and (tmp_path / "out" / "größe.m4a.npz").exists()
+
+
+@pytest.mark.parametrize("data", ["a.m4a\n".encode("utf-16-le"), b"\xff\xfea", b"\xff\xfe\x00\xd8"])
+def test_a_list_that_is_no_text_is_refused(avfeat_command, tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "list.txt").write_bytes(data)
+    ran = avfeat_command("embed", "--list", "list.txt", "-o", "out")
+    assert ran.status == 2 and "list.txt: the list is not" in ran.err and "save it as UTF-8." in ran.err
+
+
+def test_limits_are_failures_with_their_reasons(avfeat_command, tmp_path: Path, clip: Path) -> None:
+    cases = {
+        "--max-duration": ("3", "too_long"),
+        "--timeout": ("0.000001", "timeout"),
+        "--max-pixels": ("99", "too_large"),
+    }
+    for option, (value, reason) in cases.items():
+        ran = avfeat_command("embed", clip, clip.parent / "nowhere.mp4", "-o", f"out{option}", option, value)
+        assert ran.status == 1
+        assert f'"reason": "{reason}"' in (tmp_path / f"out{option}" / "failures.jsonl").read_text()
+        assert avfeat_command("embed", clip, "-o", "-", option, value).status == 1
+        assert avfeat_command("embed", clip, option, "-1").status == 2
+
+
+def test_another_track_is_work_to_do(avfeat_command, tmp_path: Path, clip: Path) -> None:
+    assert avfeat_command("embed", clip, "-o", "out/").status == 0
+    assert "done before" in avfeat_command("embed", clip, "-o", "out/").out
+    again = avfeat_command("embed", clip, "-o", "out/", "--audio-track", "0")
+    assert again.status == 0 and "done before" not in again.out
+    assert "done before" in avfeat_command("embed", clip, "-o", "out/", "--audio-track", "0").out
+    missing = avfeat_command("embed", clip, "-o", "out/", "--audio-track", "7")
+    assert missing.status == 1 and "has no audio track 7; it has 1, counted from 0." in missing.err
 
 
 def test_dry_run_writes_nothing(avfeat_command, tmp_path: Path, mixed: Path) -> None:
@@ -458,7 +535,7 @@ def test_missing_file_is_one_sentence(avfeat_command, tmp_path: Path) -> None:
 def test_missing_bundle_is_one_sentence(avfeat_command, short: Path) -> None:
     ran = avfeat_command("embed", short, "--model", "nowhere")
     assert ran.status == 1
-    said = "nowhere: no such bundle; give the folder that holds bundle.json, or mini or mini-int8, which ship."
+    said = "nowhere: no such bundle; give the folder that holds bundle.json, or base or base-int8, which ship."
     assert ran.err == f"error: {said}\n"
 
 

@@ -259,8 +259,10 @@ def test_an_evaluation_imports_no_torch(tiny_ave: Path, tmp_path: Path) -> None:
         "try:\n    app()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
         "assert 'torch' not in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     )
-    command = [sys.executable, "-c", code, "eval", "ave", str(tiny_ave), "--confusion", str(tmp_path / "c.svg")]
+    given = ["--confusion", str(tmp_path / "c.svg"), "--baselines", "--random-init", "auto"]
+    command = [sys.executable, "-c", code, "eval", "ave", str(tiny_ave), *given]
     environment = {**os.environ, "AVFEAT_CACHE": str(tmp_path / "cache")}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
     assert done.returncode == 0, done.stderr
+    assert "\nrandom-init " in done.stdout
     assert (tmp_path / "c.svg").read_text().startswith("<?xml")

@@ -87,7 +87,9 @@ def test_nothing_to_do_shows_help(avfeat_command) -> None:
 def test_info_describes_the_default_bundle(avfeat_command) -> None:
     ran = avfeat_command("info")
     assert (ran.status, ran.err) == (0, "")
-    for word in ("avfeat-mini", "CC BY-NC 4.0", "2 s", "112x112", "16000 Hz", "fp32"):
+    bundle = avfeat.Bundle.open(default_bundle())
+    size, rate = bundle.video.size, bundle.audio.rate
+    for word in (bundle.name, bundle.licence, f"{bundle.seconds:g} s", f"{size}x{size}", f"{rate} Hz", "fp32"):
         assert word in ran.out
 
 
@@ -144,7 +146,7 @@ def test_broken_bundle_is_one_sentence(avfeat_command, tmp_path: Path, command: 
 def test_missing_bundle_is_one_sentence(avfeat_command, command: str) -> None:
     ran = avfeat_command(command, "nowhere")
     assert (ran.status, ran.out) == (1, "")
-    said = "nowhere: no such bundle; give the folder that holds bundle.json, or mini or mini-int8, which ship."
+    said = "nowhere: no such bundle; give the folder that holds bundle.json, or base or base-int8, which ship."
     assert ran.err == f"error: {said}\n"
 
 
@@ -176,7 +178,7 @@ def test_verify_json_has_stable_keys(avfeat_command) -> None:
     found = strict_json(ran.out)
     assert ran.status == 0
     assert list(found) == ["bundle", "name", "ok", "checks"]
-    assert found["ok"] is True and found["name"] == "avfeat-mini"
+    assert found["ok"] is True and found["name"] == avfeat.Bundle.open(default_bundle()).name
     assert found["bundle"] == avfeat.Bundle.open(default_bundle()).sha256
     assert [f"{check['modality']}_{check['output']}" for check in found["checks"]] == list(OUTPUTS)
     for check in found["checks"]:
@@ -263,7 +265,7 @@ def test_doctor_finds_a_healthy_machine(avfeat_command) -> None:
     for word in (
         f"avfeat     {avfeat.__version__}",
         "CPUExecutionProvider",
-        "avfeat-mini",
+        avfeat.Bundle.open(default_bundle()).name,
         "cpu ok",
         "libavcodec",
     ):

@@ -320,13 +320,20 @@ def test_a_table_of_labelled_files(place, tmp_path: Path) -> None:
     assert [item.label for item in read_labelled(table).items] == ["poodle", "tabby", "poodle"]
     assert [item.group for item in read_labelled(table, Columns(group="note")).items] == ["x", "-c.wav", "d.wav"]
     for columns, message in (
-        (Columns(label="clas"), "no column called 'clas'; it has 'file', 'label'"),
-        (Columns(file="name"), "no column called 'name'"),
+        (Columns(label="clas"), "the CSV has no column 'clas'; did you mean 'class'"),
+        (Columns(file="name"), "the CSV has no column 'name'"),
     ):
         with pytest.raises(ArgumentError, match=message):
             read_labelled(table, columns)
     table.write_text("a,b\n1,2\n")
-    with pytest.raises(ArgumentError, match="no column for the file; name one of 'a', 'b' with --file"):
+    with pytest.raises(
+        ArgumentError, match=r"no column file, .* found, 'a', 'b'; name the one with the file by the option 'file'"
+    ):
+        read_labelled(table)
+    table.write_text("file,b\n1,2\n")
+    with pytest.raises(
+        ArgumentError, match=r"no column label, .*; name the one with the label by the option 'label'"
+    ):
         read_labelled(table)
     with pytest.raises(DatasetError, match="no such file or folder"):
         read_labelled(tmp_path / "gone.csv")

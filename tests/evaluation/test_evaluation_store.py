@@ -10,7 +10,6 @@ import pytest
 
 from avfeat import Embedding, Failure
 from avfeat.evaluation import BundleEmbedder, Handcrafted, Store
-from avfeat.evaluation.store import default_folder
 
 ARRAYS = ("start", "end", "video", "audio", "video_shared", "audio_shared", "has_video", "has_audio")
 
@@ -124,14 +123,3 @@ def test_baselines_are_kept_too(sounds: list[Path], tmp_path: Path) -> None:
     again = dict(store.embeddings(baseline, sounds[:2], hop=2.0, start=0.0))
     np.testing.assert_array_equal(first[sounds[1]].audio, again[sounds[1]].audio)
     assert again[sounds[1]].audio_shared.shape == (1, 0)
-
-
-def test_the_folder_is_in_the_cache_that_the_environment_names(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("AVFEAT_CACHE", str(tmp_path))
-    assert default_folder() == tmp_path / "evaluation"
-    monkeypatch.delenv("AVFEAT_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("sys.platform", "linux")
-    assert default_folder() == tmp_path / "avfeat" / "evaluation"

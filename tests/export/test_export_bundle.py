@@ -15,15 +15,16 @@ from exporting import SPECS, made_model, made_windows
 from avfeat import Bundle, BundleError, load
 from avfeat.backends import Backend
 from avfeat.bundle import METADATA, Modality, Precision
-from avfeat.export import int8, parity
 from avfeat.export.bundle import Exported, export_bundle
 from avfeat.export.errors import ExportError
 from avfeat.export.formats import PRECISIONS
 from avfeat.export.media import Windows
 from avfeat.export.model import Model
-from avfeat.export.parity import lines
-from avfeat.export.probes import probes
-from avfeat.export.reference import Reference
+from avfeat.export.parity import gate as parity
+from avfeat.export.parity.gate import lines
+from avfeat.export.parity.probes import probes
+from avfeat.export.parity.reference import Reference
+from avfeat.export.precision import int8
 from avfeat.verify import DISTANCE_LIMITS, verify
 
 Made = tuple[Exported, Model]

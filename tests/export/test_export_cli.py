@@ -17,10 +17,10 @@ from processes import begun
 
 import avfeat
 from avfeat.cli import app as application
-from avfeat.export import graphs
 from avfeat.export.cli import export
 from avfeat.export.media import Windows
 from avfeat.export.model import open_model
+from avfeat.export.precision import graphs
 from avfeat.training.checkpoint import Checkpoint
 from avfeat.training.networks import PAIRS
 

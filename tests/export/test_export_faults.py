@@ -13,15 +13,16 @@ from torch import Tensor
 from avfeat.backends import Backend
 from avfeat.bundle import Precision
 from avfeat.export import bundle as exporting
-from avfeat.export import graphs
 from avfeat.export.bundle import export_bundle
 from avfeat.export.errors import ExportError, ParityError
-from avfeat.export.example import Example, audio_example, video_example
+from avfeat.export.formats.example import Example, audio_example, video_example
 from avfeat.export.media import Windows
 from avfeat.export.model import Model
+from avfeat.export.precision import graphs
 from avfeat.export.raw import RawVideo
 from avfeat.training.networks import PairSpec
 from avfeat.training.networks.log_mel import LogMel
+from avfeat.training.networks.registry import log_mel_of
 
 FORMATS: tuple[Backend, ...] = ("onnx", "torchscript", "pt2")
 Plant = pytest.MonkeyPatch
@@ -48,12 +49,12 @@ def filters_off_by_a_bin(mel: LogMel) -> None:
 
 
 def plant_in_mel(monkeypatch: Plant, plant: Callable[[LogMel], None]) -> None:
-    class Wrong(LogMel):
-        def __init__(self, sample_rate: int) -> None:
-            super().__init__(sample_rate)
-            plant(self)
+    def wrong(spec: PairSpec) -> LogMel:
+        mel = log_mel_of(spec)
+        plant(mel)
+        return mel
 
-    monkeypatch.setattr(graphs, "LogMel", Wrong)
+    monkeypatch.setattr(graphs, "log_mel_of", wrong)
 
 
 @pytest.mark.parametrize("plant", [deviation_of_the_log, floor_under_the_log, filters_off_by_a_bin])

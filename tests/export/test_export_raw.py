@@ -10,8 +10,8 @@ import torch
 from making import moving_square
 from PIL import Image
 
+from avfeat.export.parity.reference import resized, triangle
 from avfeat.export.raw import HalfEncoder, RawVideo, stages
-from avfeat.export.reference import resized, triangle
 from avfeat.media import Aspect
 from avfeat.media.pictures import PictureScaler
 from avfeat.training.networks import Encoder, PairSpec, build_pair

@@ -11,7 +11,8 @@ from types import FrameType
 import pytest
 
 from avfeat.media import decode
-from avfeat.media.reads import Forward, Seekable, StoppedReadError, delivered, forget_stop, stop_with
+from avfeat.media.reads import Forward, Seekable, StoppedReadError, delivered
+from avfeat.stop import forget_stop, stop_with
 
 READERS: list[Callable[[io.BytesIO], Seekable | Forward]] = [Seekable, Forward]
 readers = pytest.mark.parametrize("reader", READERS, ids=["seekable", "forward"])

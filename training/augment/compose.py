@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from avfeat.errors import ArgumentError
+from avfeat.suggest import suggestion
 from avfeat.training.augment.augmentation import Augmentation
 from avfeat.training.augment.clips import Clips
 from avfeat.training.augment.draws import Draws
 from avfeat.training.augment.registry import AUGMENTATIONS, name_of
 from avfeat.training.data.sampling import Sampling
 from avfeat.training.schema import build, read_yaml
-from avfeat.training.suggest import suggestion
 
 _SHIPPED = files("avfeat.training.augment") / "compositions"
 

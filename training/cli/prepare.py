@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avfeat.cli.printing import note, progress
+from avfeat.extras import extra_packages
 from avfeat.media import Aspect
-from avfeat.training.cli.packages import training_packages
 
 if TYPE_CHECKING:
     from avfeat.training.data import Event, Finished
@@ -53,7 +53,7 @@ def prepare(
     The same command goes on after an interruption, and takes in files that were added or changed.
     """
     begun = time.perf_counter()
-    with training_packages():
+    with extra_packages("train"):
         from avfeat.training.data import Settings
         from avfeat.training.data import prepare as build
     settings = Settings(fps, size, sample_rate, aspect, quality)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from avfeat.errors import ArgumentError
-from avfeat.training.cli.packages import training_packages
+from avfeat.extras import extra_packages
 
 
 def preview(
@@ -34,7 +34,7 @@ def preview(
         raise ArgumentError(f"{out}: a preview is a .png or a .mp4.")
     if out.exists() and clip.exists() and out.samefile(clip):
         raise ArgumentError(f"{out}: is the clip itself; give the preview another name.")
-    with training_packages():
+    with extra_packages("train"):
         from avfeat.training.augment.compose import load_composition
         from avfeat.training.preview import draw_sheet, strips, write_video
     composition = None if recipe is None else load_composition(recipe)

@@ -12,6 +12,7 @@ from pathlib import Path
 import typer
 
 from avfeat.errors import ArgumentError, StoppedError
+from avfeat.stop import ignore
 
 
 def leads() -> bool:
@@ -45,7 +46,7 @@ def _said(sentence: str) -> bool:
     if folder is None:
         return False
     # torchrun ends the others as soon as one has left: not this one before it has spoken.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ignore(signal.SIGTERM)
     digest = hashlib.blake2b(sentence.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
     try:
         (folder / f"avfeat-{digest}.said").touch(exist_ok=False)

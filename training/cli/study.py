@@ -12,7 +12,7 @@ import typer
 from avfeat.cli.options import shard_of
 from avfeat.cli.printing import JsonOption, facts, note, progress, table, write_json
 from avfeat.errors import StoppedError
-from avfeat.training.cli.packages import training_packages
+from avfeat.extras import extra_packages
 from avfeat.training.cli.prepare import MAX_FAILED, MaxFailedOption, follow
 from avfeat.training.cli.train import duration
 
@@ -25,7 +25,7 @@ _DEFAULT = "default"
 def _list_plans(value: bool) -> None:
     if not value:
         return
-    with training_packages():
+    with extra_packages("train"):
         from avfeat.training.study import shipped
     table(("plan", "description"), shipped().items())
     raise typer.Exit
@@ -68,7 +68,7 @@ def study(
 
     OUT gets results.csv, cells.csv, study.json, study.md and figures/. Ctrl-C saves first.
     """
-    with training_packages():
+    with extra_packages("train"):
         from avfeat.training.study.budget import duration_of
         from avfeat.training.study.load import NAME, load_plan
         from avfeat.training.study.study import Options, Study

@@ -12,7 +12,7 @@ import typer
 
 from avfeat.cli.printing import facts, note, progress, table
 from avfeat.errors import StoppedError
-from avfeat.training.cli.packages import training_packages
+from avfeat.extras import extra_packages
 from avfeat.training.cli.prepare import MAX_FAILED, MaxFailedOption, follow
 from avfeat.training.cli.ranks import errors_once, leads
 
@@ -26,7 +26,7 @@ _DEFAULT = "mini"
 def _list_recipes(value: bool) -> None:
     if not value:
         return
-    with training_packages():
+    with extra_packages("train"):
         from avfeat.training.recipes import shipped
     table(("recipe", "description"), shipped().items())
     raise typer.Exit
@@ -68,7 +68,7 @@ def train(
 
     RUN gets checkpoints/last.pt, metrics.jsonl, TensorBoard's files, recipe.yaml and run.json. Ctrl-C saves first.
     """
-    with training_packages():
+    with extra_packages("train"):
         from avfeat.training.checkpoint import LAST
         from avfeat.training.data import open_or_prepare
         from avfeat.training.trainer import Teacher

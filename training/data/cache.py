@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
+from avfeat.cache import cache_folder
 from avfeat.errors import ArgumentError
 from avfeat.training.data.clip import Clip
 from avfeat.training.data.index import NAME as INDEX
@@ -94,7 +93,7 @@ def open_or_prepare(
     Args:
         data: what to prepare (see ``avfeat.training.data.sources``), or the folder of a finished cache.
         settings: what clips hold; the defaults if None.
-        root: folder of all such caches; None for ``AVFEAT_CACHE`` or else the user's cache folder.
+        root: folder of all such caches; None for ``prepared`` in the cache folder (``avfeat.cache``).
         workers: processes, None for one a processor.
         max_failed: the share of items that may fail, where something is prepared.
         follow: called with what happens while it is prepared, to be iterated to its end; None for nothing.
@@ -105,7 +104,7 @@ def open_or_prepare(
     if (Path(data) / INDEX).is_file():
         return _finished(Path(data), settings)
     chosen = settings or Settings()
-    path = (default_root() if root is None else root) / _key(data, chosen)
+    path = (cache_folder("prepared") if root is None else root) / _key(data, chosen)
     with closing(prepare(data, path, chosen, workers=workers, max_failed=max_failed, wait=True)) as events:
         (follow or _drain)(events)
     return Cache(path)
@@ -121,12 +120,6 @@ def _finished(path: Path, settings: Settings | None) -> Cache:
     if settings is not None and replace(settings, quality=cache.settings.quality) != cache.settings:
         raise CacheError(f"{path}: prepared with {cache.settings}, not with {settings}; prepare its source again.")
     return cache
-
-
-def default_root() -> Path:
-    """Where implicit caches lie: ``AVFEAT_CACHE``, or ``avfeat/prepared`` in the user's cache folder."""
-    named = os.environ.get("AVFEAT_CACHE")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("avfeat", appauthor=False)) / "prepared"
 
 
 def _key(data: str, settings: Settings) -> str:

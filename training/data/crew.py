@@ -14,6 +14,7 @@ from contextlib import closing
 from multiprocessing.connection import Connection
 from typing import Generic, TypeVar
 
+from avfeat.stop import ignore
 from avfeat.training.data.settings import CacheError
 
 T = TypeVar("T")
@@ -119,7 +120,7 @@ class _Crew(Generic[T, R]):
 
 def _begin(parent: Connection) -> None:
     """Prepare a worker: it dies with its parent, and leaves Ctrl-C to it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore(signal.SIGINT)
     # What is damaged is noted in the index; a warning for each would drown the progress bar.
     logging.getLogger("avfeat").setLevel(logging.ERROR)
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from avfeat.errors import ArgumentError
+from avfeat.stop import held, ignore
 from avfeat.training.data.cache import Cache, Needs
 from avfeat.training.data.randomness import Order, generator
 from avfeat.training.data.sampling import Sampling, draw
@@ -183,33 +184,25 @@ def loading(loader: DataLoader[Batch]) -> Iterator[Iterator[Batch]]:
 
 
 @contextmanager
-def _signals_held(held: bool) -> Iterator[None]:
-    """Signals that arrive in the block come after it; processes that are started in it hold them on."""
-    if not held or not hasattr(signal, "pthread_sigmask"):
+def _signals_held(workers: bool) -> Iterator[None]:
+    """Workers that are started in the block hold signals until they say what they do with them."""
+    if not workers:
         yield
         return
     # It ends such a block when it starts; so it has to be there before.
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
-    try:
+    with held():
         yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-_STOPS = {signal.SIGINT, signal.SIGTERM}
 
 
 def _begin(worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore(signal.SIGINT)
     torch.set_num_threads(1)
 
 
 def _begin_steadfast(worker: int) -> None:
     _begin(worker)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+    ignore(signal.SIGTERM)
 
 
 def _as_it_is(batch: Any) -> Any:

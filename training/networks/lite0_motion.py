@@ -69,7 +69,11 @@ class Lite0Motion(nn.Module):
 
     def moving(self, x: Tensor) -> Tensor:
         """What moves: ``(batch, 512)``, mean and standard deviation over time."""
+        maps = self.layers(self.differences(x)).mean((2, 3)).unflatten(0, (-1, self.frames))
+        return mean_and_std(maps.transpose(1, 2))
+
+    def differences(self, x: Tensor) -> Tensor:
+        """Frames without what stands still: ``(batch * frames, 3, 112, 112)``, scaled."""
         small = F.avg_pool2d(x.flatten(0, 1), self.cell) if self.cell > 1 else x.flatten(0, 1)
         small = self.pixels(small).unflatten(0, (-1, self.frames))
-        maps = self.layers((small - small.mean(1, keepdim=True)).flatten(0, 1))
-        return mean_and_std(maps.mean((2, 3)).unflatten(0, (-1, self.frames)).transpose(1, 2))
+        return (small - small.mean(1, keepdim=True)).flatten(0, 1)

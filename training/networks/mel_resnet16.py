@@ -49,23 +49,23 @@ class MelResNet16(nn.Module):
     def __init__(self, heard: int = 384, changes: int = 128) -> None:
         super().__init__()
         self.dim = heard + changes
-        self.stem = Conv2dNormActivation(1, WIDTHS[0], kernel_size=7, stride=4)
-        self.stages = nn.ModuleList(
+        stem = Conv2dNormActivation(1, WIDTHS[0], kernel_size=7, stride=4)
+        stages = (
             nn.Sequential(Block(before, after, 2, None), Block(after, after, 1, None))
             for before, after in pairwise(WIDTHS)
         )
-        self.last = Conv2dNormActivation(WIDTHS[-1], self.LAST, kernel_size=1)
+        last = Conv2dNormActivation(WIDTHS[-1], self.LAST, kernel_size=1)
+        self.layers = nn.Sequential(stem, *stages, last)
         self.heard = nn.Linear(self.LAST, heard)
         self.changes = nn.Linear(2 * self.LAST, changes)
 
     def maps(self, x: Tensor) -> list[Tensor]:
         """What each stage gives, then the last convolution: ``(batch, channels, height, width)``."""
-        x = self.stem(x)
         found = []
-        for stage in self.stages:
-            x = stage(x)
+        for layer in self.layers:
+            x = layer(x)
             found.append(x)
-        return [*found, self.last(x)]
+        return found[1:]
 
     def pooled(self, x: Tensor) -> Tensor:
         """The last maps ``(batch, 384, height, width)`` to features ``(batch, dim)``."""
@@ -74,4 +74,4 @@ class MelResNet16(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, 1, 128, time)`` to ``(batch, dim)``."""
-        return self.pooled(self.maps(x)[-1])
+        return self.pooled(self.layers(x))

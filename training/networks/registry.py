@@ -19,6 +19,7 @@ from torchvision.models.video import (
 )
 
 from avfeat.errors import ArgumentError
+from avfeat.suggest import suggestion
 from avfeat.training.networks.encoder import Encoder, EncoderPair
 from avfeat.training.networks.lite0 import published_lite0
 from avfeat.training.networks.lite0_motion import Lite0Motion
@@ -34,7 +35,6 @@ from avfeat.training.networks.temporal_shift import ShiftMobileNet
 from avfeat.training.networks.tiny_mel import TinyMel
 from avfeat.training.networks.tiny_shift import TinyShift
 from avfeat.training.networks.video_resnet import VideoResNet
-from avfeat.training.suggest import suggestion
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
 from avfeat.media import Aspect
-from avfeat.training.suggest import suggestion
+from avfeat.suggest import suggestion
 
 Init = Literal["none", "imagenet", "kinetics400", "efficientnet_lite0"]
 DEFAULT = "default"

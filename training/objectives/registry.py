@@ -7,6 +7,7 @@ from typing import Any
 
 from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
+from avfeat.suggest import suggestion
 from avfeat.training.objectives.barlow_twins import BarlowTwins
 from avfeat.training.objectives.byol import BYOL
 from avfeat.training.objectives.moco_v3 import MoCoV3
@@ -16,7 +17,6 @@ from avfeat.training.objectives.simclr import SimCLR
 from avfeat.training.objectives.simsiam import SimSiam
 from avfeat.training.objectives.vicreg import VICReg
 from avfeat.training.schema import build
-from avfeat.training.suggest import suggestion
 
 OBJECTIVES: dict[str, type[Objective[Any]]] = {
     "simclr": SimCLR,

@@ -10,10 +10,10 @@ from typing import Any
 import yaml
 
 from avfeat.errors import ArgumentError
+from avfeat.suggest import suggestion
 from avfeat.training.augment.compose import read_composition
 from avfeat.training.recipes.recipe import Recipe
 from avfeat.training.schema import parse_yaml, read_yaml
-from avfeat.training.suggest import suggestion
 
 _SHIPPED = files("avfeat.training.recipes") / "shipped"
 

@@ -11,8 +11,8 @@ from multiprocessing.context import SpawnProcess
 from typing import Protocol
 
 from avfeat.errors import AvfeatError
+from avfeat.stop import StopRequest, hold
 from avfeat.training.study.execute import Ending, Job, execute
-from avfeat.training.trainer.stop import StopRequest
 
 _PAUSE = 0.2
 
@@ -175,9 +175,8 @@ def _begun() -> _Member:
 
 def _serve(connection: Connection) -> None:
     """Do jobs until the other side hangs up."""
-    if hasattr(signal, "pthread_sigmask"):
-        # A terminal's Ctrl-C goes to all processes at once; the first one passes it on as SIGTERM.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # A terminal's Ctrl-C goes to all processes at once; the first one passes it on as SIGTERM.
+    hold(signal.SIGINT)
     while True:
         try:
             job: Job = connection.recv()

@@ -10,8 +10,11 @@ from typing import Any, Literal
 
 import torch
 
-from avfeat.training.data import Cache, CacheError
-from avfeat.training.data.lock import building
+from avfeat.errors import BusyError
+from avfeat.lock import locked
+from avfeat.stop import StopRequest
+from avfeat.training.data import Cache
+from avfeat.training.data.lock import NAME as LOCK
 from avfeat.training.provenance import describe_data, describe_machine, revision, versions
 from avfeat.training.study.budget import work
 from avfeat.training.study.grid import Run
@@ -21,7 +24,6 @@ from avfeat.training.study.results import Failure, Result, read, write
 from avfeat.training.trainer import Device, DivergedError, Finished, Stopped, train
 from avfeat.training.trainer.journal import read_metrics
 from avfeat.training.trainer.process import joined
-from avfeat.training.trainer.stop import StopRequest
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,8 @@ def execute(job: Job) -> Ending:
     """
     with ExitStack() as stack:
         try:
-            stack.enter_context(building(job.folder))
-        except CacheError:
+            stack.enter_context(locked(job.folder / LOCK))
+        except BusyError:
             return Ending("busy")
         if read(job.folder) is not None:
             return Ending("over")

@@ -10,33 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avfeat.bundle import Modality
-from avfeat.grid import microseconds
 from avfeat.training.data import Cache
-from avfeat.training.data.index import Row
+from avfeat.training.data.windows import read_window, window_starts
 from avfeat.training.networks import EncoderPair, PairSpec
 from avfeat.training.networks.registry import log_mel_of
 from avfeat.training.trainer.model import MODALITIES
 
 _BATCH = 64
 Features = dict[Modality, NDArray[np.float32]]
-
-
-def starts(row: Row, seconds: float, windows: int) -> NDArray[np.int64]:
-    """Where the windows of a clip begin, in microseconds: the first with the clip, the last ending with it.
-
-    Five windows of 2 s of a clip of 10 s are those of the runtime's grid. A single one lies in the middle; in a
-    clip that is shorter than a window, all begin with it.
-
-    Args:
-        row: the clip.
-        seconds: length of a window.
-        windows: how many.
-    """
-    ends = [end for end in (row.video_end, row.audio_end) if end is not None]
-    room = max(0, min(ends) - row.begin - microseconds(seconds))
-    shares = np.linspace(0, 1, windows) if windows > 1 else np.array([0.5])
-    begins: NDArray[np.int64] = row.begin + np.rint(room * shares).astype(np.int64)
-    return begins
 
 
 @torch.no_grad()
@@ -87,9 +68,6 @@ def _batches(cache: Cache, spec: PairSpec, windows: int, device: torch.device) -
 
 
 def _clip(cache: Cache, item: int, spec: PairSpec, windows: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    clip = cache.clip(item)
-    grid = np.rint((np.arange(spec.frames) + 0.5) * microseconds(spec.seconds) / spec.frames).astype(np.int64)
-    samples = round(spec.seconds * spec.sample_rate)
-    begins = starts(cache.rows[item], spec.seconds, windows)
-    frames = [clip.frames(begin + grid) for begin in begins]
-    return np.stack(frames), np.stack([clip.sound(int(begin), samples) for begin in begins])
+    clip, begins = cache.clip(item), window_starts(cache.rows[item], spec.seconds, windows)
+    read = [read_window(clip, int(begin), spec.seconds, spec.fps, spec.sample_rate) for begin in begins]
+    return np.stack([frames for frames, _ in read]), np.stack([sound for _, sound in read])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.evaluation.packages import extra_packages
+from avfeat.extras import extra_packages
 from avfeat.training.study.plan import AXES, Family, Kind, Table
 from avfeat.training.study.statistics import Estimate, estimate
 from avfeat.training.study.summary import Row, Summary
@@ -40,7 +40,7 @@ def draw_figures(out: Path, summary: Summary) -> list[str]:
     Raises:
         BackendError: matplotlib is not installed.
     """
-    with extra_packages():
+    with extra_packages("eval"):
         import matplotlib  # noqa: F401
     drawn = []
     for table in summary.grid.plan.tables:

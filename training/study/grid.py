@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from avfeat.errors import ArgumentError
+from avfeat.suggest import suggestion
 from avfeat.training.recipes import Recipe
 from avfeat.training.study.load import Loaded, placed
 from avfeat.training.study.plan import Cell, Family, Kind, Plan
-from avfeat.training.suggest import suggestion
 
 OWN = "baseline and reference"
 """The table of the two cells that are not in one of the plan's."""

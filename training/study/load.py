@@ -11,10 +11,10 @@ from typing import Any
 import yaml
 
 from avfeat.errors import ArgumentError
+from avfeat.suggest import suggestion
 from avfeat.training.recipes import Recipe, load_recipe
 from avfeat.training.schema import build, read_yaml
 from avfeat.training.study.plan import Plan
-from avfeat.training.suggest import suggestion
 from avfeat.writers.atomic import atomic
 
 _SHIPPED = files("avfeat.training.study") / "plans"

@@ -9,8 +9,8 @@ from itertools import combinations
 from typing import Any, Literal
 
 from avfeat.errors import ArgumentError
+from avfeat.suggest import suggestion
 from avfeat.training.schema import build
-from avfeat.training.suggest import suggestion
 
 Family = Literal["sampling-based", "lossy coherent", "incoherent", "spatial", "mixed"]
 """``spatial``: a control, lossy in space only. ``mixed``: a pair out of two families."""

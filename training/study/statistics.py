@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from avfeat.evaluation.packages import extra_packages
+from avfeat.extras import extra_packages
 
 LEVEL = 0.95
 
@@ -37,7 +37,7 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     if n == 1:
         return Estimate(1, mean)
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    with extra_packages():
+    with extra_packages("eval"):
         from scipy.stats import t
     half = float(t.ppf((1 + LEVEL) / 2, n - 1)) * deviation / math.sqrt(n)
     return Estimate(n, mean, mean - half, mean + half)

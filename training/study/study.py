@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from avfeat.errors import OutputError
-from avfeat.evaluation.packages import check_packages
+from avfeat.extras import check_eval
 from avfeat.training.data import Event as Preparation
 from avfeat.training.data import Settings
 from avfeat.training.provenance import describe_machine
@@ -129,7 +129,7 @@ class Study:
     def __post_init__(self) -> None:
         if self.out.exists() and not self.out.is_dir():
             raise OutputError(f"{self.out}: is a file; OUT must be a folder, new or with a study in it.")
-        check_packages()
+        check_eval()
 
     @cached_property
     def material(self) -> Material:

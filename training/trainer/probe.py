@@ -14,9 +14,9 @@ from torch import Tensor
 
 from avfeat.bundle import Modality
 from avfeat.evaluation.nearest import vote
-from avfeat.grid import microseconds
 from avfeat.training.data import Cache
 from avfeat.training.data.randomness import generator
+from avfeat.training.data.windows import read_window, window_starts
 from avfeat.training.networks import EncoderPair, PairSpec
 from avfeat.training.networks.calibrate import calibrate_batch_norm
 from avfeat.training.networks.registry import log_mel_of
@@ -101,14 +101,9 @@ class Probe:
             yield frames.movedim(-1, -3).float() / 255, waveform
 
     def _window(self, item: int, window: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        row, spec = self._cache.rows[item], self._spec
-        span = microseconds(spec.seconds)
-        end = min(row.video_end or 0, row.audio_end or 0)
-        room = max(0, end - row.begin - span)
-        start = row.begin + round(room * (window + 0.5) / self._settings.windows)
-        instants = start + np.rint((np.arange(spec.frames) + 0.5) * span / spec.frames).astype(np.int64)
-        clip = self._cache.clip(item)
-        return clip.frames(instants), clip.sound(start, round(spec.seconds * spec.sample_rate), 1.0)
+        spec = self._spec
+        starts = window_starts(self._cache.rows[item], spec.seconds, self._settings.windows, "middles")
+        return read_window(self._cache.clip(item), int(starts[window]), spec.seconds, spec.fps, spec.sample_rate)
 
     def _pooled(self, features: Tensor) -> Tensor:
         """Mean of each clip's windows, each dimension at zero mean and unit variance, then of unit length."""

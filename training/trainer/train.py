@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from avfeat.errors import OutputError
+from avfeat.stop import StopRequest
 from avfeat.training.checkpoint import LAST, Checkpoint, CheckpointError
 from avfeat.training.data import Cache
 from avfeat.training.data.loader import Batch
@@ -23,7 +24,6 @@ from avfeat.training.trainer.model import Outcome
 from avfeat.training.trainer.probe import Accuracy, Probe
 from avfeat.training.trainer.process import Device, joined
 from avfeat.training.trainer.resume import check_same, check_teacher, same_probe
-from avfeat.training.trainer.stop import StopRequest
 from avfeat.training.trainer.trainer import Trainer
 from avfeat.training.trainer.views import Views
 from avfeat.training.trainer.watch import collapse

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from avfeat.evaluation.dataset import Dataset, DatasetError, Fold, Item
-from avfeat.evaluation.readers.files import (
+from avfeat.datasets.files import (
     by_stem,
     checked_root,
     find,
@@ -13,6 +12,8 @@ from avfeat.evaluation.readers.files import (
     read_csv,
     wrong_line,
 )
+from avfeat.errors import DatasetError
+from avfeat.evaluation.dataset import Dataset, Fold, Item
 
 _COLUMNS = ("filename", "fold", "category", "src_file")
 

@@ -6,16 +6,17 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from avfeat.evaluation.dataset import Dataset, DatasetError, Fold, Item
-from avfeat.evaluation.readers.files import (
+from avfeat.datasets.files import (
     by_stem,
     checked_root,
-    held_out,
     media_below,
     read_lines,
     walk,
     wrong_line,
 )
+from avfeat.errors import DatasetError
+from avfeat.evaluation.dataset import Dataset, Fold, Item
+from avfeat.evaluation.readers.held_out import held_out
 
 _LIST = re.compile(r"(?P<label>.+)_test_split(?P<split>[123])\.txt")
 _TRAIN, _TEST = "1", "2"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from avfeat.evaluation.dataset import Dataset, DatasetError, Fold, Item
-from avfeat.evaluation.readers.files import by_stem, checked_root, held_out, media_below, read_csv, wrong_line
+from avfeat.datasets.files import by_stem, checked_root, media_below, read_csv, wrong_line
+from avfeat.errors import DatasetError
+from avfeat.evaluation.dataset import Dataset, Fold, Item
+from avfeat.evaluation.readers.held_out import held_out
 
 
 def read_kinetics_sounds(root: Path, train: Path, test: Path, val: Path | None = None) -> Dataset:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from avfeat.evaluation.dataset import Dataset, DatasetError, Fold, Item
-from avfeat.evaluation.readers.files import (
+from avfeat.datasets.files import (
     by_stem,
     checked_root,
     find,
-    held_out,
     media_below,
     read_lines,
     wrong_line,
 )
+from avfeat.errors import DatasetError
+from avfeat.evaluation.dataset import Dataset, Fold, Item
+from avfeat.evaluation.readers.held_out import held_out
 
 _SPLITS = ("1", "2", "3")
 _GROUP = re.compile(r"_g\d+(?=_c\d+$)")

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from avfeat.evaluation.dataset import Dataset, DatasetError, Fold, Item
-from avfeat.evaluation.readers.files import checked_root, find, held_out, media_below, read_csv, wrong_line
+from avfeat.datasets.files import checked_root, find, media_below, read_csv, wrong_line
+from avfeat.errors import DatasetError
+from avfeat.evaluation.dataset import Dataset, Fold, Item
+from avfeat.evaluation.readers.held_out import held_out
 
 _SECONDS = re.compile(r"(?P<id>.{11})_(?P<start>\d{6})")
 _MILLISECONDS = re.compile(r"(?P<id>.{11})_(?P<start>\d+)_\d+")

@@ -407,7 +407,7 @@ def test_a_killed_build_goes_on_to_the_same_cache(tmp_path: Path, whole_group: b
 def test_a_cache_is_made_where_none_is(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AVFEAT_CACHE", str(tmp_path / "caches"))
     cache = open_or_prepare(str(clips), SMALL, workers=0)
-    assert cache.path.parent == tmp_path / "caches" and len(cache) == 6
+    assert cache.path.parent == tmp_path / "caches" / "prepared" and len(cache) == 6
     monkeypatch.chdir(clips.parent)
     assert open_or_prepare(clips.name, SMALL, workers=0).path == cache.path
     other = open_or_prepare(str(clips), Settings(size=16, sample_rate=8000), root=tmp_path / "r", workers=0)
@@ -418,14 +418,6 @@ def test_an_implicit_cache_allows_as_many_failures_as_asked_for(mixed: Path, tmp
     with pytest.raises(CacheError, match=r"more than the share of 0\.1"):
         open_or_prepare(str(mixed), SMALL, tmp_path / "r", workers=0)
     assert len(open_or_prepare(str(mixed), SMALL, tmp_path / "r", workers=0, max_failed=0.25)) == 6
-
-
-def test_the_users_cache_folder_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from avfeat.training.data.cache import default_root
-
-    monkeypatch.delenv("AVFEAT_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_root().parts[-2:] == ("avfeat", "prepared")
 
 
 def test_a_finished_cache_is_data(clips: Path, tmp_path: Path) -> None:

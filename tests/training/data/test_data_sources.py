@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avfeat.errors import ArgumentError, BackendError, MediaError
+from avfeat.errors import ArgumentError, AvfeatError, BackendError, DatasetError, MediaError
 from avfeat.media import decode
 from avfeat.training.data import Item, open_source
 from avfeat.training.data.sources.media import BytesMedia, FileMedia, MadeMedia, NoMedia, Region, RegionMedia
@@ -68,13 +68,13 @@ def test_a_folder_gives_its_media_files_in_order(tmp_path: Path) -> None:
     assert set(labels(tmp_path).values()) == {None}
 
 
-def test_folders_are_classes_when_all_files_lie_in_two_or_more(tmp_path: Path) -> None:
+def test_folders_are_classes_where_there_are_two_or_more(tmp_path: Path) -> None:
     touch(tmp_path / "cat" / "1.mp4", tmp_path / "cat" / "old" / "1.mp4")
     assert set(labels(tmp_path).values()) == {None}
     touch(tmp_path / "dog" / "1.mp4")
     assert labels(tmp_path) == {"cat/1.mp4": "cat", "cat/old/1.mp4": "cat", "dog/1.mp4": "dog"}
     touch(tmp_path / "0.mp4")
-    assert set(labels(tmp_path).values()) == {None}
+    assert labels(tmp_path) == {"0.mp4": None, "cat/1.mp4": "cat", "cat/old/1.mp4": "cat", "dog/1.mp4": "dog"}
 
 
 def test_names_do_not_depend_on_where_the_data_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,17 +168,21 @@ def ave(tmp_path: Path) -> Path:
     root = tmp_path / "AVE_Dataset"
     rows = ["Church bell&-abcdefghij&good&0&10", "Frying (food)&bbbbbbbbbbb&good&2&8", "Goat&-abcdefghij&good&0&10"]
     touch(root / "AVE" / "-abcdefghij.mp4", root / "AVE" / "bbbbbbbbbbb.mp4", root / "AVE" / "notlisted00.mp4")
+    rows.insert(2, "Male speech, man speaking&ccccccccccc&good&0&10")
     (root / "Annotations.txt").write_text("Category&VideoID&Quality&StartTime&EndTime\n" + "\n".join(rows) + "\n")
-    (root / "trainSet.txt").write_text(rows[0] + "\nMale speech, man speaking&ccccccccccc&good&0&10\n")
+    (root / "trainSet.txt").write_text(f"{rows[0]}\n{rows[2]}\n")
     (root / "testSet.txt").write_text(rows[1])
     return root
 
 
 def test_ave_takes_each_video_once_with_its_last_label(ave: Path) -> None:
-    assert labels(ave) == {"ave/-abcdefghij": "Goat", "ave/bbbbbbbbbbb": "Frying (food)"}
+    assert labels(ave) == {
+        "ave/-abcdefghij": "Goat",
+        "ave/bbbbbbbbbbb": "Frying (food)",
+        "ave/ccccccccccc": "Male speech, man speaking",
+    }
     assert [item.media.name for item in items(ave)] == [
-        str(ave / "AVE" / "-abcdefghij.mp4"),
-        str(ave / "AVE" / "bbbbbbbbbbb.mp4"),
+        str(ave / "AVE" / f"{name}.mp4") for name in ("-abcdefghij", "bbbbbbbbbbb", "ccccccccccc")
     ]
 
 
@@ -189,19 +193,20 @@ def test_ave_without_the_line_of_names_is_the_same(ave: Path) -> None:
     assert labels(ave) == before
 
 
-@pytest.mark.parametrize("folder", ["AVE_video", "data", "."])
+@pytest.mark.parametrize("folder", ["AVE_video", "data", "videos", "."])
 def test_ave_videos_may_lie_in_other_folders(ave: Path, folder: str) -> None:
     (ave / folder).mkdir(exist_ok=True)
     for path in (ave / "AVE").iterdir():
         path.rename(ave / folder / path.name)
-    assert all(Path(item.media.name).is_file() for item in items(ave))
+    assert [Path(item.media.name).is_file() for item in items(ave)] == [True, True, False]
 
 
-def test_ave_annotations_may_lie_in_data(ave: Path) -> None:
+@pytest.mark.parametrize("folder", ["data", "texts"])
+def test_ave_annotations_may_lie_in_a_folder(ave: Path, folder: str) -> None:
     before = labels(ave)
-    (ave / "data").mkdir()
+    (ave / folder).mkdir()
     for path in ave.glob("*.txt"):
-        path.rename(ave / "data" / path.name)
+        path.rename(ave / folder / path.name)
     assert labels(ave) == before and labels(f"{ave}?split=test") == {"ave/bbbbbbbbbbb": "Frying (food)"}
 
 
@@ -228,10 +233,13 @@ def test_ave_says_what_is_wrong(ave: Path) -> None:
         items(f"{ave}?split=trian")
     with pytest.raises(ArgumentError, match="an AVE root has no option 'spilt'; did you mean 'split'"):
         items(f"{ave}?spilt=train")
-    with pytest.raises(ArgumentError, match=r"valSet.txt: the annotations cannot be read \(No such file"):
+    with pytest.raises(DatasetError, match=r"valSet.txt: is missing"):
+        items(f"{ave}?split=val")
+    (ave / "valSet.txt").write_text("Goat&unknown&good&0&10\n")
+    with pytest.raises(DatasetError, match=r"valSet.txt: names Goat of unknown, which Annotations.txt does not"):
         items(f"{ave}?split=val")
     (ave / "Annotations.txt").write_text("Goat&x&good&0\n")
-    with pytest.raises(ArgumentError, match="line 1: not Category&VideoID"):
+    with pytest.raises(DatasetError, match="line 1: not Category&VideoID"):
         items(ave)
 
 
@@ -302,17 +310,17 @@ def test_a_table_says_what_is_wrong(table: Path, query: str, says: str) -> None:
 def test_tables_that_are_none(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     for text, says in (
-        ("a,b\n1,2\n", "among those found, 'a', 'b'; name the one with the files: file=COLUMN"),
+        ("a,b\n1,2\n", "among those found, 'a', 'b'; name the one with the file by the option 'file'"),
         ("file;label\na.mp4;x\n", "among those found, 'file;label'; .* let commas separate columns"),
         ("File\na.mp4\n", "among those found, 'File'; "),
         ("file,label,label\na.mp4,x,y\n", "t.csv: the CSV has several columns called 'label'; rename all but one"),
         ("file\n", "no row below its header"),
         ("file,x\n,1\n", "no row names a file"),
-        ('file\n"a', "the CSV cannot be read"),
+        ('file\n"a', "t.csv: cannot be read"),
         ("file\na.mp4\na.mp4\n", "a.mp4 occurs twice"),
     ):
         path.write_text(text)
-        with pytest.raises(ArgumentError, match=says):
+        with pytest.raises(AvfeatError, match=says):
             items(path)
 
 

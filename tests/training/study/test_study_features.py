@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,26 +10,16 @@ from small_studies import DATA, RECIPE
 
 from avfeat.errors import ArgumentError
 from avfeat.training.data import Cache, prepare
-from avfeat.training.data.index import Row
+from avfeat.training.data.windows import window_starts
 from avfeat.training.networks import build_pair
 from avfeat.training.networks.log_mel import LogMel
 from avfeat.training.recipes import Recipe
-from avfeat.training.study.features import clip_features, starts
+from avfeat.training.study.features import clip_features
 from avfeat.training.study.material import PARTS, Material, MaterialError, opened
 from avfeat.training.study.measure import ProbeError, labels_of, probed
 
 SECOND = 1_000_000
-ROW = Row("a", "a", "x", None, 10 * SECOND, 10 * SECOND, 0, (), 0, None)
 RECIPE_OF_TEST = Recipe.of(RECIPE)
-
-
-def test_five_windows_of_two_seconds_are_the_grid_of_the_runtime() -> None:
-    assert starts(ROW, 2.0, 5).tolist() == [0, 2 * SECOND, 4 * SECOND, 6 * SECOND, 8 * SECOND]
-    assert starts(ROW, 4.0, 1).tolist() == [3 * SECOND]
-    # Streams that end and begin apart; a clip that is shorter than its window.
-    uneven = replace(ROW, audio_end=7 * SECOND, begin=SECOND)
-    assert starts(uneven, 2.0, 3).tolist() == [SECOND, 3 * SECOND, 5 * SECOND]
-    assert starts(replace(ROW, video_end=SECOND, audio_end=None), 2.0, 3).tolist() == [0, 0, 0]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +47,7 @@ def test_features_are_means_over_windows_one_by_one(odd: Cache) -> None:
     for item, row in enumerate(odd.rows):
         clip = odd.clip(item)
         video, audio = [], []
-        for start in starts(row, spec.seconds, windows):
+        for start in window_starts(row, spec.seconds, windows):
             instants = [int(start) + round((place + 0.5) * SECOND / spec.fps) for place in range(spec.frames)]
             frames = torch.from_numpy(clip.frames(instants)).permute(0, 3, 1, 2)[None].float() / 255
             waveform = torch.from_numpy(clip.sound(int(start), spec.sample_rate))[None]

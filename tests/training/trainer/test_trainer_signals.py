@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from small_runs import differences, lines, ran, small, state
 from avfeat.training.checkpoint import LAST
 from avfeat.training.data import Cache
 from avfeat.training.trainer import DivergedError, Logged, Started, Stopped, train
-from avfeat.training.trainer.stop import StopRequest
 
 STEPS = 24
 BYOL = {"steps": STEPS, "checkpoint_every": 4, "objective__name": "byol"}
@@ -101,44 +99,3 @@ def test_a_signal_in_the_last_step_is_too_late_to_stop_it(cache: Cache, tmp_path
         if isinstance(event, Logged) and event.metrics["step"] == 2:
             os.kill(os.getpid(), signal.SIGTERM)
     assert events[-1] == "Finished" and "Stopped" not in events
-
-
-@pytest.fixture
-def own_handlers() -> Iterator[list[int]]:
-    """Handlers that note what reaches them."""
-    noted: list[int] = []
-    before = {
-        number: signal.signal(number, lambda got, _: noted.append(got))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    yield noted
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
-def test_the_second_signal_acts_as_it_would_have(own_handlers: list[int], first: signal.Signals) -> None:
-    with StopRequest() as stop:
-        assert stop.signal is None
-        os.kill(os.getpid(), first)
-        assert stop.signal == first and own_handlers == []
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert stop.signal == first and own_handlers == [signal.SIGINT, signal.SIGTERM]
-    with StopRequest() as stop:
-        pass
-    os.kill(os.getpid(), signal.SIGINT)
-    assert stop.signal is None and len(own_handlers) == 3
-
-
-def test_other_threads_get_no_signals_and_may_train() -> None:
-    noted: list[object] = []
-
-    def work() -> None:
-        with StopRequest() as stop:
-            noted.append(stop.signal)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert noted == [None]

@@ -2,7 +2,7 @@
 
 =============================================  =====================================================================
 ``clip.mp4``                                   a media file
-``clips/``                                     every media file below; folders as classes where all lie in such
+``clips/``                                     every media file below; its sub-folders as classes
 ``AVE_Dataset/?split=train``                   an AVE root: annotated videos, with their categories
 ``clips.csv?train=yes&label=class``            a table: columns for file, label and group, filters by column
 ``mix.txt``                                    a list with one DATA a line (also ``.lst``)
@@ -17,9 +17,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from avfeat.datasets import ave_folder
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.training.data.sources.address import Address, exists, parse
-from avfeat.training.data.sources.ave import ave_items, text_folder
+from avfeat.training.data.sources.ave import ave_items
 from avfeat.training.data.sources.folder import file_items, folder_items
 from avfeat.training.data.sources.item import Item, Lazy, Listing, unique
 from avfeat.training.data.sources.lists import list_items
@@ -37,6 +38,7 @@ def open_source(data: str) -> Listing:
 
     Raises:
         ArgumentError: a string that is no DATA, options that the source does not have, or two items of one name.
+        DatasetError: text files that do not say what they should.
         MediaError: nothing is there, or nothing in it.
     """
     address = parse(data)
@@ -56,7 +58,7 @@ def _expand(address: Address, above: tuple[Path, ...]) -> Listing:
     if address.remote:
         raise ArgumentError(f"{address.text}: only shards can be read from a URL; its path must end in .tar.")
     if path.is_dir():
-        return folder_items(address) if text_folder(path) is None else ave_items(address)
+        return folder_items(address) if ave_folder(path) is None else ave_items(address)
     if path.suffix.lower() == ".csv":
         return table_items(address)
     if path.suffix.lower() in _LISTS:

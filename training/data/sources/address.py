@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from avfeat.errors import ArgumentError
-from avfeat.training.suggest import suggestion
+from avfeat.suggest import suggestion
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 
+from avfeat.datasets import LabelledFile
 from avfeat.errors import ArgumentError
-from avfeat.media.source import MEDIA_SUFFIXES
-from avfeat.training.data.sources.media import Media
+from avfeat.training.data.sources.media import FileMedia, Media
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,11 @@ class Item:
     media: Media
     label: str | None = None
     group: str | None = None
+
+
+def to_item(file: LabelledFile) -> Item:
+    """A file of a data set as an item."""
+    return Item(file.name, FileMedia(file.path), file.label, file.group)
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,6 @@ def listing(items: Sequence[Item]) -> Listing:
     return Listing(items, len(items))
 
 
-def is_media(path: Path | PurePosixPath) -> bool:
-    """Whether the suffix is one of media files."""
-    return path.suffix.lower() in MEDIA_SUFFIXES
-
-
 def unique(items: Iterable[Item], source: str) -> Iterator[Item]:
     """The items as they are.
 
@@ -69,13 +67,3 @@ def unique(items: Iterable[Item], source: str) -> Iterator[Item]:
             raise ArgumentError(f"{source}: {item.name} occurs twice; name every clip once.")
         seen.add(item.name)
         yield item
-
-
-def names_below(paths: Sequence[Path], root: Path) -> list[str]:
-    """Names for files: relative to ``root``, or, for those that lie elsewhere, to what these have in common."""
-    # Not resolved: a link has the name that it has where it lies.
-    inner = Path(os.path.abspath(root))  # noqa: PTH100
-    places = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100
-    outside = [place.parent for place in places if not place.is_relative_to(inner)]
-    outer = Path(os.path.commonpath(outside)) if outside else inner
-    return [place.relative_to(inner if place.is_relative_to(inner) else outer).as_posix() for place in places]

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from avfeat.datasets.files import names_below
 from avfeat.errors import ArgumentError
 from avfeat.training.data.sources.address import Address, parse
-from avfeat.training.data.sources.item import Item, Lazy, Listing, names_below
+from avfeat.training.data.sources.item import Item, Lazy, Listing
 
 Expand = Callable[[Address, tuple[Path, ...]], Listing]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from avfeat.errors import ArgumentError
+from avfeat.suggest import suggestion
 from avfeat.training.data.sources.address import Address
 from avfeat.training.data.sources.item import Item, Listing, listing
 from avfeat.training.data.sources.media import MadeMedia
-from avfeat.training.suggest import suggestion
 from avfeat.world import SPLITS, plan
 
 PREFIX = "synthetic:"

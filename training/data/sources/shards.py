@@ -18,9 +18,10 @@ from typing import IO, Self, cast
 import fsspec
 from braceexpand import braceexpand
 
+from avfeat.datasets.files import is_media
 from avfeat.errors import ArgumentError, BackendError
 from avfeat.training.data.sources.address import Address
-from avfeat.training.data.sources.item import Item, Lazy, Listing, is_media, listing
+from avfeat.training.data.sources.item import Item, Lazy, Listing, listing
 from avfeat.training.data.sources.media import BytesMedia, Media, NoMedia, RegionMedia
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz")

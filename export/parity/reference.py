@@ -12,13 +12,21 @@ import numpy as np
 import torch
 import torchaudio.transforms as AT
 from numpy.typing import NDArray
+from torch import nn
 
 from avfeat.backends import Embedded
 from avfeat.bundle import Modality
+from avfeat.export.errors import ExportError
 from avfeat.training.networks import EncoderPair, PairSpec
 
-# Those of the log-mel that networks are trained on, written out again on purpose.
-_N_FFT, _WINDOW, _HOP, _MELS, _FLOOR, _MEAN, _STD = 512, 400, 160, 64, 1e-5, -3.7, 4.6
+# Those of the log-mels that networks are trained on, written out again on purpose.
+_FLOOR, _MEAN, _STD = 1e-5, -3.7, 4.6
+_USUAL = {"n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 64}
+_WIDE = {
+    32_000: {"n_fft": 1024, "win_length": 800, "hop_length": 320, "n_mels": 128, "f_max": 15_000.0},
+    16_000: {"n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 128, "f_max": 8_000.0},
+}
+"""Of the network ``mel_resnet16``, by sample rate."""
 
 
 class Reference:
@@ -28,7 +36,7 @@ class Reference:
         """Take a pair, in evaluation mode."""
         self.pair = pair.eval()
         self.spec = spec
-        self._mel = AT.MelSpectrogram(spec.sample_rate, _N_FFT, _WINDOW, _HOP, n_mels=_MELS, power=2.0)
+        self._mel = spectrogram(spec)
 
     def run(self, modality: Modality, batch: NDArray[Any]) -> Embedded:
         """What a session for ``modality`` should give for ``batch``."""
@@ -47,6 +55,22 @@ class Reference:
         spectrogram = self._mel(torch.from_numpy(waveform)[None, None])
         features, shared = self.pair.audio(((spectrogram + _FLOOR).log() - _MEAN) / _STD)
         return features, shared
+
+
+def spectrogram(spec: PairSpec) -> nn.Module:
+    """torchaudio's, as the audio network of ``spec`` takes it.
+
+    Raises:
+        ExportError: a sample rate at which the network's is not written out here.
+    """
+    settings: dict[str, Any] = _USUAL
+    if spec.audio == "mel_resnet16":
+        if spec.sample_rate not in _WIDE:
+            rates = " or ".join(f"{rate:,} Hz" for rate in _WIDE)
+            raise ExportError(f"The audio network mel_resnet16 is held against a spectrogram at {rates}; take one.")
+        settings = _WIDE[spec.sample_rate]
+    found: nn.Module = AT.MelSpectrogram(spec.sample_rate, power=2.0, **settings)
+    return found
 
 
 def resized(frames: NDArray[np.uint8], size: int, crop: bool) -> NDArray[np.float32]:

@@ -12,14 +12,14 @@ from avfeat.backends import Backend
 from avfeat.backends.onnx import import_onnxruntime
 from avfeat.bundle import Modality, Precision
 from avfeat.export.errors import ExportError
-from avfeat.export.example import Example
-from avfeat.export.int8 import fewest, quantise, relative_error
-from avfeat.export.onnx import OUTPUTS, finished, write_onnx
-from avfeat.export.parity import Expected, distance_limit
-from avfeat.export.probes import INPUTS
-from avfeat.export.programs import pt2, torchscript
+from avfeat.export.formats.example import Example
+from avfeat.export.formats.onnx import OUTPUTS, finished, write_onnx
+from avfeat.export.formats.programs import pt2, torchscript
+from avfeat.export.parity.gate import Expected, distance_limit
+from avfeat.export.parity.probes import INPUTS
+from avfeat.export.precision.int8 import fewest, quantise, relative_error
+from avfeat.export.precision.tuning import Tuning
 from avfeat.export.raw import HalfEncoder, RawAudio, RawVideo, stages
-from avfeat.export.tuning import Tuning
 from avfeat.processors import available_processors
 from avfeat.training.networks import Encoder, EncoderPair, PairSpec
 from avfeat.training.networks.registry import log_mel_of
@@ -31,7 +31,7 @@ SENSITIVITY_PROBES = 3
 HALF_MARGIN = 0.3
 """Share of the bounds that float16 may use in PyTorch; graphs with folded statistics round once more."""
 
-MARGIN = 0.8
+MARGIN = 0.6
 """Share of the bounds that the search for layers may use: sessions on other devices round otherwise."""
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from torch.fx import GraphModule
 
 from avfeat.bundle import METADATA
-from avfeat.export.example import Example, exported
+from avfeat.export.formats.example import Example, exported
 
 
 def torchscript(network: nn.Module, example: Example, metadata: Mapping[str, Any]) -> bytes:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from avfeat.bundle import Modality
 from avfeat.export.media import Windows
-from avfeat.export.parity import Expected
-from avfeat.export.probes import INPUTS, golden_inputs, probes
-from avfeat.export.reference import Reference
+from avfeat.export.parity.gate import Expected
+from avfeat.export.parity.probes import INPUTS, golden_inputs, probes
+from avfeat.export.parity.reference import Reference
 from avfeat.training.networks import PairSpec
 
 CALIBRATION_CLIPS = 48

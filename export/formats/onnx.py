@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from avfeat.export.errors import ExportError
-from avfeat.export.example import Example
+from avfeat.export.formats.example import Example
 
 OPSET = 18
 """Has the antialiased Resize; what onnxruntime 1.21 and later run."""

@@ -1,17 +1,64 @@
-"""What all readers do: find files below a folder, read text, and say what is wrong with it."""
+"""What all readers do: find media files, read text, and say what is wrong with it."""
 
 from __future__ import annotations
 
 import csv
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from avfeat.evaluation.dataset import DatasetError, Item
+from avfeat.errors import DatasetError, MediaError
 from avfeat.media.source import MEDIA_SUFFIXES, is_special
 
-_EVERY = 5
-"""Of the origins of a train list without a validation list, one in so many chooses C."""
+
+def is_media(path: Path | PurePosixPath) -> bool:
+    """Whether the suffix is one of media files."""
+    return path.suffix.lower() in MEDIA_SUFFIXES
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """All files below a folder, hidden ones left out, in a fixed order; linked folders are not followed.
+
+    Raises:
+        MediaError: a folder cannot be read.
+    """
+    for base, folders, files in os.walk(root, onerror=_raise_unreadable):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield Path(base) / name
+
+
+def media_below(root: Path) -> Iterator[Path]:
+    """The media files below a folder: no FIFOs, sockets or devices, but links that lead nowhere."""
+    return (path for path in walk(root) if is_media(path) and not is_special(path))
+
+
+def media_in(folder: Path) -> list[Path]:
+    """The media files in a folder itself; none where there is no such folder."""
+    if not folder.is_dir():
+        return []
+    return [path for path in entries(folder) if is_media(path) and not path.is_dir() and not is_special(path)]
+
+
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, in alphabetical order.
+
+    Raises:
+        MediaError: it cannot be read.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise _unreadable_folder(error) from error
+
+
+def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
+    """Files by their name without suffix; of equal names, the first counts."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        found.setdefault(path.stem, path)
+    return found
 
 
 def checked_root(root: Path) -> Path:
@@ -25,28 +72,6 @@ def checked_root(root: Path) -> Path:
     return root
 
 
-def walk(root: Path) -> Iterator[Path]:
-    """All files below a folder, hidden ones left out, in a fixed order."""
-    for base, folders, files in os.walk(root, onerror=_unreadable):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith("."):
-                yield Path(base) / name
-
-
-def media_below(root: Path) -> list[Path]:
-    """The media files below a folder."""
-    return [path for path in walk(root) if path.suffix.lower() in MEDIA_SUFFIXES and not is_special(path)]
-
-
-def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
-    """Files by their name without suffix; of equal names, the first counts."""
-    found: dict[str, Path] = {}
-    for path in paths:
-        found.setdefault(path.stem, path)
-    return found
-
-
 def find(root: Path, name: str, what: str) -> Path:
     """The first file of that name in ``root`` or at most two folders below it.
 
@@ -58,6 +83,16 @@ def find(root: Path, name: str, what: str) -> Path:
         if found:
             return found[0]
     raise DatasetError(f"{root}: has no {name}; name the folder that holds {what}.")
+
+
+def names_below(paths: Sequence[Path], root: Path) -> list[str]:
+    """Names for files: relative to ``root``, or, for those that lie elsewhere, to what these have in common."""
+    # Not resolved: a link has the name that it has where it lies.
+    inner = Path(os.path.abspath(root))  # noqa: PTH100
+    places = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100
+    outside = [place.parent for place in places if not place.is_relative_to(inner)]
+    outer = Path(os.path.commonpath(outside)) if outside else inner
+    return [place.relative_to(inner if place.is_relative_to(inner) else outer).as_posix() for place in places]
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
@@ -102,16 +137,9 @@ def wrong_line(path: Path, number: int, form: str, line: str) -> DatasetError:
     return DatasetError(f"{path}, line {number}: not {form}: {line!r}.")
 
 
-def held_out(items: Sequence[Item], train: Sequence[int]) -> tuple[int, ...]:
-    """The part of ``train`` that chooses C where a data set has no validation list: every fifth origin.
-
-    Whole origins, in alphabetical order, beginning with the first, so that what chooses C is not the twin of
-    what was fitted.
-    """
-    groups = sorted({items[position].group for position in train})
-    chosen = set(groups[::_EVERY])
-    return tuple(position for position in train if items[position].group in chosen)
+def _unreadable_folder(error: OSError) -> MediaError:
+    return MediaError(str(error.filename), "unreadable", f"the folder cannot be read ({error.strerror}).")
 
 
-def _unreadable(error: OSError) -> None:
-    raise DatasetError(f"{error.filename}: the folder cannot be read ({error.strerror}).")
+def _raise_unreadable(error: OSError) -> None:
+    raise _unreadable_folder(error)

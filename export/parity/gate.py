@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from avfeat.backends import Backend, Embedded, Session, open_session
 from avfeat.bundle import Bundle, Modality, Precision
 from avfeat.errors import BackendError, BundleError
-from avfeat.export.probes import Kind, Probe, median_distance
-from avfeat.export.reference import Reference
+from avfeat.export.parity.probes import Kind, Probe, median_distance
+from avfeat.export.parity.reference import Reference
 from avfeat.verify import DISTANCE_LIMITS, LIMITS, compare
 
 OUTPUTS = ("features", "shared")

@@ -1,0 +1,1 @@
+"""Whether what was written computes what it was made of."""

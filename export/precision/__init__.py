@@ -1,0 +1,1 @@
+"""Arithmetic below float32: which layers have it, by measurement on clips."""
