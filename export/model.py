@@ -114,10 +114,20 @@ def _run_name(path: Path) -> str:
 
 
 def _data(checkpoint: Checkpoint) -> str:
-    """What the weights were made from: with a teacher, its data, too."""
-    teacher = checkpoint.provenance.get("teacher")
-    learned = f"; learned from a teacher that was trained on {_clips(teacher.get('data', {}))}" if teacher else ""
-    return _clips(checkpoint.data) + learned
+    """What the weights were made from: what they began with, and who taught them, too."""
+    begun, teacher = (checkpoint.provenance.get(name) or {} for name in ("init", "teacher"))
+    words = [f"{modality} begun with {start}" for modality, start in begun.items()]
+    if "source" in teacher:
+        words.append(f"learned from a teacher that was trained on {_clips(teacher.get('data', {}))}")
+    else:
+        words += [f"{modality} learned from {_teacher(facts)}" for modality, facts in teacher.items()]
+    return "; ".join([_clips(checkpoint.data), *words])
+
+
+def _teacher(facts: Mapping[str, Any]) -> str:
+    """A published network and the licence of its weights, or a run and its data."""
+    said = facts["licence"] if "licence" in facts else f"trained on {_clips(facts.get('data', {}))}"
+    return f"{facts['source']} ({said})"
 
 
 def _clips(data: Mapping[str, Any]) -> str:

@@ -36,7 +36,7 @@ class Checkpoint:
         recipe: resolved, as JSON values.
         step: steps that were done.
         data: ``source`` as it was asked for, ``fingerprint``, ``clips`` and ``seconds``.
-        provenance: versions of avfeat and torch, git revision; with a teacher, what it was.
+        provenance: versions of avfeat and torch, git revision; what it began with and who taught it.
         encoders: weights of the ``EncoderPair``.
         training: everything else that going on needs.
     """

@@ -7,11 +7,13 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from avfeat.training.data import Cache
 from avfeat.version import __version__
@@ -52,6 +54,16 @@ def fingerprint(cache: Cache) -> str:
             "\0".join((row.name, row.clip, row.label or "", row.group or "")).encode("utf-8", "backslashreplace")
         )
         digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def weights_fingerprint(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of the names and bytes of a state dict, whatever file it came from."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        # As bytes: NumPy does not know every dtype of torch.
+        digest.update(weights[name].reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

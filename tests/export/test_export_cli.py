@@ -64,6 +64,14 @@ def test_what_a_teacher_was_trained_on_is_part_of_the_data(
     said = open_model(str(tmp_path / "taught.pt"), windows).origin.data
     own = "squares: 4 clips, 4.8 s"
     assert said == f"{own}; learned from a teacher that was trained on circles: 8 clips, 9.5 s"
+    each = {"video": {"source": "efficientnet_lite0", "licence": "Apache-2.0"}, "audio": facts}
+    begun = {"init": {"audio": "default (bundle avfeat-mini, sha256 abc)"}}
+    replace(plain, provenance=plain.provenance | begun | {"teacher": each}).save(tmp_path / "taught.pt")
+    said = open_model(str(tmp_path / "taught.pt"), windows).origin.data
+    assert said == (
+        f"{own}; audio begun with default (bundle avfeat-mini, sha256 abc); video learned from efficientnet_lite0 "
+        "(Apache-2.0); audio learned from runs/large (trained on circles: 8 clips, 9.5 s)"
+    )
     assert open_model(str(run_folder), windows).origin.data == own
 
 

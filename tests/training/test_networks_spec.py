@@ -31,6 +31,9 @@ from avfeat.training.schema import build
         ({"seconds": 0.1, "fps": 1}, r"a whole number of frames, 1 or more, not 0.1 \* 1 = 0.1"),
         ({"aspect": "strech"}, "no aspect 'strech'; did you mean 'stretch'"),
         ({"init": "kinetics"}, "no init 'kinetics'; did you mean 'kinetics400'"),
+        ({"init": {"vidoe": "default"}}, "init is for video and audio; did you mean 'video'"),
+        ({"init": {"video": "defualt"}}, "no init 'defualt'; did you mean 'default'.* A path has a slash in it"),
+        ({"init": "runs"}, r"no init 'runs'; .* A path has a slash in it: \./runs\."),
     ],
 )
 def test_values_that_no_pair_can_have(values: dict[str, Any], message: str) -> None:
@@ -44,6 +47,24 @@ def test_values_that_no_pair_can_have(values: dict[str, Any], message: str) -> N
 )
 def test_frames_of_a_window(seconds: float, fps: int, frames: int) -> None:
     assert PairSpec("tiny_shift", "tiny_mel", seconds=seconds, fps=fps).frames == frames
+
+
+@pytest.mark.parametrize(
+    ("init", "starts"),
+    [
+        ("none", {}),
+        ("default", {"video": "default", "audio": "default"}),
+        ("runs/one", {"video": "runs/one", "audio": "runs/one"}),
+        ("imagenet", {"video": "imagenet", "audio": "imagenet"}),
+        ("efficientnet_lite0", {"video": "efficientnet_lite0"}),
+        ({"audio": "default", "video": "none"}, {"audio": "default"}),
+        ({"audio": "./one", "video": "efficientnet_lite0"}, {"video": "efficientnet_lite0", "audio": "./one"}),
+    ],
+)
+def test_every_modality_begins_with_what_is_said_of_it(init: Any, starts: dict[str, str]) -> None:
+    spec = PairSpec("tiny_shift", "tiny_mel", init=init)
+    assert spec.starts == starts and list(spec.starts) == list(starts)
+    assert build(PairSpec, {"video": "tiny_shift", "audio": "tiny_mel", "init": init}, "encoders") == spec
 
 
 def test_a_recipe_says_where_the_value_is() -> None:

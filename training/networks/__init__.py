@@ -4,8 +4,8 @@ Video networks take float32 ``(batch, T, 3, height, width)`` RGB in [0, 1]; audi
 ``(batch, 1, mels, time)`` log-mel spectrograms. Both return ``(batch, features)``. A new network is one file
 and one line in ``registry``.
 
-Published weights come from torchvision: ImageNet's for MobileNetV3 and ResNet-18, Kinetics-400's for the networks
-with convolutions over time.
+Published weights come from torchvision, ImageNet's for MobileNetV3 and ResNet-18, Kinetics-400's for the networks
+with convolutions over time; and from a package, EfficientNet-Lite0's.
 """
 
 from avfeat.training.networks.encoder import Encoder, EncoderPair

@@ -72,12 +72,12 @@ def unfold(network: nn.Module, batches: Iterable[Tensor]) -> None:
 
 
 def _take(layer: _BatchNorm, mean: Tensor, variance: Tensor) -> None:
-    before = torch.rsqrt(layer.running_var + layer.eps)
-    gain = layer.weight * before
-    layer.bias += gain * (mean - layer.running_mean)
+    known_mean, known_variance = cast(Tensor, layer.running_mean), cast(Tensor, layer.running_var)
+    gain = layer.weight * torch.rsqrt(known_variance + layer.eps)
+    layer.bias.add_(gain * (mean - known_mean))
     layer.weight.copy_(gain * torch.sqrt(variance + layer.eps))
-    layer.running_mean.copy_(mean)
-    layer.running_var.copy_(variance)
+    known_mean.copy_(mean)
+    known_variance.copy_(variance)
 
 
 @contextmanager

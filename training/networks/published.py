@@ -78,25 +78,26 @@ class Initialisable(Protocol):
         """Take the weights, and the scale of pixels that goes with them."""
 
 
-def fetch(weights: WeightsEnum) -> Published:
+def fetch(weights: WeightsEnum, instead: str = "take init: none") -> Published:
     """Weights from the folder where torch keeps downloads (``$TORCH_HOME/hub/checkpoints``), or else from the net.
 
     Args:
         weights: a member of one of torchvision's enumerations. What is downloaded is held against the hash in the
             file's name; a file that lies there already is not.
+        instead: what else can be done where they cannot be fetched.
 
     Raises:
         WeightsError: the file can neither be found nor fetched, or is broken.
     """
     file = Path(torch.hub.get_dir()) / "checkpoints" / PurePosixPath(urlparse(weights.url).path).name
-    state = _state(weights, file)
+    state = _state(weights, file, instead)
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{file}: holds no weights; delete it, and the next run fetches it again.")
     preset = weights.transforms()
     return Published(file, state, tuple(preset.mean), tuple(preset.std))
 
 
-def _state(weights: WeightsEnum, file: Path) -> Any:
+def _state(weights: WeightsEnum, file: Path, instead: str) -> Any:
     try:
         # torch announces a download on stdout, where results go.
         with redirect_stdout(sys.stderr):
@@ -108,5 +109,5 @@ def _state(weights: WeightsEnum, file: Path) -> Any:
             raise WeightsError(f"{file}: cannot be read; delete it, and the next run fetches it again.") from error
         why = getattr(error, "reason", None) or error
         raise WeightsError(
-            f"{weights.url}: cannot be fetched ({why}); put the file into {file.parent}, or take init: none."
+            f"{weights.url}: cannot be fetched ({why}); put the file into {file.parent}, or {instead}."
         ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 
 from torch import nn
 from torchvision.models import MobileNet_V3_Large_Weights, MobileNet_V3_Small_Weights, ResNet18_Weights, WeightsEnum
@@ -38,7 +38,7 @@ from avfeat.training.networks.video_resnet import VideoResNet
 
 T = TypeVar("T")
 
-Start = WeightsEnum | Callable[[], Published]
+Start: TypeAlias = WeightsEnum | Callable[[], Published]
 """Published weights: torchvision's, or what reads others."""
 
 

@@ -1,9 +1,11 @@
-"""Distillation: a small pair of encoders learns to predict the features that a trained, larger one has.
+"""Distillation: a pair of encoders learns to predict features and class scores of trained networks.
 
 Navaneet et al., "SimReg: Regression as a Simple Yet Effective Tool for Self-supervised Knowledge Distillation",
 BMVC 2021, arXiv 2201.05131: a head on the student's features, dropped afterwards, regresses the teacher's features
 of the same view, both at unit length. Here beside an objective, on its own augmented views, and with one hidden
-layer in the head; the paper minimises nothing else, on weakly augmented views, with up to three.
+layer in the head; the paper minimises nothing else, on weakly augmented views, with up to three. Or each feature is
+standardised and regressed with the smooth L1 loss (Girshick, ICCV 2015, arXiv 1504.08083). Class scores: Hinton et
+al., arXiv 1503.02531, at temperature 1.
 """
 
 from __future__ import annotations
@@ -11,16 +13,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
+from avfeat.training.networks.spec import MODALITIES
 from avfeat.training.objectives.embedded import Chosen, statistics_kept
 from avfeat.training.objectives.gather import Rows
 from avfeat.training.objectives.heads import mlp
-from avfeat.training.objectives.simsiam import cosine
+from avfeat.training.objectives.imitation import classification, regression, smooth_regression
+from avfeat.training.suggest import suggestion
+from avfeat.training.teachers.lesson import Lesson, Taught
 
 
 @dataclass(frozen=True)
@@ -29,48 +35,91 @@ class DistillationSettings:
 
     Attributes:
         teacher: folder of a run that has ended, or its checkpoint, seen from the current folder; its windows are
-            those of the student (``seconds``, ``fps``, ``size``, ``sample_rate``, ``aspect``).
+            those of the student (``seconds``, ``fps``, ``size``, ``sample_rate``, ``aspect``). Or by modality such
+            a run, or a published network (``teachers.registry.NAMES``), which has its own input; a modality that
+            is not named has no teacher.
         weight: of this loss.
-        hidden: width of the hidden layer of the heads that predict the teacher's features.
+        hidden: width of the hidden layer of the heads that predict features and class scores.
+        loss: of features. ``cosine``: the distance of unit vectors; ``smooth_l1``: that of each feature,
+            standardised.
+        scores: how much class scores count beside features; 0 for not at all.
+        frames: of a window that a network of pictures is shown.
 
     Raises:
         ArgumentError: settings out of range.
     """
 
-    teacher: str
+    teacher: str | dict[str, str]
     weight: float = 10.0
     hidden: int = 2048
+    loss: Literal["cosine", "smooth_l1"] = "cosine"
+    scores: float = 0.0
+    frames: int = 2
 
     def __post_init__(self) -> None:
-        if not self.teacher:
-            raise ArgumentError("teacher must be the folder of a run, or a checkpoint, not ''.")
+        self._check_teacher()
         if not 0 < self.weight < math.inf:
             raise ArgumentError(f"weight must be above 0, not {self.weight!r}; distillation=null has none.")
-        if self.hidden < 1:
-            raise ArgumentError(f"hidden must be a width from 1 on, not {self.hidden!r}.")
+        for name, what in (("hidden", "a width"), ("frames", "a number of frames")):
+            if getattr(self, name) < 1:
+                raise ArgumentError(f"{name} must be {what} from 1 on, not {getattr(self, name)!r}.")
+        if not 0 <= self.scores < math.inf:
+            raise ArgumentError(f"scores must be a weight from 0 on, not {self.scores!r}.")
+
+    def _check_teacher(self) -> None:
+        named = self.teacher.values() if isinstance(self.teacher, dict) else [self.teacher]
+        if not named or not all(named):
+            raise ArgumentError(
+                f"teacher must be the folder of a run, or a checkpoint, or one by modality, not {self.teacher!r}."
+            )
+        for modality in self.teacher if isinstance(self.teacher, dict) else ():
+            if modality not in MODALITIES:
+                raise ArgumentError(
+                    f"teacher is for video and audio, not {modality!r}; {suggestion(modality, MODALITIES)}"
+                )
+
+    def to_values(self, values: dict[str, Any]) -> dict[str, Any]:
+        """``values`` of these settings without those that came later and are at their default.
+
+        So that trainings are called, and go on, as before there were any.
+        """
+        later = {"loss": "cosine", "scores": 0.0, "frames": 2}
+        return {name: one for name, one in values.items() if name not in later or one != later[name]}
 
 
 class Distillation(nn.Module):
-    """A head for each modality, which predicts the teacher's features from the student's.
+    """Heads for each modality that is taught: they predict what the teacher says from the student's features.
 
     Attributes:
         weight: of the loss.
     """
 
     def __init__(
-        self, settings: DistillationSettings, student: Mapping[Modality, int], teacher: Mapping[Modality, int]
+        self, settings: DistillationSettings, student: Mapping[Modality, int], lessons: Mapping[Modality, Lesson]
     ) -> None:
         """Build the heads.
 
         Args:
-            settings: weight, and width of the heads.
+            settings: weights, loss, and width of the heads.
             student: width of each modality's features.
-            teacher: the same of the teacher.
+            lessons: what is taught, by modality.
         """
         super().__init__()
-        self.weight = settings.weight
+        self.weight, self._scores, self._lessons = settings.weight, settings.scores, dict(lessons)
+        taught = {name: (dim, lessons[name]) for name, dim in student.items() if name in lessons}
         self.heads = nn.ModuleDict(
-            {name: mlp((dim, settings.hidden, teacher[name]), last_bias=True) for name, dim in student.items()}
+            {name: mlp((dim, settings.hidden, one.dim), last_bias=True) for name, (dim, one) in taught.items()}
+        )
+        self.score_heads = nn.ModuleDict(
+            {
+                name: mlp((dim, settings.hidden, one.classes), last_bias=True)
+                for name, (dim, one) in taught.items()
+                if settings.scores and one.classes
+            }
+        )
+        standardised = taught if settings.loss == "smooth_l1" else {}
+        self.norms = nn.ModuleDict(
+            {name: nn.BatchNorm1d(one.dim, affine=False) for name, (_, one) in standardised.items()}
         )
 
     def forward(
@@ -78,7 +127,7 @@ class Distillation(nn.Module):
         features: Mapping[Modality, Tensor],
         rows: Mapping[Modality, Chosen],
         present: Mapping[Modality, Tensor],
-        taught: Mapping[Modality, Tensor],
+        taught: Mapping[Modality, Taught],
     ) -> Tensor:
         """How far predictions are from what is taught: the mean over the modalities; this process' share.
 
@@ -86,30 +135,28 @@ class Distillation(nn.Module):
             features: the student's, of the views that ``rows`` chose.
             rows: which of all views those are.
             present: bool ``(batch,)``, which clips have the modality.
-            taught: the teacher's features of all views, ``(batch * views, dim)``.
+            taught: what the teacher says of all views, ``batch * views`` rows.
         """
-        each = []
-        for name, found in features.items():
-            head = self.heads[name]
-            with statistics_kept(head, rows[name].filled):
-                predicted = rows[name].back(head(found))
+        each: list[Tensor] = []
+        scores: list[Tensor] = []
+        for name in self._lessons:
+            found, chosen, here, said = features[name], rows[name], Rows.of(present[name]), taught[name]
+            predicted = _through(self.heads[name], found, chosen)
             with torch.autocast(predicted.device.type, enabled=False):
-                each.append(regression(predicted, taught[name], Rows.of(present[name])))
-        return torch.stack(each).mean()
+                if name in self.norms:
+                    wanted = _through(self.norms[name], said.features.float(), chosen, whole=True)
+                    each.append(smooth_regression(predicted, wanted, here))
+                else:
+                    each.append(regression(predicted, said.features, here))
+            if name in self.score_heads and said.scores is not None:
+                predicted = _through(self.score_heads[name], found, chosen)
+                with torch.autocast(predicted.device.type, enabled=False):
+                    scores.append(classification(predicted, said.scores, here, self._lessons[name].several))
+        total = torch.stack(each).mean()
+        return total + self._scores * torch.stack(scores).mean() if scores else total
 
 
-def regression(predicted: Tensor, taught: Tensor, rows: Rows) -> Tensor:
-    """The mean squared distance of unit vectors, ``2 - 2 cos``: of each clip the mean over its views.
-
-    Args:
-        predicted: ``(batch * views, dim)``, of any length, views of a clip next to each other.
-        taught: the teacher's features of the same views, without gradient.
-        rows: the clips that have the modality.
-
-    Returns:
-        This process' share, see ``gather``.
-    """
-    here = rows.here.repeat_interleave(len(predicted) // len(rows.here))[:, None]
-    predicted, taught = (torch.where(here, side.float(), 0) for side in (predicted, taught))
-    distance = 2 - 2 * cosine(predicted, taught)
-    return rows.mean(distance.view(len(rows.here), -1).mean(1))
+def _through(network: nn.Module, found: Tensor, chosen: Chosen, whole: bool = False) -> Tensor:
+    """All rows; zeros for those that did not go through. ``whole``: they have not been chosen yet."""
+    with statistics_kept(network, chosen.filled):
+        return chosen.back(network(chosen(found) if whole else found))

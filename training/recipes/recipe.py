@@ -138,7 +138,7 @@ class Recipe:
         encoders: the networks, and what a window is for them: the views' length, frames and size.
         objective: what is minimised.
         shared: what trains the space that picture and sound share.
-        distillation: a trained pair to learn from, too; None for none.
+        distillation: trained networks to learn from, too; None for none.
         augment: how views are sampled and augmented.
         optimizer: how weights are moved.
         probe: what is measured on the way.
@@ -212,6 +212,8 @@ class Recipe:
         if self.distillation is None:
             # So that a training without a teacher is called what it was called before there were any.
             del as_json["distillation"]
+        else:
+            as_json["distillation"] = self.distillation.to_values(as_json["distillation"])
         for name in ("seconds", "frames"):
             # The encoders say them.
             del as_json["augment"]["sampling"][name]

@@ -2,7 +2,8 @@
 
 ``model`` holds encoders, heads and momentum encoder, ``trainer`` a step of them, ``train`` the loop around it;
 ``process`` is torchrun, ``journal`` the files, ``probe`` the accuracy on the way, ``watch`` the signs of trouble,
-``resume`` what a training that goes on has to have in common with itself, ``teacher`` what a pair may learn from.
+``resume`` what a training that goes on has to have in common with itself, ``start`` what a pair may begin with,
+``teacher`` what it may learn from.
 """
 
 from avfeat.training.trainer.events import (

@@ -18,6 +18,7 @@ from avfeat.training.objectives.embedded import Chosen, statistics_kept
 from avfeat.training.objectives.gather import Rows
 from avfeat.training.objectives.shared import info_nce
 from avfeat.training.recipes import Recipe
+from avfeat.training.teachers.lesson import Lesson, Taught
 
 MODALITIES: tuple[Modality, ...] = ("video", "audio")
 
@@ -31,7 +32,7 @@ class Outcome:
         objective: the objective's part of it, detached.
         terms: the mean of each kind of pairs, detached.
         shared: the loss of the shared space, detached; None where it has no weight.
-        distillation: what predicting the teacher's features costs, detached; None without a teacher.
+        distillation: what predicting the teacher costs, detached; None without one.
         projections: of each modality, for each view: detached ``(batch, out)``.
         embeddings: of each modality, ``(batch * views, shared)``, detached; empty without the shared term.
     """
@@ -55,14 +56,14 @@ class Pretraining(nn.Module):
     """
 
     def __init__(
-        self, recipe: Recipe, published: bool = True, teacher: Mapping[Modality, int] | None = None
+        self, recipe: Recipe, published: bool = True, lessons: Mapping[Modality, Lesson] | None = None
     ) -> None:
         """Build networks and heads with fresh weights, from torch's global generator.
 
         Args:
             recipe: which.
             published: False leaves out the published weights that the recipe may ask for.
-            teacher: widths of the features of the recipe's teacher; None leaves out what predicts them.
+            lessons: what the recipe's teacher gives by modality; None leaves out what predicts it.
 
         Raises:
             ArgumentError: a recipe whose parts do not go together.
@@ -78,10 +79,11 @@ class Pretraining(nn.Module):
         )
         self.shared = recipe.shared
         self.distillation: Distillation | None = None
-        if recipe.distillation is not None and teacher is not None:
-            self.distillation = Distillation(recipe.distillation, dims, teacher)
-        used = MODALITIES if self.shared.weight or self.distillation else self.objective.modalities
-        self.modalities = tuple(name for name in MODALITIES if name in used)
+        if recipe.distillation is not None and lessons is not None:
+            self.distillation = Distillation(recipe.distillation, dims, lessons)
+        self._taught = frozenset(lessons or ())
+        used = {*self.objective.modalities, *self._taught}
+        self.modalities = tuple(name for name in MODALITIES if self.shared.weight or name in used)
         backbones = nn.ModuleDict({name: self._encoder(name).backbone for name in MODALITIES})
         self.targets = MomentumCopy(backbones) if self.objective.momentum else None
         self._freeze_what_nothing_trains()
@@ -91,7 +93,7 @@ class Pretraining(nn.Module):
         frames: Tensor | None,
         waveform: Tensor | None,
         present: Mapping[Modality, Tensor],
-        taught: Mapping[Modality, Tensor] | None = None,
+        taught: Mapping[Modality, Taught] | None = None,
     ) -> Outcome:
         """The loss of a batch.
 
@@ -100,7 +102,7 @@ class Pretraining(nn.Module):
                 None if no loss looks at them.
             waveform: float32 ``(batch * views, samples)``, or None likewise.
             present: bool ``(batch,)``, which clips have the modality; no others pass through its networks.
-            taught: the teacher's features of all views, ``(batch * views, dim)`` by modality; None without one.
+            taught: what the teacher says of all views, ``batch * views`` rows by modality; None without one.
         """
         inputs: dict[Modality, Tensor] = {} if frames is None else {"video": frames}
         if waveform is not None:
@@ -112,7 +114,7 @@ class Pretraining(nn.Module):
         shared, embeddings = self._shared_loss(features, rows, present)
         total = losses.total if shared is None else losses.total + self.shared.weight * shared
         distilled = None
-        if self.distillation is not None:
+        if self.distillation is not None and taught is not None:
             distilled = self.distillation(features, rows, present, taught)
             total = total + self.distillation.weight * distilled
         projections = {
@@ -211,8 +213,8 @@ class Pretraining(nn.Module):
         for name in MODALITIES:
             encoder = self._encoder(name)
             reached = self.shared.weight > 0 and self.shared.reach == "encoder"
-            taught = self.distillation is not None
-            encoder.backbone.requires_grad_(reached or taught or name in self.objective.modalities)
+            looked_at = name in self._taught or name in self.objective.modalities
+            encoder.backbone.requires_grad_(reached or looked_at)
             encoder.projection.requires_grad_(self.shared.weight > 0)
 
 

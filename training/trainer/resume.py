@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from avfeat.training.checkpoint import Checkpoint, CheckpointError
+from avfeat.training.networks.spec import MODALITIES
 from avfeat.training.recipes import Recipe
-from avfeat.training.trainer.teacher import Teacher
+from avfeat.training.trainer.teacher import SETTING, Teacher, setting_of
 
-_TEACHER = "distillation.teacher"
+_TEACHER = (SETTING, f"{SETTING}.video", f"{SETTING}.audio")
 """It may lie elsewhere now: what tells whether it is the same are its weights."""
 _FREE = ("description", "workers", "log_every", "checkpoint_every", "probe", "compile")
 """Settings that do not change what is learned."""
@@ -25,7 +26,7 @@ def check_same(before: Checkpoint, recipe: Recipe, data: Mapping[str, Any], run:
     for name, old, new in differences(before.recipe, recipe.to_values()):
         if name == "steps" and new > old:
             continue
-        if name.partition(".")[0] not in _FREE and name != _TEACHER:
+        if name.partition(".")[0] not in _FREE and name not in _TEACHER:
             raise CheckpointError(
                 f"{run}: was begun with {name} {old!r}, not {new!r}; go on with the same settings, or train into "
                 "another folder."
@@ -43,12 +44,21 @@ def check_teacher(before: Checkpoint, teacher: Teacher | None) -> None:
     Raises:
         CheckpointError: they are others.
     """
-    known = before.provenance.get("teacher") or {}
-    if teacher is not None and teacher.facts["fingerprint"] != known.get("fingerprint"):
-        raise CheckpointError(
-            f"{_TEACHER}={teacher.source}: its weights are not those that the training was begun with; put them "
-            "back, or train into another folder."
-        )
+    if teacher is None:
+        return
+    known, own = (_fingerprints(facts) for facts in (before.provenance.get("teacher") or {}, teacher.facts))
+    for modality in MODALITIES:
+        if own.get(modality) != known.get(modality):
+            raise CheckpointError(
+                f"{setting_of(teacher.source, modality)}: its weights are not those that the training was begun "
+                "with; put them back, or train into another folder."
+            )
+
+
+def _fingerprints(facts: Mapping[str, Any]) -> dict[str, str | None]:
+    """Of who teaches each modality; a run in one word teaches both."""
+    each: Mapping[str, Any] = dict.fromkeys(MODALITIES, facts) if "fingerprint" in facts else facts
+    return {name: one.get("fingerprint") for name, one in each.items()}
 
 
 def same_probe(before: Checkpoint, recipe: Recipe) -> bool:

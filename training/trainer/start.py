@@ -33,7 +33,7 @@ def begin(pair: EncoderPair, spec: PairSpec, batches: Batches) -> dict[str, str]
         CheckpointError: a run that is missing, broken, or of other networks.
         WeightsError: a bundle of other networks or of another precision.
     """
-    facts = {}
+    facts: dict[str, str] = {}
     for modality, start in spec.starts.items():
         if not trained_start(start):
             continue

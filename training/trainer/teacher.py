@@ -1,103 +1,92 @@
-"""Trained encoders that a smaller pair learns from."""
+"""What a pair learns from beside its objective: a trained pair, or one teacher for each modality."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
-from avfeat.training.checkpoint import Checkpoint, CheckpointError
-from avfeat.training.networks.channels_last import to_channels_last
-from avfeat.training.networks.registry import log_mel_of
+from avfeat.training.networks.spec import MODALITIES
+from avfeat.training.objectives.distillation import DistillationSettings
 from avfeat.training.recipes import Recipe
+from avfeat.training.teachers.lesson import Lesson, OneModality, Taught, named
+from avfeat.training.teachers.registry import open_teacher, published
+from avfeat.training.teachers.run import open_run
 from avfeat.training.trainer.views import Views
 
-_WINDOW = ("seconds", "fps", "size", "sample_rate", "aspect")
+SETTING = "distillation.teacher"
 
 
 class Teacher(nn.Module):
-    """The encoders of a run that is over, in evaluation mode: they are not trained, and no checkpoint holds them.
+    """Trained networks in evaluation mode: they are not trained, and no checkpoint holds them.
 
     Attributes:
-        source: the run, as it was asked for.
-        spec: what a window is for it.
-        dims: width of each modality's features.
-        facts: ``source``, ``fingerprint`` of the weights, ``step``, and ``data`` that it was trained on.
+        source: who teaches, as it was asked for: a run, or a name or path by modality.
+        lessons: what each modality is taught; a modality may have no teacher.
+        facts: of a run ``source``, ``fingerprint`` of the weights, ``step``, and ``data`` that it was trained on;
+            else by modality such facts, or for published networks ``source``, ``fingerprint`` and ``licence``.
     """
 
-    def __init__(self, source: str, checkpoint: Checkpoint) -> None:
-        """Take the trained weights.
-
-        Raises:
-            CheckpointError: networks or weights that are unknown here.
-        """
+    def __init__(self, source: str | dict[str, str], parts: Mapping[Modality, OneModality]) -> None:
+        """Put teachers together."""
         super().__init__()
-        self.source, self.spec = source, checkpoint.spec
-        self._pair = to_channels_last(checkpoint.pair())
-        self._log_mel = log_mel_of(self.spec)
-        self.requires_grad_(False).eval()
-        self.dims: dict[Modality, int] = {"video": self._pair.video.dim, "audio": self._pair.audio.dim}
-        self.facts = {
-            "source": source,
-            "fingerprint": _fingerprint(checkpoint.encoders),
-            "step": checkpoint.step,
-            "data": dict(checkpoint.data),
-        }
+        self.source = source
+        self._parts = nn.ModuleDict({name: cast(nn.Module, part) for name, part in parts.items()})
+        self.lessons: dict[Modality, Lesson] = {name: part.lesson for name, part in parts.items()}
+        each: dict[str, Any] = {name: part.facts for name, part in parts.items()}
+        self.facts = each["video"] if isinstance(source, str) else each
 
     @classmethod
     def of(cls, recipe: Recipe) -> Teacher | None:
         """The one that a recipe asks for; None if it asks for none. Draws from torch's global generator.
 
         Raises:
-            ArgumentError: its windows are not those of the recipe.
-            CheckpointError: it is missing, broken, or still being trained.
+            ArgumentError: windows that it cannot take, no such network, or class scores that nobody gives.
+            CheckpointError: a run that is missing, broken, or still being trained.
+            WeightsError: published weights that cannot be fetched or read.
         """
-        if recipe.distillation is None:
+        settings = recipe.distillation
+        if settings is None:
             return None
-        source = recipe.distillation.teacher
-        try:
-            checkpoint = Checkpoint.load(Path(source).expanduser())
-            found = cls(source, checkpoint)
-        except CheckpointError as error:
-            raise CheckpointError(f"distillation.teacher={source}: {error}") from error
-        for name in _WINDOW:
-            taken, given = getattr(found.spec, name), getattr(recipe.encoders, name)
-            if taken != given:
-                raise ArgumentError(
-                    f"distillation.teacher={source}: takes windows of {name} {taken}, not {given}; take another "
-                    f"teacher, or --set encoders.{name}={taken}."
-                )
-        steps = checkpoint.recipe.get("steps", checkpoint.step)
-        if checkpoint.step < steps:
-            # Its next checkpoint would be another teacher, in the middle of what it teaches.
-            raise CheckpointError(
-                f"distillation.teacher={source}: is at step {checkpoint.step} of {steps}; finish it first, or take "
-                "a training that has ended."
+        found = cls(settings.teacher, _parts(settings, recipe))
+        if settings.scores and not any(one.classes for one in found.lessons.values()):
+            raise ArgumentError(
+                f"distillation.scores={settings.scores:g}: the teacher gives no class scores; leave it out."
             )
         return found
 
     @torch.no_grad()
-    def forward(self, views: Views) -> dict[Modality, Tensor]:
-        """Features of all views, ``(batch * views, dim)`` by modality; of clips without it they mean nothing."""
-        found: dict[Modality, Tensor] = {}
-        if views.frames is not None:
-            found["video"] = self._pair.video.backbone(views.frames)
-        if views.waveform is not None:
-            with torch.autocast(views.waveform.device.type, enabled=False):
-                spectrogram = self._log_mel(views.waveform)
-            found["audio"] = self._pair.audio.backbone(spectrogram)
-        return found
+    def forward(self, views: Views) -> dict[Modality, Taught]:
+        """What is taught of all views, ``batch * views`` rows; those of clips without the modality mean nothing."""
+        inputs = {"video": views.frames, "audio": views.waveform}
+        return {name: self._parts[name](inputs[name]) for name in self.lessons if inputs[name] is not None}
 
 
-def _fingerprint(weights: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        digest.update(name.encode())
-        # As bytes: NumPy does not know every dtype of torch.
-        digest.update(weights[name].reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+def setting_of(source: str | Mapping[str, str], modality: Modality) -> str:
+    """How messages call the teacher of a modality."""
+    if isinstance(source, str):
+        return f"{SETTING}={source}"
+    return f"{SETTING}.{modality}={source.get(modality, 'null')}"
+
+
+def _parts(settings: DistillationSettings, recipe: Recipe) -> dict[Modality, OneModality]:
+    source = settings.teacher
+    if isinstance(source, str):
+        with named(setting_of(source, "video")):
+            modality = published(source)
+            if modality is not None and not Path(source).expanduser().exists():
+                raise ArgumentError(
+                    f"is a network that teaches {modality} alone; --set {SETTING}.{modality}={source}."
+                )
+            return dict(open_run(source, recipe.encoders, MODALITIES))
+    found: dict[Modality, OneModality] = {}
+    for name in MODALITIES:
+        if name in source:
+            with named(setting_of(source, name)):
+                found[name] = open_teacher(name, source[name], recipe.encoders, settings.frames)
+    return found

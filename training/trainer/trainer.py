@@ -73,7 +73,7 @@ class Trainer:
         with torch.random.fork_rng():
             self.teacher = Teacher.of(recipe)
             torch.manual_seed(recipe.seed)
-            self.model = Pretraining(recipe, published, self.teacher.dims if self.teacher else None)
+            self.model = Pretraining(recipe, published, self.teacher.lessons if self.teacher else None)
             if published:
                 self._begin()
         to_channels_last(self.model).to(process.device)
@@ -193,8 +193,8 @@ class Trainer:
         recipe, model, device = self.recipe, self.model, self.process.device
         clips = len(self.cache.members(recipe.needs))
         parameters = {str(name): count_parameters([getattr(model.pair, name)]) for name in MODALITIES}
-        heads = [model.objective.projectors, model.objective.predictors]
-        heads += [] if model.distillation is None else [model.distillation.heads]
+        heads: list[nn.Module] = [model.objective.projectors, model.objective.predictors]
+        heads += [] if model.distillation is None else [model.distillation]
         return Cost(
             parameters={**parameters, "heads": count_parameters(heads)},
             steps=recipe.steps - done,
@@ -236,6 +236,8 @@ class Trainer:
             CheckpointError: it lacks what a training needs, or has it of another one.
         """
         encoders = {f"{_PAIR}{name}": one for name, one in before.encoders.items()}
+        if "init" in before.provenance:
+            self.provenance |= {"init": before.provenance["init"]}
         try:
             self.model.load_state_dict(encoders | dict(before.training["rest"]))
             self.optimizer.load_state_dict(before.training["optimizer"])
@@ -249,18 +251,21 @@ class Trainer:
 
     def _begin(self) -> None:
         """Take the weights of trained pairs that the recipe names."""
-        loader = make_loader(self.cache, self.recipe.sampling, self.part, _UNFOLDED, seed=self.recipe.seed)
-
-        seeds = seeds_of(self.recipe.seed, 0, 0, self.part * self.model.views)
+        recipe = self.recipe
+        loader = make_loader(
+            self.cache, recipe.sampling, self.part, _UNFOLDED, seed=recipe.seed, needs=recipe.needs
+        )
+        seeds = seeds_of(recipe.seed, 0, 0, self.part * self.model.views)
 
         def batches(modality: Modality) -> Iterator[Tensor]:
             for batch in loader:
-                views = augmented(batch, Composition(), self.recipe.encoders.sample_rate, seeds)
+                views = augmented(batch, Composition(), recipe.encoders.sample_rate, seeds)
                 there = views.present[modality].repeat_interleave(self.model.views)
-                if there.any():
-                    yield views.frames[there] if modality == "video" else self.model.log_mel(views.waveform[there])
+                x = views.frames if modality == "video" else views.waveform
+                if x is not None and there.any():
+                    yield x[there] if modality == "video" else self.model.log_mel(x[there])
 
-        facts = begin(self.model.pair, self.recipe.encoders, batches)
+        facts = begin(self.model.pair, recipe.encoders, batches)
         if facts:
             self.provenance |= {"init": facts}
 

@@ -166,6 +166,12 @@ def test_circles_are_refused(tmp_path: Path) -> None:
         ("distillation.teacher=runs/large", lambda r: r.distillation, DistillationSettings("runs/large")),
         ("distillation={teacher: a, weight: 2}", lambda r: r.distillation, DistillationSettings("a", weight=2.0)),
         ("distillation=null", lambda r: r.distillation, None),
+        (
+            "distillation={teacher: {video: efficientnet_lite0}, scores: 0.1, loss: smooth_l1, frames: 3}",
+            lambda r: r.distillation,
+            DistillationSettings({"video": "efficientnet_lite0"}, scores=0.1, loss="smooth_l1", frames=3),
+        ),
+        ("encoders.init.video=default", lambda r: r.encoders.init, {"video": "default"}),
         ("augment.sampling.speed=[0.5, 2]", lambda r: r.augment.sampling.speed, (0.5, 2.0)),
     ],
 )
@@ -229,6 +235,8 @@ def test_later_changes_win_and_build_on_earlier_ones(tmp_path: Path) -> None:
         ("distillation.weight=1", "base.yaml.distillation: teacher is missing."),
         ("distillation={teacher: a, weight: 0}", "base.yaml.distillation: weight must be above 0, not 0.0;"),
         ("distillation.teacher=3", "base.yaml.distillation.teacher: input should be a valid string, not 3."),
+        ("distillation.teacher.sound=a", "base.yaml.distillation: teacher is for video and audio, not 'sound';"),
+        ("distillation={teacher: a, loss: l2}", "base.yaml.distillation.loss: input should be 'cosine' or "),
         ("distillation=runs/large", "base.yaml.distillation: must be settings (name: value), not 'runs/large'."),
         ("shared.temperature=0", "temperature must be above 0, not 0.0."),
         ("shared.weight=-1", "weight must be from 0 on, not -1.0."),
@@ -297,3 +305,14 @@ def test_networks_are_looked_up_before_any_data_is_read() -> None:
         load_recipe("smoke", ["encoders.video=r3d"])
     with pytest.raises(ArgumentError, match="'s3d' needs 5 frames"):
         load_recipe("smoke", ["encoders.video=s3d", "encoders.seconds=0.25"])
+
+
+def test_settings_of_a_teacher_that_came_later_are_left_out_at_their_default() -> None:
+    """So that what was begun before there were any goes on."""
+    values: dict[str, Any] = {"encoders": {"video": "tiny_shift", "audio": "tiny_mel"}}
+    before = Recipe.of(values | {"distillation": {"teacher": "runs/large"}})
+    assert before.to_values()["distillation"] == {"teacher": "runs/large", "weight": 10.0, "hidden": 2048}
+    settings = {"teacher": {"audio": "mn04_as"}, "scores": 0.5, "loss": "smooth_l1", "frames": 4}
+    after = Recipe.of(values | {"distillation": settings})
+    assert after.to_values()["distillation"] == {"weight": 10.0, "hidden": 2048} | settings
+    assert Recipe.of(after.to_values()) == after

@@ -17,6 +17,7 @@ from avfeat.training.checkpoint import LAST, Checkpoint, CheckpointError
 from avfeat.training.data import Cache
 from avfeat.training.networks.log_mel import LogMel
 from avfeat.training.recipes import Recipe
+from avfeat.training.teachers.lesson import Lesson
 from avfeat.training.trainer.teacher import Teacher
 from avfeat.training.trainer.views import Views, augmented, seeds_of, to_device
 
@@ -38,12 +39,13 @@ def student(teacher: Path, **changes: Any) -> dict[str, Any]:
 def test_it_teaches_the_features_of_evaluation_mode_of_the_same_views(cache: Cache, taught_by: Path) -> None:
     one = trainer(cache, small(**student(taught_by)))
     teacher = one.teacher
-    assert teacher is not None and teacher.dims == {"video": 768, "audio": 768}
+    assert teacher is not None and teacher.lessons == {"video": Lesson(768), "audio": Lesson(768)}
     with one.batches(0) as batches:
         batch = to_device(next(batches), ALONE.device, one.model.modalities)
     views = augmented(batch, one.recipe.augment, 16_000, seeds_of(0, 0, 0, 16))
     assert views.frames is not None and views.waveform is not None
-    found, pair = teacher(views), Checkpoint.load(taught_by).pair()
+    found = {name: said.features for name, said in teacher(views).items()}
+    pair = Checkpoint.load(taught_by).pair()
     with torch.inference_mode():
         expected = {
             "video": pair.video.backbone(views.frames),
@@ -53,7 +55,7 @@ def test_it_teaches_the_features_of_evaluation_mode_of_the_same_views(cache: Cac
     assert not any(one.requires_grad for one in (*found.values(), *teacher.parameters()))
     # Nothing of a batch is in the teacher's BatchNorm, nor does it stay there.
     few = teacher(Views(views.frames[:4], views.waveform[:4], views.present))
-    torch.testing.assert_close(few["video"], found["video"][:4], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(few["video"].features, found["video"][:4], rtol=1e-3, atol=1e-3)
     before = copied(teacher)
     one.trial()
     with one.batches(0) as batches:
