@@ -20,12 +20,12 @@ from torch import Tensor, nn
 
 from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
+from avfeat.suggest import suggestion
 from avfeat.training.networks.spec import MODALITIES
 from avfeat.training.objectives.embedded import Chosen, statistics_kept
 from avfeat.training.objectives.gather import Rows
 from avfeat.training.objectives.heads import mlp
 from avfeat.training.objectives.imitation import classification, regression, smooth_regression
-from avfeat.training.suggest import suggestion
 from avfeat.training.teachers.lesson import Lesson, Taught
 
 

@@ -10,9 +10,9 @@ from torch import nn
 
 from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
+from avfeat.suggest import suggestion
 from avfeat.training.networks import PairSpec
 from avfeat.training.networks.spec import MODALITIES
-from avfeat.training.suggest import suggestion
 from avfeat.training.teachers.lesson import OneModality
 from avfeat.training.teachers.pictures import efficientnet_lite0, of_timm, of_torchvision
 from avfeat.training.teachers.run import open_run
