@@ -31,7 +31,7 @@ SENSITIVITY_PROBES = 3
 HALF_MARGIN = 0.3
 """Share of the bounds that float16 may use in PyTorch; graphs with folded statistics round once more."""
 
-MARGIN = 0.7
+MARGIN = 0.6
 """Share of the bounds that the search for layers may use: sessions on other devices round otherwise."""
 
 
