@@ -42,6 +42,6 @@ def test_options_of_dataclasses_are_a_commands_own() -> None:
 def test_they_are_checked_and_said_in_the_help() -> None:
     assert CliRunner().invoke(app, ["a.csv", "--workers", "0"]).exit_code == 2
     said = CliRunner(env={"TERMINAL_WIDTH": "200"}).invoke(app, ["--help"]).stdout
-    for part in ("What it is for.", "--model", "Which model.", "--workers", "--label", "--rank", "DATA"):
+    for part in ("What it is for.", "--model", "Which model.", "--workers", "--label", "--rank", "data"):
         assert part in said
     assert "common" not in said and "--columns" not in said
