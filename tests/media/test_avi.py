@@ -18,24 +18,28 @@ FRAMES, RATE = 40, 25
 Change = Callable[[int, av.Packet], bytes | None]
 
 
+SLOW = ("libaom-av1", "librav1e", "libsvtav1")
+"""Minutes of encoding; as root, the last one also takes the whole process to real-time priority."""
+
+
 def encoders() -> list[str]:
-    """Every video codec that PyAV writes into AVI."""
-    found = []
-    for name in sorted(av.codec.codecs_available):
-        try:
-            codec = av.Codec(name, "w")
-        except av.codec.codec.UnknownCodecError:
-            continue
-        if codec.type == "video" and _writes(name):
-            found.append(name)
-    return found
+    """Every video encoder that PyAV has, but slow ones; some cannot write into AVI."""
+    return [name for name in sorted(av.codec.codecs_available) if name not in SLOW and _encodes_video(name)]
 
 
-def _writes(name: str) -> bool:
+def _encodes_video(name: str) -> bool:
     try:
-        return bool(made(name, frames=2))
-    except (av.error.FFmpegError, ValueError, NotImplementedError):
+        return av.Codec(name, "w").type == "video"
+    except av.codec.codec.UnknownCodecError:
         return False
+
+
+def made_or_skipped(name: str) -> bytes:
+    """``made``, where that can be done."""
+    try:
+        return made(name)
+    except (av.error.FFmpegError, ValueError, NotImplementedError) as error:
+        pytest.skip(f"{name} writes no AVI here: {error}")
 
 
 def made(name: str, frames: int = FRAMES, change: Change | None = None) -> bytes:
@@ -86,7 +90,7 @@ def placed(data: bytes, threads: int = 1) -> tuple[list[tuple[float, float]], li
 
 @pytest.mark.parametrize("name", encoders())
 def test_every_codec_is_right_to_a_frame(name: str) -> None:
-    frames, damage, duration = placed(made(name))
+    frames, damage, duration = placed(made_or_skipped(name))
     assert len(frames) >= FRAMES - 1 and not damage
     assert all(abs(time - k) < 1.1 for k, (time, _) in enumerate(frames, FRAMES - len(frames)))
     assert duration == pytest.approx(FRAMES / RATE, abs=2.1 / RATE)

@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from avfeat.bundle import Bundle, Modality, default_bundle, find_bundle
-from avfeat.export.graphs import raw_networks
+from avfeat.export.precision.graphs import raw_networks
 from avfeat.training.networks import PAIRS, PairSpec, build_pair
 from avfeat.training.networks.folded import load_folded, unfold
 from avfeat.training.networks.published import WeightsError
 
 
 def test_a_network_with_a_bundles_weights_gives_the_bundles_outputs() -> None:
-    bundle, spec = Bundle.open(default_bundle()), PAIRS["mini"]
+    bundle, spec = Bundle.open(default_bundle()), PAIRS["base"]
     pair, golden = build_pair(spec).eval(), bundle.golden()
     inputs: dict[Modality, str] = {"video": "frames", "audio": "waveform"}
     for modality in inputs:
@@ -63,7 +63,7 @@ def test_bundles_of_other_networks_or_precisions_are_refused() -> None:
     tiny = build_pair(PairSpec("tiny_shift", "tiny_mel"))
     with pytest.raises(WeightsError, match=r"video\.onnx: holds the weights of another network \(no "):
         load_folded(tiny.video, bundle, "video")
-    whole = Bundle.open(find_bundle("mini-int8"))
+    whole = Bundle.open(find_bundle("base-int8"))
     for other in (whole, replace(bundle, precision="fp16")):
         with pytest.raises(WeightsError, match="weights are taken from ONNX files in fp32; take a bundle that has"):
             load_folded(tiny.video, other, "video")

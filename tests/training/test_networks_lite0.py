@@ -108,7 +108,9 @@ def test_the_motion_network_has_a_pathway_for_what_is_there_and_one_for_what_mov
         torch.testing.assert_close(moved, again, rtol=1e-3, atol=1e-3)
         # The frames that are looked at as they are: the second and the last of four.
         torch.testing.assert_close(network.there(frames), network.there(frames[:, [0, 1, 1, 3]]))
-    with pytest.raises(ArgumentError, match="lite0_motion needs a size that 112 divides, not 160"):
+    with pytest.raises(
+        ArgumentError, match="lite0_motion needs a size that 112 divides, or a smaller one, not 160"
+    ):
         Lite0Motion(size=160)
 
 

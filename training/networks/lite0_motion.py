@@ -23,12 +23,12 @@ class Lite0Motion(nn.Module):
 
     Args:
         frames: of a clip; two of them go through EfficientNet-Lite0, as they are.
-        size: height and width of the frames, a multiple of 112; the motion pathway sees the mean of each cell of a
-            grid of 112.
+        size: height and width of the frames, a multiple of 112 or less than that; the motion pathway sees the
+            mean of each cell of a grid of 112.
         motion: how many features say what moves: a linear map of the 512 that the pathway gives.
 
     Raises:
-        ArgumentError: a size that is no multiple of 112.
+        ArgumentError: a size above 112 that is no multiple of it.
     """
 
     SIZE = 112
@@ -36,13 +36,14 @@ class Lite0Motion(nn.Module):
 
     def __init__(self, frames: int = 16, size: int = 224, motion: int = 128) -> None:
         super().__init__()
-        if size % self.SIZE:
+        if size > self.SIZE and size % self.SIZE:
             raise ArgumentError(
-                f"The video network lite0_motion needs a size that {self.SIZE} divides, not {size}."
+                f"The video network lite0_motion needs a size that {self.SIZE} divides, or a smaller one, "
+                f"not {size}."
             )
         self.dim = DIM + motion
         self.frames = frames
-        self.cell = size // self.SIZE
+        self.cell = max(1, size // self.SIZE)
         self.still_pixels, self.pixels = Pixels(), Pixels()
         self.still = lite0_trunk()
         self.layers = moving_pathway(frames)

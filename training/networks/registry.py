@@ -74,7 +74,7 @@ VIDEO_NETWORKS: dict[str, Network] = {
     "lite0_motion": Network(
         lambda spec: Lite0Motion(spec.frames, spec.size),
         {"efficientnet_lite0": published_lite0},
-        size=Lite0Motion.SIZE,
+        size=32,
     ),
     "tiny_shift": Network(lambda spec: TinyShift(spec.frames)),
 }

@@ -18,7 +18,7 @@ from avfeat.training.networks.folded import load_folded
 from avfeat.training.networks.published import WeightsError
 from avfeat.training.trainer.views import augmented, seeds_of
 
-MINI = {"encoders__video": "shift_resnet14", "encoders__audio": "mel_resnet14", "encoders__shared": 256}
+BASE = {"encoders__video": "lite0_motion", "encoders__audio": "mel_resnet16", "encoders__shared": 256}
 SLOW = {"optimizer": {"name": "sgd", "rate": 1e-9}}
 
 
@@ -29,7 +29,7 @@ def alike(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 def test_after_a_step_the_features_are_those_of_the_bundle(cache: Cache, tmp_path: Path) -> None:
-    recipe = small(**MINI, **SLOW, encoders__init="default", augment={}, steps=1)
+    recipe = small(**BASE, **SLOW, encoders__init="default", augment={}, steps=1)
     one = trainer(cache, recipe)
     bundle = Bundle.open(default_bundle())
     expected = build_pair(recipe.encoders, published=False).eval()
@@ -51,7 +51,7 @@ def test_after_a_step_the_features_are_those_of_the_bundle(cache: Cache, tmp_pat
 
 
 def test_a_training_from_a_bundle_goes_on_as_if_left_alone(cache: Cache, tmp_path: Path) -> None:
-    changes = {**MINI, "encoders__init": {"video": "default"}, "steps": 4, "checkpoint_every": 2}
+    changes = {**BASE, "encoders__init": {"video": "default"}, "steps": 4, "checkpoint_every": 2}
     ran(cache, tmp_path / "alone", small(**changes))
     ran(cache, tmp_path / "twice", small(**changes), stop_after=2)
     ran(cache, tmp_path / "twice", small(**changes), resume=True)
@@ -82,7 +82,7 @@ def test_a_run_is_taken_as_it_is(cache: Cache, tmp_path: Path) -> None:
     ("init", "kind", "says"),
     [
         ("default", WeightsError, "holds the weights of another network"),
-        (str(find_bundle("mini-int8")), WeightsError, "weights are taken from ONNX files in fp32"),
+        (str(find_bundle("base-int8")), WeightsError, "weights are taken from ONNX files in fp32"),
         ("./nothing", CheckpointError, "no checkpoint is there; name the folder of a run"),
     ],
 )
