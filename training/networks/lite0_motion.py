@@ -77,4 +77,5 @@ class Lite0Motion(nn.Module):
         """Frames without what stands still: ``(batch * frames, 3, 112, 112)``, scaled."""
         small = F.avg_pool2d(x.flatten(0, 1), self.cell) if self.cell > 1 else x.flatten(0, 1)
         small = self.pixels(small).unflatten(0, (-1, self.frames))
-        return (small - small.mean(1, keepdim=True)).flatten(0, 1)
+        moving: Tensor = (small - small.mean(1, keepdim=True)).flatten(0, 1)
+        return moving
