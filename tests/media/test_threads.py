@@ -26,8 +26,7 @@ KINDS = [
     (".mpg", "mpeg2video", "mp2"),
     (".webm", "libvpx", "libopus"),
     (".webm", "libvpx-vp9", None),
-    # Not libsvtav1: as root it takes the whole process to real-time priority.
-    (".mkv", "libaom-av1", None),
+    # Nothing in AV1: its encoder, SVT-AV1, as root takes the whole process to real-time priority.
     (".mkv", "ffv1", "flac"),
     (".mkv", "mjpeg", None),
     (".mov", "prores_ks", None),
@@ -50,10 +49,7 @@ def result(source: bytes | OneWay, threads: int) -> tuple[object, ...]:
 
 def clip(folder: Path, suffix: str, video: str | None, audio: str | None) -> bytes:
     pixels = {"prores_ks": "yuv422p10le", "mjpeg": "yuvj420p"}.get(video or "", "yuv420p")
-    options = {
-        "libx264": (("g", "12"), ("bf", "2")),
-        "libaom-av1": (("cpu-used", "8"),),
-    }.get(video or "", ())
+    options = (("g", "12"), ("bf", "2")) if video == "libx264" else ()
     seen = (
         VideoTrack(1.6, picture=moving_square(64, 48), codec=video, pix_fmt=pixels, options=options)
         if video
