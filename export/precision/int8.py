@@ -1,7 +1,8 @@
 """Static int8 quantisation of ONNX graphs: calibrated on real clips, per channel, sensitive layers left in float.
 
 What is in front of the network (resize, STFT, mel) stays in float32. Which layers else do is measured: each is
-quantised alone, and those that change the outputs most are left in float, as few as the bound allows.
+quantised alone, and those that change the outputs most are left in float, as few as the bound allows. Their weights
+are stored as integers nevertheless.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from avfeat.backends.onnx import import_onnxruntime
 from avfeat.export.errors import ExportError
+from avfeat.export.precision.stored import float_weights, store_weights
 
 LAYERS = ("Conv",)
 """What is quantised: there the time goes. What lies between two of them and has an integer form follows."""
@@ -84,8 +86,17 @@ def quantise(
     """
     work = _Work.of(model, name, inputs)
     layers = work.layers()
+    kept = _kept(work, name, error, bound, sensitivity)
+    graph = work.quantised([layer for layer in layers if layer not in kept])
+    coarse = _coarse(graph, error, bound, sensitivity)
+    return Quantised(store_weights(graph, coarse), len(layers), len(kept))
+
+
+def _kept(work: _Work, name: str, error: Errors, bound: float, sensitivity: Errors) -> list[str]:
+    """The layers that are left in float."""
+    layers = work.layers()
     if error(work.file(layers)) <= bound:
-        return Quantised(work.quantised(layers), len(layers), 0)
+        return []
     alone = {layer: sensitivity(work.file([layer])) for layer in layers}
     # Stable: equal ones keep the order of the graph.
     ranked = sorted(layers, key=lambda layer: -alone[layer])
@@ -94,12 +105,25 @@ def quantise(
         raise ExportError(
             f"No layer behind {name!r} can be computed in int8 within the bounds; export fp32 or fp16."
         )
-    return Quantised(work.quantised(ranked[kept:]), len(layers), kept)
+    return ranked[:kept]
+
+
+def _coarse(graph: onnx.ModelProto, error: Errors, bound: float, sensitivity: Errors) -> list[str]:
+    """Which of the weights left in float to store in int8: as many as the bound allows; others are in int16."""
+
+    def stored(coarse: Sequence[str]) -> bytes:
+        return bytes(store_weights(copy.deepcopy(graph), coarse).SerializeToString())
+
+    names = [one for one in float_weights(graph) if _FRONT not in one]
+    alone = {one: sensitivity(stored([one])) for one in names}
+    ranked = sorted(names, key=lambda one: -alone[one])
+    fine = fewest(len(ranked), lambda count: error(stored(ranked[count:])) <= bound)
+    return ranked[fine:]
 
 
 def fewest(count: int, good: Callable[[int], bool]) -> int:
     """By bisection the least number from 1 to ``count`` that is good; ``count``, all in float, always is."""
-    low, high = 1, count
+    low, high = min(1, count), count
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if good(middle) else (middle + 1, high)
