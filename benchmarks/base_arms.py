@@ -4,8 +4,8 @@
     python benchmarks/base_arms.py measure FOLDER START -t FEATURES.npz=CACHE ... --dev FEATURES.npz=CACHE
 
 START is a run that ``base.py assemble`` wrote. CACHE is of 112 px: EfficientNet-Lite0 is frozen, and the motion
-pathway sees no more. ``measure`` puts each run's motion pathway and audio network beside EfficientNet-Lite0's features
-at full size, learns the projections anew, all in the same way, and compares with START by paired bootstrap.
+pathway sees no more. ``measure`` puts each run's motion pathway and audio network beside EfficientNet-Lite0's
+features at full size, learns the projections anew, and compares with START by paired bootstrap over sources.
 """
 
 from __future__ import annotations
