@@ -22,7 +22,7 @@ import numpy as np
 import torch
 import typer
 import yaml
-from base import SPEC, Windows, learn_projections, scaled, set_motion, set_norm, unscaled, windows
+from base import SPEC, FrozenWindows, learn_projections, scaled, set_motion, set_norm, unscaled, windows
 from numpy.typing import NDArray
 
 from avfeat.evaluation.interval import bootstrap
@@ -108,16 +108,16 @@ def _measured(run: Path, data: list[tuple[Path, Path]], dev: tuple[Path, Path]) 
 
 
 @torch.inference_mode()
-def _windows(pair: EncoderPair, features: Path, cache: Path) -> Windows:
+def _windows(pair: EncoderPair, features: Path, cache: Path) -> FrozenWindows:
     """What is there as it was written; what moves and sounds as this pair has it."""
-    found = Windows.read(pair.audio.backbone, features, cache)
+    found = FrozenWindows.read(pair.audio.backbone, features, cache)
     video: Any = pair.video.backbone
     moving = torch.cat([video.moving(frames) for _, _, frames in windows(Cache(cache))])
     return replace(found, moving=moving.clone())
 
 
 @torch.inference_mode()
-def _figures(pair: EncoderPair, found: Windows, cache: Cache) -> dict[str, Any]:
+def _figures(pair: EncoderPair, found: FrozenWindows, cache: Cache) -> dict[str, Any]:
     video: Any = pair.video.backbone
     sides = {"video": scaled(video, found), "audio": found.audio}
     shared = [_unit(getattr(pair, name).projection(rows).numpy()) for name, rows in sides.items()]

@@ -48,7 +48,7 @@ Errors = Callable[[bytes], float]
 
 
 @dataclass(frozen=True, eq=False)
-class Quantised:
+class QuantisedGraph:
     """A quantised graph.
 
     Attributes:
@@ -69,7 +69,7 @@ def quantise(
     error: Errors,
     bound: float,
     sensitivity: Errors,
-) -> Quantised:
+) -> QuantisedGraph:
     """Quantise as many layers as ``bound`` allows.
 
     Args:
@@ -84,12 +84,12 @@ def quantise(
         ExportError: not even one layer can be quantised within the bound.
         BackendError: onnxruntime is not installed.
     """
-    work = _Work.of(model, name, inputs)
+    work = _Work.from_model(model, name, inputs)
     layers = work.layers()
     kept = _kept(work, name, error, bound, sensitivity)
-    graph = work.quantised([layer for layer in layers if layer not in kept])
+    graph = work.quantise([layer for layer in layers if layer not in kept])
     coarse = _coarse(graph, error, bound, sensitivity)
-    return Quantised(store_weights(graph, coarse), len(layers), len(kept))
+    return QuantisedGraph(store_weights(graph, coarse), len(layers), len(kept))
 
 
 def _kept(work: _Work, name: str, error: Errors, bound: float, sensitivity: Errors) -> list[str]:
@@ -138,7 +138,7 @@ class _Work:
     ranges: Any
 
     @classmethod
-    def of(cls, model: onnx.ModelProto, name: str, inputs: Sequence[NDArray[Any]]) -> _Work:
+    def from_model(cls, model: onnx.ModelProto, name: str, inputs: Sequence[NDArray[Any]]) -> _Work:
         """Fold what is constant, then see which values activations take."""
         import_onnxruntime()
         from onnxruntime.quantization import CalibrationMethod, create_calibrator
@@ -154,7 +154,7 @@ class _Work:
                 augmented_model_path=str(Path(folder) / "augmented.onnx"),
                 calibrate_method=CalibrationMethod.MinMax,
             )
-            calibrator.collect_data(_Reader(name, inputs))
+            calibrator.collect_data(_CalibrationReader(name, inputs))
             return cls(onnx.load(str(path)), calibrator.compute_data())
 
     def layers(self) -> list[str]:
@@ -163,9 +163,9 @@ class _Work:
 
     def file(self, layers: Sequence[str]) -> bytes:
         """The graph with these layers quantised, as the bytes of a file."""
-        return bytes(self.quantised(layers).SerializeToString())
+        return bytes(self.quantise(layers).SerializeToString())
 
-    def quantised(self, layers: Sequence[str]) -> onnx.ModelProto:
+    def quantise(self, layers: Sequence[str]) -> onnx.ModelProto:
         """The graph with these layers quantised."""
         from onnxruntime.quantization import QDQQuantizer, QuantType
 
@@ -206,7 +206,7 @@ def _in_front(node: onnx.NodeProto) -> bool:
     return any(_FRONT in value for value in node.input)
 
 
-class _Reader:
+class _CalibrationReader:
     """Gives ONNX Runtime's calibration one batch after the other."""
 
     def __init__(self, name: str, inputs: Sequence[NDArray[Any]]) -> None:
