@@ -21,7 +21,7 @@ from avfeat.embedding import Failure
 from avfeat.encoder import BATCH, Encoder
 from avfeat.errors import AvfeatError
 from avfeat.grid import MICROSECONDS, Grid
-from avfeat.media import Outcome, Window, media_windows
+from avfeat.media import MediaSummary, Window, media_windows
 from avfeat.processors import available_processors
 
 _RUNS = 20
@@ -144,7 +144,7 @@ def bench(
             rounds=rounds,
             batch=batch,
             network=network,
-            **{name: _speed(found, seconds) for name, found in clocks.items()},
+            **{name: _to_speed(found, seconds) for name, found in clocks.items()},
             memory=peak_memory(),
         )
 
@@ -155,16 +155,16 @@ def _clock(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def _speed(clocks: Sequence[tuple[float, float]], seconds: float) -> Speed:
+def _to_speed(clocks: Sequence[tuple[float, float]], seconds: float) -> Speed:
     wall, cpu = (statistics.median(column) for column in zip(*clocks, strict=True))
     return Speed(wall, cpu, seconds / wall)
 
 
-def _windows(paths: Sequence[str | Path], encoder: Encoder, outcomes: list[Outcome]) -> Iterator[Window]:
+def _windows(paths: Sequence[str | Path], encoder: Encoder, outcomes: list[MediaSummary]) -> Iterator[Window]:
     """Decode and scale everything; each file's outcome is added to ``outcomes``."""
-    bundle, grid = encoder.bundle, Grid.of(encoder.bundle.seconds)
+    bundle, grid = encoder.bundle, Grid.from_seconds(encoder.bundle.seconds)
     for path in paths:
-        outcomes.append(Outcome())
+        outcomes.append(MediaSummary())
         yield from media_windows(
             path, grid, bundle.video, bundle.audio, threads=encoder.threads, outcome=outcomes[-1]
         )
@@ -174,7 +174,7 @@ def _survey(
     paths: Sequence[str | Path], encoder: Encoder, batch: int
 ) -> tuple[float, int, dict[Modality, NDArray[Any]]]:
     """Seconds of all media, their windows, and a batch of the first ones of each modality that is there."""
-    outcomes: list[Outcome] = []
+    outcomes: list[MediaSummary] = []
     video: list[NDArray[Any]] = []
     audio: list[NDArray[Any]] = []
     windows = 0

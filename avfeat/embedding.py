@@ -123,7 +123,7 @@ class Failure:
     message: str
 
     @classmethod
-    def of(cls, error: MediaError) -> Failure:
+    def from_error(cls, error: MediaError) -> Failure:
         """The value that stands for ``error``."""
         return cls(error.source, error.reason, str(error))
 

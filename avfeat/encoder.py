@@ -19,7 +19,7 @@ from avfeat.bundle import Bundle, Graph, find_bundle
 from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import FAR, MICROSECONDS, Grid, microseconds
-from avfeat.media import Outcome, Source, Window, array_windows, media_windows
+from avfeat.media import MediaSummary, Source, Window, array_windows, media_windows
 from avfeat.media.rules import RuleOptions, Rules
 from avfeat.media.source import source_name
 from avfeat.processors import available_processors
@@ -159,9 +159,9 @@ class Encoder:
                 with stopped_by(stop):
                     return self._embed(source, hop, start, end, strict, decoding, checked)
             except MediaError as error:
-                return Failure.of(error)
+                return Failure.from_error(error)
 
-        return _ordered(attempt, sources, workers, stop)
+        return _keep_order(attempt, sources, workers, stop)
 
     def stream(
         self,
@@ -218,7 +218,7 @@ class Encoder:
         grid = self._grid(hop, start, end)
         if duration is not None and not 0 < duration <= FAR:
             raise ArgumentError(f"duration must be a positive number of seconds, not {duration}.")
-        outcome = Outcome()
+        outcome = MediaSummary()
         windows = array_windows(
             frames,
             rate,
@@ -243,7 +243,7 @@ class Encoder:
         rules: Rules,
     ) -> Embedding:
         grid = self._grid(hop, start, end)
-        outcome = Outcome()
+        outcome = MediaSummary()
         windows = media_windows(
             source,
             grid,
@@ -261,7 +261,7 @@ class Encoder:
         windows: Iterator[Window],
         grid: Grid,
         source: str,
-        outcome: Outcome,
+        outcome: MediaSummary,
         choice: dict[str, int] | None = None,
     ) -> Embedding:
         rows = list(itertools.chain.from_iterable(self._rows(windows, BATCH[self.device])))
@@ -307,7 +307,7 @@ class Encoder:
             ]
 
     def _grid(self, hop: float | None, start: float, end: float | None) -> Grid:
-        return Grid.of(self.bundle.seconds, hop, start, end)
+        return Grid.from_seconds(self.bundle.seconds, hop, start, end)
 
 
 class _Runner:
@@ -343,7 +343,7 @@ class _Runner:
         return rows
 
 
-def _ordered(
+def _keep_order(
     function: Callable[[Source], Embedding | Failure],
     sources: Iterable[Source],
     workers: int,

@@ -55,7 +55,9 @@ class Grid:
             )
 
     @classmethod
-    def of(cls, seconds: float, hop: float | None = None, start: float = 0.0, end: float | None = None) -> Grid:
+    def from_seconds(
+        cls, seconds: float, hop: float | None = None, start: float = 0.0, end: float | None = None
+    ) -> Grid:
         """The grid of a call, from seconds; ``hop`` defaults to ``seconds``.
 
         Raises:

@@ -14,13 +14,13 @@ from avfeat.embedding import Embedding, Failure
 from avfeat.encoder import Encoder
 from avfeat.errors import ArgumentError, OutputError
 from avfeat.grid import MICROSECONDS, microseconds
-from avfeat.lock import locked
+from avfeat.lock import hold_lock
 from avfeat.media import Source
 from avfeat.media.rules import TRACKS, RuleOptions, Rules
 from avfeat.media.source import MEDIA_SUFFIXES, STILL_SUFFIXES, is_special
 from avfeat.writers import FORMATS, jsonl_table, parquet_table
-from avfeat.writers.atomic import PREFIX, atomic, encoded
-from avfeat.writers.journal import Journal
+from avfeat.writers.atomic import PREFIX, atomic, encode_line
+from avfeat.writers.journal import OutputJournal
 
 Format = Literal["npz", "npy", "jsonl", "parquet", "h5"]
 TABLES = (".parquet", ".jsonl")
@@ -49,7 +49,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Plan:
+class JobPlan:
     """What a job is to do.
 
     Attributes:
@@ -68,7 +68,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Settings:
+class EmbedSettings:
     """How every input is embedded."""
 
     hop: float | None = None
@@ -80,14 +80,14 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Skipped:
+class TaskSkipped:
     """A task that an earlier run did with the same bundle and settings."""
 
     task: Task
 
 
 @dataclass(frozen=True)
-class Done:
+class TaskDone:
     """A task whose output is written."""
 
     task: Task
@@ -95,7 +95,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Failed:
+class TaskFailed:
     """A task that gave no output."""
 
     task: Task
@@ -121,7 +121,7 @@ def make_plan(
     stdin: IO[bytes] | None = None,
     shard: tuple[int, int] = (0, 1),
     still: bool = False,
-) -> Plan:
+) -> JobPlan:
     """Lay out a job before any work.
 
     Args:
@@ -148,19 +148,19 @@ def make_plan(
     return replace(plan, tasks=plan.tasks[index % count :: count], left_out=tuple(left_out))
 
 
-def _laid_out(found: Sequence[_Input], alone: bool, out: str | None, form: Format | None) -> Plan:
+def _laid_out(found: Sequence[_Input], alone: bool, out: str | None, form: Format | None) -> JobPlan:
     """The plan for all inputs; ``alone``: it is one file."""
     if out == STDOUT:
         if form not in (None, "jsonl"):
             raise ArgumentError(f"Only jsonl can go to stdout, not {form}; give -o a file or a folder.")
-        return Plan(tuple(item.task() for item in found), "jsonl")
+        return JobPlan(tuple(item.task() for item in found), "jsonl")
     suffix = "" if out is None or Path(out).is_dir() else Path(out).suffix.lower()
     if out is not None and suffix.removeprefix(".") in FORMATS:
         if alone:
-            return Plan((found[0].task(Path(out)),), _format(form, Path(out)))
+            return JobPlan((found[0].task(Path(out)),), _format(form, Path(out)))
         if suffix not in TABLES:
             raise ArgumentError(f"{out}: one table for many inputs is .parquet or .jsonl; or give a folder.")
-        return Plan(tuple(item.task() for item in found), _format(form, Path(out)), table=Path(out))
+        return JobPlan(tuple(item.task() for item in found), _format(form, Path(out)), table=Path(out))
     if suffix in _NO_FOLDERS and not str(out).endswith("/"):
         names = ", ".join(f".{name}" for name in FORMATS)
         raise ArgumentError(f"{out}: no output is called {suffix}; give a folder, or a name that ends in {names}.")
@@ -170,10 +170,12 @@ def _laid_out(found: Sequence[_Input], alone: bool, out: str | None, form: Forma
     _refuse_shared(tasks)
     # One file needs no list of failures; a folder without media leaves none where nobody expects it.
     listed = out is not None or not (alone or all(item.failure for item in found))
-    return Plan(tuple(tasks), chosen, folder=folder if listed else None)
+    return JobPlan(tuple(tasks), chosen, folder=folder if listed else None)
 
 
-def run(plan: Plan, encoder: Encoder, settings: Settings) -> Generator[Skipped | Done | Failed, None, None]:
+def run(
+    plan: JobPlan, encoder: Encoder, settings: EmbedSettings
+) -> Generator[TaskSkipped | TaskDone | TaskFailed, None, None]:
     """Do the job; yield what became of each task: what was done before, then the others in order.
 
     Closing the generator stops the job; a table then does not appear.
@@ -192,15 +194,15 @@ def run(plan: Plan, encoder: Encoder, settings: Settings) -> Generator[Skipped |
         yield from _run_files(plan, encoder, settings)
 
 
-def done_before(plan: Plan, encoder: Encoder, settings: Settings) -> list[bool]:
+def done_before(plan: JobPlan, encoder: Encoder, settings: EmbedSettings) -> list[bool]:
     """For each task, whether an earlier run wrote its output: whole, of this input, bundle and settings."""
     if plan.folder is None or settings.overwrite:
         return [False] * len(plan.tasks)
-    read = FORMATS[plan.format].read_meta or Journal(plan.folder).read
+    read = FORMATS[plan.format].read_meta or OutputJournal(plan.folder).read
     return [_is_done(task, read, encoder, settings) for task in plan.tasks]
 
 
-def write_failures(plan: Plan, events: Iterable[Skipped | Done | Failed]) -> None:
+def write_failures(plan: JobPlan, events: Iterable[TaskSkipped | TaskDone | TaskFailed]) -> None:
     """Bring ``failures.jsonl`` up to date: the failures among ``events``, and those of other inputs as before.
 
     Raises:
@@ -210,15 +212,15 @@ def write_failures(plan: Plan, events: Iterable[Skipped | Done | Failed]) -> Non
     if plan.folder is None:
         return
     seen = list(events)
-    with locked(plan.folder / f"{PREFIX}{FAILURES}.lock", _PATIENCE):
+    with hold_lock(plan.folder / f"{PREFIX}{FAILURES}.lock", _PATIENCE):
         _merge_failures(plan.folder / FAILURES, seen)
 
 
-def _merge_failures(path: Path, seen: Iterable[Skipped | Done | Failed]) -> None:
+def _merge_failures(path: Path, seen: Iterable[TaskSkipped | TaskDone | TaskFailed]) -> None:
     touched = {event.task.name for event in seen}
     lines = [line for line in _lines(path) if _source_of(line) not in touched]
     for event in seen:
-        if isinstance(event, Failed):
+        if isinstance(event, TaskFailed):
             failure = event.failure
             row = {"source": failure.source, "reason": failure.reason, "message": failure.message}
             lines.append(json.dumps(row, ensure_ascii=False))
@@ -226,45 +228,49 @@ def _merge_failures(path: Path, seen: Iterable[Skipped | Done | Failed]) -> None
         path.unlink(missing_ok=True)
         return
     with atomic(path) as file:
-        file.writelines(encoded(line) for line in lines)
+        file.writelines(encode_line(line) for line in lines)
 
 
-def _run_files(plan: Plan, encoder: Encoder, settings: Settings) -> Iterator[Skipped | Done | Failed]:
+def _run_files(
+    plan: JobPlan, encoder: Encoder, settings: EmbedSettings
+) -> Iterator[TaskSkipped | TaskDone | TaskFailed]:
     waiting = []
     for task, done in zip(plan.tasks, done_before(plan, encoder, settings), strict=True):
         if done:
-            yield Skipped(task)
+            yield TaskSkipped(task)
         else:
             waiting.append(task)
     form = FORMATS[plan.format]
-    journal = Journal(plan.folder) if plan.folder is not None and form.read_meta is None else None
+    journal = OutputJournal(plan.folder) if plan.folder is not None and form.read_meta is None else None
     # Closed here: what stops the work must not come while a finalizer waits for it, where it would be ignored.
     with closing(_embed(waiting, encoder, settings)) as results:
         for task, result in zip(waiting, results, strict=True):
             if isinstance(result, Failure):
-                yield Failed(task, result)
+                yield TaskFailed(task, result)
                 continue
             assert task.output is not None
             form.write(task.output, result)
             if journal is not None:
                 journal.note(task.output, result)
-            yield Done(task, result)
+            yield TaskDone(task, result)
 
 
-def _run_table(plan: Plan, table: Path, encoder: Encoder, settings: Settings) -> Iterator[Done | Failed]:
+def _run_table(
+    plan: JobPlan, table: Path, encoder: Encoder, settings: EmbedSettings
+) -> Iterator[TaskDone | TaskFailed]:
     """All rows into one table, which appears when the last of them is written, if there is any."""
     open_table = parquet_table if plan.format == "parquet" else jsonl_table
     with open_table(table) as add, closing(_embed(plan.tasks, encoder, settings)) as results:
         for task, result in zip(plan.tasks, results, strict=True):
             if isinstance(result, Failure):
-                yield Failed(task, result)
+                yield TaskFailed(task, result)
             else:
                 add(result)
-                yield Done(task, result)
+                yield TaskDone(task, result)
 
 
 def _embed(
-    tasks: Iterable[Task], encoder: Encoder, settings: Settings
+    tasks: Iterable[Task], encoder: Encoder, settings: EmbedSettings
 ) -> Generator[Embedding | Failure, None, None]:
     """What becomes of each task, in order; closing it stops the work at once."""
     waiting = list(tasks)
@@ -340,7 +346,7 @@ def _refuse_shared(tasks: Iterable[Task]) -> None:
 
 
 def _is_done(
-    task: Task, read: Callable[[Path], dict[str, Any] | None], encoder: Encoder, settings: Settings
+    task: Task, read: Callable[[Path], dict[str, Any] | None], encoder: Encoder, settings: EmbedSettings
 ) -> bool:
     source, output = task.source, task.output
     if output is None or not isinstance(source, str) or not output.is_file() or _newer(source, output):

@@ -16,7 +16,7 @@ _PAUSE = 0.05
 
 
 @contextmanager
-def locked(path: Path, patience: float = 0.0) -> Iterator[None]:
+def hold_lock(path: Path, patience: float = 0.0) -> Iterator[None]:
     """Be the only one in such a block with this lock file, among all processes and threads.
 
     Args:
@@ -27,14 +27,14 @@ def locked(path: Path, patience: float = 0.0) -> Iterator[None]:
         BusyError: somebody else held the lock all the time.
         OutputError: the file cannot be made, or not be locked.
     """
-    with _taken(path, patience) as file:
+    with _acquire(path, patience) as file:
         try:
             yield
         finally:
             _give_back(file, path)
 
 
-def _taken(path: Path, patience: float) -> IO[bytes]:
+def _acquire(path: Path, patience: float) -> IO[bytes]:
     """The lock file, open and locked."""
     end = time.monotonic() + patience
     while (file := _try_to_take(path)) is None:
@@ -50,7 +50,7 @@ def _try_to_take(path: Path) -> IO[bytes] | None:
     """The lock file, open and locked; None if somebody else holds it."""
     while True:
         with ExitStack() as stack:
-            file = stack.enter_context(_opened(path))
+            file = stack.enter_context(_open(path))
             if not _lock(file, path):
                 return None
             if _is_named(file, path):
@@ -59,7 +59,7 @@ def _try_to_take(path: Path) -> IO[bytes] | None:
             # Its holder has removed it since it was opened: whoever comes next locks another file.
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _open(path: Path) -> IO[bytes]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("a+b")

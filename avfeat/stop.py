@@ -84,7 +84,7 @@ def stopped_by(event: threading.Event) -> Iterator[None]:
 
 
 @contextmanager
-def raised() -> Iterator[None]:
+def raise_on_signal() -> Iterator[None]:
     """SIGTERM ends the block as Ctrl-C does, so that it can clean up; a second one ends the process at once.
 
     Where one of them is ignored or somebody else's, it stays so.

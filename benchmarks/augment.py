@@ -16,9 +16,9 @@ from functools import partial
 import torch
 
 from avfeat.training.augment.clips import Clips
-from avfeat.training.augment.compose import load_composition, shipped
-from avfeat.training.augment.draws import Draws
+from avfeat.training.augment.compose import list_compositions, load_composition
 from avfeat.training.augment.registry import AUGMENTATIONS
+from avfeat.training.augment.sample_rng import SampleRNG
 
 ROUNDS = 5
 
@@ -45,9 +45,9 @@ def main() -> None:
     waveform = torch.rand(asked.batch, 32_000, device=device) - 0.5
     clips = Clips(frames, waveform)
     changes = [(name, kind()) for name, kind in AUGMENTATIONS.items()]
-    changes += [(f"composition {name}", load_composition(name)) for name in shipped()]
+    changes += [(f"composition {name}", load_composition(name)) for name in list_compositions()]
     works: dict[str, Callable[[], object]] = {"copy": lambda: (frames.clone(), waveform.clone())}
-    works |= {name: partial(lambda change: change(clips, Draws(seeds)), change) for name, change in changes}
+    works |= {name: partial(lambda change: change(clips, SampleRNG(seeds)), change) for name, change in changes}
     figures: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(ROUNDS + 1):
         for name, work in works.items():

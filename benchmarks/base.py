@@ -137,7 +137,7 @@ def video_network(mini: Path) -> Lite0Motion:
 
 
 @dataclass(frozen=True)
-class Windows:
+class FrozenWindows:
     """What the frozen parts make of the windows of a cache.
 
     Attributes:
@@ -153,7 +153,7 @@ class Windows:
     clip: Tensor
 
     @classmethod
-    def read(cls, audio: nn.Module, features: Path, cache: Path) -> Windows:
+    def read(cls, audio: nn.Module, features: Path, cache: Path) -> FrozenWindows:
         """From what ``features`` wrote; sounds are read from the cache."""
         stored = np.load(features)
         found = heard(audio, Cache(cache), stored["item"], stored["start"])
@@ -191,7 +191,7 @@ def assemble(
     pair.audio.backbone.load_state_dict(_student(student))
     pair.eval()
     pairs = [tuple(map(Path, one.rsplit("=", 1))) for one in data]
-    parts = [Windows.read(pair.audio.backbone, features, cache) for features, cache in pairs]
+    parts = [FrozenWindows.read(pair.audio.backbone, features, cache) for features, cache in pairs]
     unfold(video.layers, _differences(video, [Cache(cache) for _, cache in pairs]))
     set_motion(video, torch.cat([one.moving for one in parts]))
     set_norm(video, torch.cat([unscaled(video, one) for one in parts]))
@@ -229,7 +229,7 @@ def set_motion(video: Lite0Motion, moving: Tensor) -> None:
 
 
 @torch.no_grad()
-def unscaled(video: Lite0Motion, found: Windows) -> Tensor:
+def unscaled(video: Lite0Motion, found: FrozenWindows) -> Tensor:
     """Video features before the last normalisation."""
     return torch.cat([found.there, video.motion(video.motion_norm(found.moving))], dim=1)
 
@@ -244,7 +244,7 @@ def set_norm(video: Lite0Motion, rows: Tensor) -> None:
 
 
 @torch.no_grad()
-def scaled(video: Lite0Motion, found: Windows) -> Tensor:
+def scaled(video: Lite0Motion, found: FrozenWindows) -> Tensor:
     """Video features."""
     features: Tensor = video.norm(unscaled(video, found))
     return features

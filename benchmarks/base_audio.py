@@ -34,7 +34,7 @@ from avfeat.training.data.clip import Clip
 from avfeat.training.data.clip_writer import FULL_SCALE
 from avfeat.training.networks.mel_resnet16 import WIDTHS, MelResNet16, wide_band
 from avfeat.training.teachers.mn04 import FEATURES, SAMPLE_RATE, Mn04, load_mn04
-from avfeat.world import MadeVideo, plan
+from avfeat.world import SyntheticVideo, plan
 from avfeat.world.scene import Scene
 from avfeat.writers.atomic import atomic
 
@@ -79,7 +79,7 @@ class Pool:
 class MadePool:
     """The sounds of the made world that ``mini`` was trained on, rendered when they are first drawn."""
 
-    videos: tuple[MadeVideo, ...]
+    videos: tuple[SyntheticVideo, ...]
     share: float
 
     def window(self, rng: np.random.Generator) -> Samples:
@@ -90,10 +90,10 @@ class MadePool:
 
 
 @cache
-def _made(video: MadeVideo) -> NDArray[np.int16]:
-    return np.clip(np.rint(Scene.of(video).sound(SAMPLE_RATE) * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(
-        np.int16
-    )
+def _made(video: SyntheticVideo) -> NDArray[np.int16]:
+    return np.clip(
+        np.rint(Scene.from_video(video).sound(SAMPLE_RATE) * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1
+    ).astype(np.int16)
 
 
 @lru_cache(maxsize=4096)

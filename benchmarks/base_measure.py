@@ -22,7 +22,7 @@ import typer
 from base import SPLIT
 from default_model import ACROSS, LIPS, _lips, _markdown, _robustness, _synchrony
 from numpy.typing import NDArray
-from published import NAME, Fitted, Linear, Published
+from published import NAME, Fitted, Linear, PublishedEmbedder
 
 import avfeat
 from avfeat.cli.printing import progress
@@ -68,7 +68,7 @@ def main(
             name, _, path = one.partition("=")
             encoders[name] = stack.enter_context(avfeat.load(path))
             embedders.append(BundleEmbedder(encoders[name], name))
-        raw = Published(mn04)
+        raw = PublishedEmbedder(mn04)
         embedders += [_fitted(raw, folder, store, COMPONENTS[0]), Handcrafted(embedders[0].seconds)]
         labelled = readers.read_labelled(folder / f"{part}.csv", readers.Columns(label="class", group="source"))
         right = {"kNN": _knn(labelled, embedders, store), "linear probe": _probe(labelled, embedders, store)}
@@ -116,7 +116,7 @@ def _beside(clips: Path, name: str) -> Path:
     return (path if path.exists() else clips.parent / clips.stem / name).resolve()
 
 
-def _fitted(raw: Published, folder: Path, store: Store, dimensions: int) -> Fitted:
+def _fitted(raw: PublishedEmbedder, folder: Path, store: Store, dimensions: int) -> Fitted:
     """The published networks, standardised and mapped as the means of the training clips say."""
     items = readers.read_labelled(folder / "train-all.csv", readers.Columns(label="file", group="source")).items
     found = collect((item.file for item in items), raw, store, of_file, hop=raw.seconds, start=0.0, tell=progress)

@@ -25,8 +25,8 @@ import typer
 from avfeat.backends import open_session
 from avfeat.bundle import Bundle, Modality, Precision
 from avfeat.export.bundle import export_bundle
-from avfeat.export.formats import chosen
-from avfeat.export.media import Windows, read_windows
+from avfeat.export.formats import choose_formats
+from avfeat.export.media import ClipWindows, read_windows
 from avfeat.export.model import open_model, spec_of
 from avfeat.export.precision.graphs import raw_networks
 
@@ -50,7 +50,7 @@ def bundle_of(scratch: Path, source: str, precision: Precision) -> Bundle:
     if not path.exists():
         formats = {"fp32": "onnx,torchscript,pt2", "fp16": "onnx,pt2", "int8": "onnx"}[precision]
         windows = read_windows(None, spec_of(source))
-        export_bundle(path, open_model(source, windows), windows, chosen(formats, precision)[0], precision)
+        export_bundle(path, open_model(source, windows), windows, choose_formats(formats, precision)[0], precision)
     return Bundle.open(path)
 
 
@@ -148,7 +148,7 @@ def _labels(videos: int) -> np.ndarray:
     return np.unique(names, return_inverse=True)[1]
 
 
-def _features(bundle: Bundle, modality: Modality, form: str, windows: Windows) -> np.ndarray:
+def _features(bundle: Bundle, modality: Modality, form: str, windows: ClipWindows) -> np.ndarray:
     """Of unit length."""
     session = open_session(bundle, modality, form, "cpu", torch.get_num_threads())
     rows = windows.frames if modality == "video" else windows.waveform

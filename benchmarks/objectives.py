@@ -11,7 +11,7 @@ from pathlib import Path
 from avfeat.training.data import open_or_prepare
 from avfeat.training.objectives import OBJECTIVES
 from avfeat.training.recipes import load_recipe
-from avfeat.training.trainer import Finished, Warned, train
+from avfeat.training.trainer import TrainingFinished, WarningIssued, train
 from avfeat.training.trainer.journal import read_metrics
 
 
@@ -31,14 +31,14 @@ def main() -> None:
         run = asked.scratch / name
         events = list(train(cache, asked.data, run, recipe, resume=True))
         end, last = events[-1], read_metrics(run)[-1]
-        assert isinstance(end, Finished)
+        assert isinstance(end, TrainingFinished)
         print(
             f"| {name} | {last['objective']:.3f} | {last['video_std']:.2f} | {last['audio_std']:.2f} "
             f"| {last['knn']:.3f} | {last['knn_random_init']:.3f} | {end.seconds:.0f} s |",
             flush=True,
         )
         for event in events:
-            if isinstance(event, Warned):
+            if isinstance(event, WarningIssued):
                 print(event.message)
 
 

@@ -14,7 +14,7 @@ from avfeat.embedding import Embedding, Failure
 from avfeat.errors import MediaError
 from avfeat.evaluation import Store
 from avfeat.grid import MICROSECONDS, Grid
-from avfeat.media import AudioSpec, Outcome, VideoSpec, Window, media_windows
+from avfeat.media import AudioSpec, MediaSummary, VideoSpec, Window, media_windows
 from avfeat.training.networks import PAIRS
 from avfeat.training.networks.lite0 import MEAN, STD, lite0_trunk, published_lite0
 from avfeat.training.teachers.mn04 import SAMPLE_RATE, load_mn04
@@ -65,7 +65,7 @@ def _scaled(rows: Rows, components: int) -> tuple[Rows, Rows, Rows, Rows]:
     return white, mean, std, (rows - mean) / std @ white
 
 
-class Published:
+class PublishedEmbedder:
     """Embeds windows as the published networks do: a mean of two frames, and two seconds of sound."""
 
     name = NAME
@@ -87,14 +87,14 @@ class Published:
     ) -> Iterator[Embedding | Failure]:
         """Embed files one after the other."""
         for file in files:
-            yield self._embed(file, Grid.of(self.seconds, hop, start))
+            yield self._embed(file, Grid.from_seconds(self.seconds, hop, start))
 
     def _embed(self, file: Path, grid: Grid) -> Embedding | Failure:
-        outcome = Outcome()
+        outcome = MediaSummary()
         try:
             rows = [self._row(one) for one in media_windows(file, grid, *self._specs, threads=1, outcome=outcome)]
         except MediaError as error:
-            return Failure.of(error)
+            return Failure.from_error(error)
         begun = np.array([row[0] for row in rows])
         nothing = np.zeros((len(rows), 0), np.float32)
         return Embedding(
@@ -132,7 +132,7 @@ class Fitted:
 
     name = NAME
 
-    def __init__(self, raw: Published, linear: Linear, store: Store) -> None:
+    def __init__(self, raw: PublishedEmbedder, linear: Linear, store: Store) -> None:
         """Standardise features, and map them to the space of both."""
         self.seconds = raw.seconds
         self.key = ("published", f"{linear.maps[0].shape[1]} variates")

@@ -25,7 +25,11 @@ def main() -> None:
             continue
         media += found.duration
         stated = probe(path).duration
-        expected = None if stated is None else Grid.of(encoder.bundle.seconds).count(round(stated * MICROSECONDS))
+        expected = (
+            None
+            if stated is None
+            else Grid.from_seconds(encoder.bundle.seconds).count(round(stated * MICROSECONDS))
+        )
         if found.damaged or len(found) != expected:
             wrong += 1
             print(f"{path.name}: {len(found)} windows, {expected} stated; damage: {found.damage}")

@@ -414,7 +414,7 @@ class Match:
     share: float
 
 
-class Index:
+class FingerprintIndex:
     """Recordings by the words of their fingerprints."""
 
     def __init__(self, found: Sequence[Print], weak: bool, common: int) -> None:
@@ -532,7 +532,7 @@ class Sound:
     kind: str
 
     @classmethod
-    def of(cls, row: dict[str, str]) -> Sound:
+    def from_row(cls, row: dict[str, str]) -> Sound:
         """The sound of a row that was read."""
         free, seconds = row["free"] == "yes", float(row["seconds"])
         return cls(row["file"], row["package"], row["licence"], free, seconds, row["kind"])
@@ -653,7 +653,7 @@ class Avoided:
             for start in (0, HOP // 2):
                 self._prints.append(fingerprint(samples[start:], bits=AVOIDED_WEAK))
                 self.names.append(path.name)
-        self._index = Index(self._prints, True, 500)
+        self._index = FingerprintIndex(self._prints, True, 500)
 
     def find(self, marks: Sequence[Print]) -> dict[int, Match]:
         """The best match of those of ``marks`` that are in the folder, by their number."""
@@ -711,7 +711,7 @@ def _copies(order: Sequence[int], sounds: dict[int, Sound], marks: Sequence[Prin
 
 def _same(marks: Sequence[Print], common: int = 20, least: int = 2, share: float = 0.8) -> Iterator[Match]:
     """Recordings most of which is in one that comes before them."""
-    index = Index(marks, False, common)
+    index = FingerprintIndex(marks, False, common)
     for number, one in enumerate(marks):
         matches = index.search(number, one, False, least, 50)
         matches = [match for match in matches if match.other < number and match.share >= share]
@@ -739,7 +739,7 @@ def table(
 ) -> None:
     """Print what the corpus holds of every package, and which classes a teacher hears in it, as Markdown."""
     with sounds.open(newline="") as file:
-        rows = [Sound.of(row) for row in csv.DictReader(file)]
+        rows = [Sound.from_row(row) for row in csv.DictReader(file)]
     packages: defaultdict[str, list[Sound]] = defaultdict(list)
     for row in rows:
         packages[row.package].append(row)

@@ -21,16 +21,16 @@ from avfeat.grid import MICROSECONDS
 from avfeat.training.checkpoint import LAST, Checkpoint
 from avfeat.training.data import Cache, open_or_prepare
 from avfeat.training.data.loader import Batch, loading, make_loader
-from avfeat.training.data.sources.made import PREFIX
+from avfeat.training.data.sources.synthetic import PREFIX
 from avfeat.training.networks import EncoderPair, build_pair
 from avfeat.training.networks.channels_last import to_channels_last
 from avfeat.training.networks.registry import log_mel_of
 from avfeat.training.provenance import describe_data, revision, versions
 from avfeat.training.recipes import Recipe, load_recipe
 from avfeat.training.trainer.optimizer import rate_at
-from avfeat.training.trainer.views import augmented, seeds_of, to_device
+from avfeat.training.trainer.views import augment_views, seeds_of, to_device
 from avfeat.training.trainer.watch import Finite
-from avfeat.world import MadeVideo
+from avfeat.world import SyntheticVideo
 from avfeat.world.classes import BY_NAME
 
 _LOG = 20
@@ -56,7 +56,7 @@ class Supervised(nn.Module):
         return [head(x) for head, x in zip(self.heads, (*found, torch.cat(found, dim=1)), strict=True)]
 
 
-def train_supervised(data: str, run: Path, recipe_name: str, steps: int, world: tuple[MadeVideo, ...]) -> None:
+def train_supervised(data: str, run: Path, recipe_name: str, steps: int, world: tuple[SyntheticVideo, ...]) -> None:
     """Train on the labels of ``data``, and write a run that ``avfeat export`` takes; its shared space is random.
 
     Args:
@@ -69,7 +69,7 @@ def train_supervised(data: str, run: Path, recipe_name: str, steps: int, world: 
     Raises:
         DivergedError: loss or gradient of the step before were not numbers.
     """
-    recipe = load_recipe(recipe_name, ["precision=bf16", "needs=both", f"steps={steps}"])
+    recipe = load_recipe(recipe_name, ["precision=bf16", "required_streams=both", f"steps={steps}"])
     cache = open_or_prepare(data, recipe.cache)
     events = _events(cache, world)
     if set(BY_NAME) & {row.label for row in cache.rows if not row.name.startswith(PREFIX)}:
@@ -84,7 +84,7 @@ def train_supervised(data: str, run: Path, recipe_name: str, steps: int, world: 
             group["lr"] = rate_at(step, steps, recipe.optimizer, recipe.batch_size)
         labels = torch.from_numpy(_labels(batch, events, recipe.encoders.seconds)).to(device)
         seeds = seeds_of(recipe.seed, step, 0, len(labels))
-        views = augmented(
+        views = augment_views(
             to_device(batch, device, ("video", "audio")), recipe.augment, recipe.encoders.sample_rate, seeds
         )
         with torch.autocast(device.type, torch.bfloat16):
@@ -93,7 +93,7 @@ def train_supervised(data: str, run: Path, recipe_name: str, steps: int, world: 
             [cross_entropy(one.float(), labels, ignore_index=-1, label_smoothing=_SMOOTHING) for one in scores]
         )
         losses.sum().backward()
-        norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.optimizer.clip or float("inf"))
+        norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.optimizer.max_grad_norm or float("inf"))
         finite.watch(step + 1, losses.sum(), norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -120,13 +120,19 @@ def _batches(cache: Cache, recipe: Recipe) -> Iterator[tuple[int, Batch]]:
     """Windows as the pretraining draws them, one of a clip at a time."""
     sampling = replace(recipe.sampling, views=1)
     loader = make_loader(
-        cache, sampling, recipe.batch_size, recipe.steps, seed=recipe.seed, workers=1, needs=recipe.needs
+        cache,
+        sampling,
+        recipe.batch_size,
+        recipe.steps,
+        seed=recipe.seed,
+        workers=1,
+        required_streams=recipe.required_streams,
     )
     with loading(loader) as batches:
         yield from enumerate(batches)
 
 
-def _events(cache: Cache, world: tuple[MadeVideo, ...]) -> NDArray[np.int64]:
+def _events(cache: Cache, world: tuple[SyntheticVideo, ...]) -> NDArray[np.int64]:
     """When each item's class is seen or heard, in microseconds; all of the time for what is not made."""
     known = {video.id: (video.start * MICROSECONDS, video.end * MICROSECONDS) for video in world}
     whole = (0, np.iinfo(np.int64).max)

@@ -27,7 +27,7 @@ from avfeat.training.networks.flops import flops
 from avfeat.training.recipes import Recipe, load_recipe
 from avfeat.training.trainer.memory import keep_freed_memory
 from avfeat.training.trainer.meter import peak_memory
-from avfeat.training.trainer.process import Process, joined
+from avfeat.training.trainer.process import Process, join_processes
 from avfeat.training.trainer.trainer import Trainer
 from avfeat.training.trainer.views import Views
 
@@ -50,7 +50,7 @@ def main() -> None:
     if recipe.distillation is not None:
         parser.error("a teacher is not part of what is compared here; leave distillation out.")
     cache = open_or_prepare(asked.data, recipe.cache)
-    with joined(asked.device) as process:
+    with join_processes(asked.device) as process:
         if process.device.type == "cpu":
             keep_freed_memory()
         trainer = Trainer(recipe, cache, asked.data, process)

@@ -21,12 +21,12 @@ from avfeat.export.card import card
 from avfeat.export.errors import ExportError, ParityError
 from avfeat.export.formats import file_name
 from avfeat.export.formats.example import Example, audio_example, video_example
-from avfeat.export.media import Windows
+from avfeat.export.media import ClipWindows
 from avfeat.export.model import Model
-from avfeat.export.parity.gate import Expected, Row, devices, measure, report
+from avfeat.export.parity.gate import Expected, ParityRow, devices, measure, report
 from avfeat.export.parity.probes import INPUTS, golden_inputs, probes
 from avfeat.export.parity.reference import Reference
-from avfeat.export.precision.graphs import raw_networks, written
+from avfeat.export.precision.graphs import raw_networks, write_graph
 from avfeat.export.precision.tuning import Tuning
 
 MODALITIES: tuple[Modality, ...] = ("video", "audio")
@@ -35,7 +35,7 @@ PARITY_CLIPS = 24
 
 
 @dataclass(frozen=True, eq=False)
-class Exported:
+class ExportedBundle:
     """A bundle that was written, and what was measured on the way.
 
     Attributes:
@@ -45,19 +45,19 @@ class Exported:
     """
 
     bundle: Bundle
-    rows: tuple[Row, ...]
+    rows: tuple[ParityRow, ...]
     layers: Mapping[str, str] = field(default_factory=dict)
 
 
 def export_bundle(
     path: str | Path,
     model: Model,
-    windows: Windows,
+    windows: ClipWindows,
     formats: Sequence[Backend] = ("onnx",),
     precision: Precision = "fp32",
     notes: str = "",
     follow: Callable[[str], object] = lambda stage: None,
-) -> Exported:
+) -> ExportedBundle:
     """Write ``model`` as a bundle of raw-in files that compute what it computes.
 
     Args:
@@ -83,7 +83,7 @@ def export_bundle(
     follow("the networks themselves, on the clips")
     reference = Reference(model.pair, model.spec)
     media, others = windows.apart(PARITY_CLIPS)
-    expected = Expected.of(reference, probes(media, model.spec), media.clips)
+    expected = Expected.from_reference(reference, probes(media, model.spec), media.clips)
     _check_distances(expected)
     # What is chosen by measurement is chosen on other clips than those that judge it.
     tuning = None
@@ -96,15 +96,15 @@ def export_bundle(
         metadata = description(manifest, modality)
         for form in formats:
             follow(f"writing {modality} {form} {precision}")
-            files[file_name(modality, form)] = written(network, example, form, precision, metadata, tuning)
+            files[file_name(modality, form)] = write_graph(network, example, form, precision, metadata, tuning)
     follow("trying the files out")
-    rows = _tried(manifest, files, expected)
+    rows = _check_parity(manifest, files, expected)
     manifest["parity"] = report(rows, expected, windows.source)
     said = {} if tuning is None else dict(tuning.said)
     if said:
         manifest["provenance"]["layers"] = said
     files[MODEL_CARD] = card(model, precision, rows, notes).encode()
-    return Exported(write_bundle(target, manifest, files), tuple(rows), said)
+    return ExportedBundle(write_bundle(target, manifest, files), tuple(rows), said)
 
 
 def _networks(
@@ -114,7 +114,7 @@ def _networks(
     return {"video": (video, video_example(model.spec)), "audio": (audio, audio_example(model.spec))}
 
 
-def _tried(manifest: Mapping[str, Any], files: Mapping[str, bytes], expected: Expected) -> list[Row]:
+def _check_parity(manifest: Mapping[str, Any], files: Mapping[str, bytes], expected: Expected) -> list[ParityRow]:
     """Run the files as a user would, from a bundle in a place of their own.
 
     Raises:
@@ -159,11 +159,11 @@ def description(manifest: Mapping[str, Any], modality: Modality) -> dict[str, An
 
 
 def _manifest(model: Model, formats: Sequence[Backend], precision: Precision) -> dict[str, Any]:
-    spec, origin = model.spec, model.origin
+    spec, weights_origin = model.spec, model.weights_origin
     return {
-        "name": origin.name,
-        "licence": origin.licence,
-        "trained": origin.trained,
+        "name": weights_origin.name,
+        "licence": weights_origin.licence,
+        "trained": weights_origin.trained,
         "seconds": spec.seconds,
         "video": {
             **_ports(model, "video", formats, "uint8", ["batch", spec.frames, "height", "width", 3]),
@@ -181,10 +181,10 @@ def _manifest(model: Model, formats: Sequence[Backend], precision: Precision) ->
             "avfeat": avfeat.__version__,
             "torch": torch.__version__,
             "networks": {"video": spec.video, "audio": spec.audio},
-            "recipe": origin.recipe,
-            "step": origin.step,
-            "data": origin.data,
-            "revision": origin.revision,
+            "recipe": weights_origin.recipe,
+            "step": weights_origin.step,
+            "data": weights_origin.data,
+            "revision": weights_origin.revision,
         },
         "parity": {},
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 from avfeat.bundle import Precision
 from avfeat.errors import ArgumentError
 from avfeat.export.model import Model
-from avfeat.export.parity.gate import Row
+from avfeat.export.parity.gate import ParityRow
 
 _UNTRAINED = """**This model is untrained: its weights are random.** It shows that everything around a model works,
 and it is the baseline that a trained model has to beat. Do not expect its embeddings to mean anything.
@@ -41,23 +41,23 @@ cosine.
 """
 
 
-def card(model: Model, precision: Precision, rows: Sequence[Row], notes: str = "") -> str:
+def card(model: Model, precision: Precision, rows: Sequence[ParityRow], notes: str = "") -> str:
     """The text of ``MODEL_CARD.md``; ``notes`` are Markdown of the model's author."""
-    spec, origin = model.spec, model.origin
-    trained = f"Trained for {origin.step} steps; the recipe is in `bundle.json`.\n"
+    spec, weights_origin = model.spec, model.weights_origin
+    trained = f"Trained for {weights_origin.step} steps; the recipe is in `bundle.json`.\n"
     return _CARD.format(
-        name=origin.name,
-        untrained="" if origin.trained else ": untrained",
-        first=trained if origin.trained else _UNTRAINED,
+        name=weights_origin.name,
+        untrained="" if weights_origin.trained else ": untrained",
+        first=trained if weights_origin.trained else _UNTRAINED,
         spec=spec,
         frames=f"{spec.frames} frames at {spec.fps}/s, {spec.size}x{spec.size} RGB ({spec.aspect})",
         samples=f"{spec.seconds:g} s at {spec.sample_rate} Hz, mono",
         video_dim=model.pair.video.dim,
         audio_dim=model.pair.audio.dim,
-        data=origin.data,
-        licence=origin.licence,
+        data=weights_origin.data,
+        licence=weights_origin.licence,
         precision=precision,
-        limits="" if origin.trained else _LIMITS,
+        limits="" if weights_origin.trained else _LIMITS,
         notes=f"\n{notes.strip()}\n" if notes.strip() else "",
         rows="\n".join(_line(row) for row in rows),
     )
@@ -80,7 +80,7 @@ _LIMITS = """
 - Limits: no meaning was learned. Similar clips get similar vectors only as far as their pixels and spectra do."""
 
 
-def _line(row: Row) -> str:
+def _line(row: ParityRow) -> str:
     bound = f"{row.limit:g}" if math.isfinite(row.limit) else ""
     measured = f"{row.distance:.1e} | {bound} | {row.error:.1e} | {row.cosine:.6f}"
     return f"| {row.modality} {row.form} | {row.device} | {row.output} | {row.inputs} | {row.count} | {measured} |"

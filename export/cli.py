@@ -56,11 +56,11 @@ def export(
         from avfeat.export.bundle import export_bundle
         from avfeat.export.card import read_text
         from avfeat.export.errors import ParityError
-        from avfeat.export.formats import chosen
+        from avfeat.export.formats import choose_formats
         from avfeat.export.media import read_windows
         from avfeat.export.model import check_words, open_model, spec_of
         from avfeat.export.parity.gate import lines
-    forms, kind = chosen(formats, precision)
+    forms, kind = choose_formats(formats, precision)
     try:
         check_free(out)
     except BundleError as error:

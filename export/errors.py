@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from avfeat.errors import AvfeatError
 
 if TYPE_CHECKING:
-    from avfeat.export.parity.gate import Row
+    from avfeat.export.parity.gate import ParityRow
 
 
 class ExportError(AvfeatError):
@@ -22,6 +22,6 @@ class ParityError(ExportError):
         rows: what was compared; those with ``ok`` False are out of bounds.
     """
 
-    def __init__(self, message: str, rows: Sequence[Row]) -> None:
+    def __init__(self, message: str, rows: Sequence[ParityRow]) -> None:
         super().__init__(message)
         self.rows = tuple(rows)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from avfeat.errors import ArgumentError
 from avfeat.grid import microseconds
-from avfeat.training.data import Cache, Settings, open_or_prepare
+from avfeat.training.data import Cache, CacheSettings, open_or_prepare
 from avfeat.training.data.windows import read_window, room_of, window_starts
 from avfeat.training.networks import PairSpec
 
@@ -18,7 +18,7 @@ MADE_WORLD = "synthetic:ave?videos=56&seed=1"
 
 
 @dataclass(frozen=True, eq=False)
-class Windows:
+class ClipWindows:
     """Windows of clips that have picture and sound.
 
     Attributes:
@@ -36,17 +36,17 @@ class Windows:
     def __len__(self) -> int:
         return len(self.clips)
 
-    def take(self, rows: NDArray[np.int64]) -> Windows:
+    def take(self, rows: NDArray[np.int64]) -> ClipWindows:
         """Some of them."""
-        return Windows(self.frames[rows], self.waveform[rows], self.clips[rows], self.source)
+        return ClipWindows(self.frames[rows], self.waveform[rows], self.clips[rows], self.source)
 
-    def one_a_clip(self, most: int) -> Windows:
+    def one_a_clip(self, most: int) -> ClipWindows:
         """One window of each of at most ``most`` clips, spread over all of them."""
         _, first = np.unique(self.clips, return_index=True)
         chosen = np.unique(np.linspace(0, len(first) - 1, min(most, len(first))).round().astype(np.int64))
         return self.take(first[chosen])
 
-    def apart(self, most: int) -> tuple[Windows, Windows]:
+    def apart(self, most: int) -> tuple[ClipWindows, ClipWindows]:
         """One window of each of at most ``most`` clips, at most half of them, and all windows of the other clips.
 
         Of fewer than four clips no two are left on either side: both parts then have all of them.
@@ -58,7 +58,7 @@ class Windows:
         return chosen, self.take(np.flatnonzero(~np.isin(self.clips, chosen.clips)))
 
 
-def read_windows(source: str | None, spec: PairSpec, clips: int = 160, each: int = 3) -> Windows:
+def read_windows(source: str | None, spec: PairSpec, clips: int = 160, each: int = 3) -> ClipWindows:
     """Up to ``each`` windows of up to ``clips`` clips, evenly spread, the same ones in every run.
 
     Args:
@@ -71,7 +71,7 @@ def read_windows(source: str | None, spec: PairSpec, clips: int = 160, each: int
         ArgumentError: fewer than two clips with picture and sound.
         AvfeatError: data that cannot be prepared.
     """
-    settings = Settings(spec.fps, spec.size, spec.sample_rate, spec.aspect)
+    settings = CacheSettings(spec.fps, spec.size, spec.sample_rate, spec.aspect)
     cache = open_or_prepare(source or MADE_WORLD, settings)
     members = cache.members("both")
     if len(members) < 2:
@@ -81,7 +81,7 @@ def read_windows(source: str | None, spec: PairSpec, clips: int = 160, each: int
         )
     chosen = np.unique(np.linspace(0, len(members) - 1, min(clips, len(members))).round().astype(np.int64))
     parts = [(item, *read_clip(cache, int(item), spec, each)) for item in members[chosen]]
-    return Windows(
+    return ClipWindows(
         np.concatenate([frames for _, frames, _ in parts]),
         np.concatenate([waveform for _, _, waveform in parts]),
         np.concatenate([np.full(len(frames), item) for item, frames, _ in parts]),

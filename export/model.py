@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from avfeat.errors import ArgumentError
-from avfeat.export.media import Windows
+from avfeat.export.media import ClipWindows
 from avfeat.suggest import suggestion
 from avfeat.training.checkpoint import Checkpoint
 from avfeat.training.data.sources.address import parse
@@ -26,7 +26,7 @@ _BATCH = 64
 
 
 @dataclass(frozen=True)
-class Origin:
+class WeightsOrigin:
     """Where weights come from, for ``bundle.json`` and the model card.
 
     Attributes:
@@ -54,18 +54,18 @@ class Model:
 
     pair: EncoderPair
     spec: PairSpec
-    origin: Origin
+    weights_origin: WeightsOrigin
 
 
 def spec_of(source: str) -> PairSpec:
     """What a window is for the encoders of ``source``; as ``open_model``."""
     if source.startswith(UNTRAINED):
-        return _untrained(source)[0]
+        return _make_untrained(source)[0]
     return Checkpoint.load(Path(source)).spec
 
 
 def open_model(
-    source: str, windows: Windows, name: str | None = None, licence: str | None = None, data: str | None = None
+    source: str, windows: ClipWindows, name: str | None = None, licence: str | None = None, data: str | None = None
 ) -> Model:
     """Encoders that are ready for export.
 
@@ -85,7 +85,7 @@ def open_model(
         return _random(source, windows, name, licence)
     path = Path(source)
     checkpoint = Checkpoint.load(path)
-    origin = Origin(
+    weights_origin = WeightsOrigin(
         name or f"avfeat-{_run_name(path)}",
         licence or "not stated",
         True,
@@ -94,7 +94,7 @@ def open_model(
         str(checkpoint.provenance.get("revision", "unknown")),
         checkpoint.step,
     )
-    return Model(checkpoint.pair(), checkpoint.spec, origin)
+    return Model(checkpoint.pair(), checkpoint.spec, weights_origin)
 
 
 def check_words(source: str, data: str | None) -> None:
@@ -134,7 +134,7 @@ def _clips(data: Mapping[str, Any]) -> str:
     return f"{data.get('source', 'not stated')}: {data.get('clips', '?')} clips, {data.get('seconds', '?')} s"
 
 
-def _untrained(source: str) -> tuple[PairSpec, str, int]:
+def _make_untrained(source: str) -> tuple[PairSpec, str, int]:
     """The pair, its name and the seed of ``untrained:NAME?seed=N``."""
     address = parse(source)
     name = address.path.removeprefix(UNTRAINED)
@@ -147,14 +147,14 @@ def _untrained(source: str) -> tuple[PairSpec, str, int]:
     return PAIRS[name], name, int(seed)
 
 
-def _random(source: str, windows: Windows, name: str | None, licence: str | None) -> Model:
-    spec, pair_name, seed = _untrained(source)
+def _random(source: str, windows: ClipWindows, name: str | None, licence: str | None) -> Model:
+    spec, pair_name, seed = _make_untrained(source)
     # The caller's generator goes on as if nothing had been drawn here.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         pair = build_pair(spec, published=False)
     calibrate(pair, spec, windows, seed)
-    origin = Origin(
+    weights_origin = WeightsOrigin(
         name or f"avfeat-{pair_name}-untrained",
         licence or "MIT",
         False,
@@ -162,10 +162,10 @@ def _random(source: str, windows: Windows, name: str | None, licence: str | None
         f"{UNTRAINED}{pair_name}, seed {seed}",
         revision(),
     )
-    return Model(pair.eval(), spec, origin)
+    return Model(pair.eval(), spec, weights_origin)
 
 
-def calibrate(pair: EncoderPair, spec: PairSpec, windows: Windows, seed: int = 0) -> None:
+def calibrate(pair: EncoderPair, spec: PairSpec, windows: ClipWindows, seed: int = 0) -> None:
     """Set the BatchNorm statistics, so that features have unit scale and different clips different vectors."""
     log_mel = log_mel_of(spec)
     frames, waveform = torch.from_numpy(windows.frames), torch.from_numpy(windows.waveform)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from avfeat.media import Aspect
-from avfeat.training.networks import Encoder
+from avfeat.training.networks import ModalityEncoder
 from avfeat.training.networks.log_mel import LogMel
 
 
@@ -30,11 +30,11 @@ class RawVideo(nn.Module):
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Raw frames to ``(batch, dim)`` and ``(batch, shared)``."""
         pictures = frames.flatten(0, 1)
-        pictures = self._cropped(pictures) if self.aspect == "crop" else self._stretched(pictures)
+        pictures = self._crop(pictures) if self.aspect == "crop" else self._stretch(pictures)
         features, shared = self.encoder(torch.unflatten(pictures, 0, (-1, frames.shape[1])))
         return features, shared
 
-    def _stretched(self, pictures: Tensor) -> Tensor:
+    def _stretch(self, pictures: Tensor) -> Tensor:
         # Runtimes have this operator, and take a shortcut where nothing is to be resized.
         return F.interpolate(
             pictures.permute(0, 3, 1, 2).float() / 255.0,
@@ -44,16 +44,16 @@ class RawVideo(nn.Module):
             align_corners=False,
         )
 
-    def _cropped(self, pictures: Tensor) -> Tensor:
+    def _crop(self, pictures: Tensor) -> Tensor:
         # Products with matrices: no operator that all formats have shrinks by what depends on both sides.
-        rows, columns = _counted(pictures[0, :, 0, 0]), _counted(pictures[0, 0, :, 0])
+        rows, columns = _count_pixels(pictures[0, :, 0, 0]), _count_pixels(pictures[0, 0, :, 0])
         short = torch.minimum(rows[-1], columns[-1]) + 1
         down, across = (central_weights(positions, short, self.size) for positions in (rows, columns))
         thin = torch.matmul(down, pictures.flatten(2).float() / 255.0)
         return torch.matmul(torch.unflatten(thin, 2, (-1, 3)).transpose(2, 3), across.T).transpose(1, 2)
 
 
-def _counted(line: Tensor) -> Tensor:
+def _count_pixels(line: Tensor) -> Tensor:
     """0, 1, 2, ... as float32 for each element; made of the line itself, so that no length is fixed by tracing."""
     return torch.cumsum(torch.ones_like(line, dtype=torch.float32), 0) - 1
 
@@ -76,7 +76,7 @@ def central_weights(positions: Tensor, short: Tensor, size: int) -> Tensor:
     scaled = torch.clamp(torch.round(length * size / short), min=size)
     scale = length / scaled
     begin = torch.floor((scaled - size) / 2)
-    kept = _counted(torch.ones(size, device=positions.device))
+    kept = _count_pixels(torch.ones(size, device=positions.device))
     centres = (kept + begin + 0.5) * scale
     distance = (positions + 0.5 - centres.unsqueeze(1)).abs() / torch.clamp(scale, min=1.0)
     weights = torch.relu(1 - distance)
@@ -109,7 +109,7 @@ class HalfEncoder(nn.Module):
         kept: how many of the backbone's first stages stay in float32.
     """
 
-    def __init__(self, encoder: Encoder, kept: int = 0) -> None:
+    def __init__(self, encoder: ModalityEncoder, kept: int = 0) -> None:
         super().__init__()
         self.backbone = copy.deepcopy(encoder.backbone)
         self.projection = copy.deepcopy(encoder.projection)

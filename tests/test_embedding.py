@@ -119,5 +119,5 @@ def test_windows_are_the_rows(item: Embedding) -> None:
 
 
 def test_failure_keeps_what_the_error_says() -> None:
-    failure = Failure.of(MediaError("a.mp4", "empty", "the file is empty."))
+    failure = Failure.from_error(MediaError("a.mp4", "empty", "the file is empty."))
     assert failure == Failure("a.mp4", "empty", "a.mp4: the file is empty.")

@@ -38,7 +38,7 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 
 def test_rows_are_what_the_contract_says(encoder: Encoder, clip: Path) -> None:
     found = encoder.embed(clip)
-    n = Grid.of(2.0).count(5_300_000)
+    n = Grid.from_seconds(2.0).count(5_300_000)
     assert len(found) == n == 3
     assert found.start.dtype == found.end.dtype == np.float64
     np.testing.assert_array_equal(found.end, found.start + 2.0)
@@ -409,7 +409,7 @@ def test_batches_give_what_single_windows_give(encoder: Encoder, clip: Path) -> 
     from avfeat.media import media_windows
 
     spec = encoder.bundle
-    frames = [w.frames for w in media_windows(clip, Grid.of(2.0, hop=0.5), spec.video, spec.audio)]
+    frames = [w.frames for w in media_windows(clip, Grid.from_seconds(2.0, hop=0.5), spec.video, spec.audio)]
     inputs = [None, frames[0], frames[0], frames[1], None, frames[1], frames[2], frames[0]]
     batched = _Runner(encoder._video, spec.video_graph).rows(inputs)
     for value, (features, shared) in zip(inputs, batched, strict=True):

@@ -57,17 +57,21 @@ def test_default_hop_leaves_at_most_the_tail_uncovered(seconds: int, start: int,
     [(0.0, 1), (0.05, 1), (2.0, 1), (2.1, 1), (2.100001, 2), (4.1, 2), (4.11, 3), (10.0, 5), (10.1, 5)],
 )
 def test_a_tail_of_a_tenth_of_a_second_opens_no_window(duration: float, count: int) -> None:
-    assert Grid.of(2.0).count(round(duration * MICROSECONDS)) == count
+    assert Grid.from_seconds(2.0).count(round(duration * MICROSECONDS)) == count
 
 
 def test_an_hour_of_tiny_hops_does_not_drift() -> None:
-    grid = Grid.of(2.0, hop=0.04)
+    grid = Grid.from_seconds(2.0, hop=0.04)
     assert grid.window_start(90_000) == 3600 * MICROSECONDS
 
 
 def test_end_counts_as_the_end_of_the_media() -> None:
-    assert Grid.of(2.0, end=5.0).count(60 * MICROSECONDS) == Grid.of(2.0).count(5 * MICROSECONDS)
-    assert Grid.of(2.0, end=60.0).count(5 * MICROSECONDS) == Grid.of(2.0).count(5 * MICROSECONDS)
+    assert Grid.from_seconds(2.0, end=5.0).count(60 * MICROSECONDS) == Grid.from_seconds(2.0).count(
+        5 * MICROSECONDS
+    )
+    assert Grid.from_seconds(2.0, end=60.0).count(5 * MICROSECONDS) == Grid.from_seconds(2.0).count(
+        5 * MICROSECONDS
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,4 +88,4 @@ def test_end_counts_as_the_end_of_the_media() -> None:
 )
 def test_times_that_make_no_grid_are_refused(times: dict[str, float]) -> None:
     with pytest.raises(ArgumentError, match="must"):
-        Grid.of(2.0, **times)
+        Grid.from_seconds(2.0, **times)

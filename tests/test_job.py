@@ -16,7 +16,18 @@ import pytest
 from making import AudioTrack, make_media
 
 from avfeat import ArgumentError, Encoder, OutputError
-from avfeat.job import Done, Failed, Plan, Settings, Skipped, Task, done_before, make_plan, run, write_failures
+from avfeat.job import (
+    EmbedSettings,
+    JobPlan,
+    Task,
+    TaskDone,
+    TaskFailed,
+    TaskSkipped,
+    done_before,
+    make_plan,
+    run,
+    write_failures,
+)
 from avfeat.writers import FORMATS
 
 LISTED = ["a.mp4", "b.MKV", "sub/c.webm", "sub/deep/d.wav", "z.mov"]
@@ -54,17 +65,21 @@ def copy_old(source: Path, target: Path) -> None:
     os.utime(target, (1e9, 1e9))
 
 
-def outputs(plan: Plan) -> list[str]:
+def outputs(plan: JobPlan) -> list[str]:
     return [task.output.as_posix() for task in plan.tasks if task.output is not None]
 
 
-def finish(plan: Plan, encoder: Encoder, settings: Settings = Settings()) -> list[Skipped | Done | Failed]:  # noqa: B008
+def finish(
+    plan: JobPlan,
+    encoder: Encoder,
+    settings: EmbedSettings = EmbedSettings(),  # noqa: B008
+) -> list[TaskSkipped | TaskDone | TaskFailed]:
     events = list(run(plan, encoder, settings))
     write_failures(plan, events)
     return events
 
 
-def is_done(task: Task, plan: Plan, encoder: Encoder, settings: Settings) -> bool:
+def is_done(task: Task, plan: JobPlan, encoder: Encoder, settings: EmbedSettings) -> bool:
     return done_before(plan, encoder, settings)[plan.tasks.index(task)]
 
 
@@ -77,11 +92,11 @@ def failures(folder: Path) -> list[tuple[str, str]]:
 
 def test_one_file_goes_to_the_current_folder(folder: Path) -> None:
     plan = make_plan(["in/a.mp4"])
-    assert plan == Plan((Task("in/a.mp4", "in/a.mp4", Path("a.mp4.npz")),), "npz")
+    assert plan == JobPlan((Task("in/a.mp4", "in/a.mp4", Path("a.mp4.npz")),), "npz")
 
 
 def test_one_file_to_a_file() -> None:
-    assert make_plan(["a.mp4"], "x/F.npz") == Plan((Task("a.mp4", "a.mp4", Path("x/F.npz")),), "npz")
+    assert make_plan(["a.mp4"], "x/F.npz") == JobPlan((Task("a.mp4", "a.mp4", Path("x/F.npz")),), "npz")
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -222,7 +237,7 @@ def test_table_that_contradicts_the_format_is_refused(folder: Path) -> None:
 
 def test_stdin_is_an_input() -> None:
     stream = io.BytesIO(b"media")
-    assert make_plan(["-"], stdin=stream) == Plan((Task(stream, "<stdin>", Path("stdin.npz")),), "npz")
+    assert make_plan(["-"], stdin=stream) == JobPlan((Task(stream, "<stdin>", Path("stdin.npz")),), "npz")
     with pytest.raises(ArgumentError, match="standard input"):
         make_plan(["-"])
 
@@ -249,44 +264,44 @@ def test_one_file_is_in_one_shard(out: str | None) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_second_run_skips(sounds: Path, encoder: Encoder, form: str) -> None:
     plan = make_plan([str(sounds)], str(sounds.parent / "out"), form)
-    assert isinstance(finish(plan, encoder)[0], Done)
+    assert isinstance(finish(plan, encoder)[0], TaskDone)
     assert (sounds.parent / "out" / "sub" / f"a.wav.{form}").is_file()
-    assert finish(plan, encoder) == [Skipped(plan.tasks[0])]
+    assert finish(plan, encoder) == [TaskSkipped(plan.tasks[0])]
 
 
 @pytest.fixture(params=["npz", "npy", "jsonl", "parquet", "h5"])
-def done(request: pytest.FixtureRequest, sounds: Path, encoder: Encoder) -> Plan:
+def done(request: pytest.FixtureRequest, sounds: Path, encoder: Encoder) -> JobPlan:
     """A plan of one file whose work is done."""
     plan = make_plan([str(sounds)], str(sounds.parent / "out"), request.param)
     finish(plan, encoder)
-    assert is_done(plan.tasks[0], plan, encoder, Settings())
+    assert is_done(plan.tasks[0], plan, encoder, EmbedSettings())
     return plan
 
 
-def output_of(plan: Plan) -> Path:
+def output_of(plan: JobPlan) -> Path:
     output = plan.tasks[0].output
     assert output is not None
     return output
 
 
-def test_default_hop_may_be_spelled_out(done: Plan, encoder: Encoder) -> None:
-    assert is_done(done.tasks[0], done, encoder, Settings(hop=encoder.bundle.seconds))
+def test_default_hop_may_be_spelled_out(done: JobPlan, encoder: Encoder) -> None:
+    assert is_done(done.tasks[0], done, encoder, EmbedSettings(hop=encoder.bundle.seconds))
 
 
-def test_other_hop_is_redone(done: Plan, encoder: Encoder) -> None:
-    settings = Settings(hop=0.25)
+def test_other_hop_is_redone(done: JobPlan, encoder: Encoder) -> None:
+    settings = EmbedSettings(hop=0.25)
     assert not is_done(done.tasks[0], done, encoder, settings)
-    assert isinstance(finish(done, encoder, settings)[0], Done)
+    assert isinstance(finish(done, encoder, settings)[0], TaskDone)
     assert is_done(done.tasks[0], done, encoder, settings)
-    assert not is_done(done.tasks[0], done, encoder, Settings())
+    assert not is_done(done.tasks[0], done, encoder, EmbedSettings())
 
 
-def test_other_start_is_redone(done: Plan, encoder: Encoder) -> None:
-    settings = Settings(start=-0.5)
+def test_other_start_is_redone(done: JobPlan, encoder: Encoder) -> None:
+    settings = EmbedSettings(start=-0.5)
     assert not is_done(done.tasks[0], done, encoder, settings)
-    assert isinstance(finish(done, encoder, settings)[0], Done)
+    assert isinstance(finish(done, encoder, settings)[0], TaskDone)
     assert is_done(done.tasks[0], done, encoder, settings)
-    assert not is_done(done.tasks[0], done, encoder, Settings())
+    assert not is_done(done.tasks[0], done, encoder, EmbedSettings())
 
 
 @pytest.mark.parametrize("form", ["npz", "npy"])
@@ -304,60 +319,60 @@ def test_output_that_does_not_say_its_start_began_at_0(sounds: Path, encoder: En
         entry = json.loads(journal.read_text("utf-8"))
         assert entry["meta"].pop("start") == 0.0
         journal.write_text(json.dumps(entry) + "\n", "utf-8")
-    assert is_done(plan.tasks[0], plan, encoder, Settings())
-    assert not is_done(plan.tasks[0], plan, encoder, Settings(start=-0.5))
+    assert is_done(plan.tasks[0], plan, encoder, EmbedSettings())
+    assert not is_done(plan.tasks[0], plan, encoder, EmbedSettings(start=-0.5))
 
 
-def test_time_finer_than_a_microsecond_is_done_once(done: Plan, encoder: Encoder) -> None:
-    settings = Settings(hop=1 / 3, start=-1 / 3)
+def test_time_finer_than_a_microsecond_is_done_once(done: JobPlan, encoder: Encoder) -> None:
+    settings = EmbedSettings(hop=1 / 3, start=-1 / 3)
     finish(done, encoder, settings)
     assert is_done(done.tasks[0], done, encoder, settings)
 
 
-def test_other_bundle_is_redone(done: Plan, encoder: Encoder) -> None:
+def test_other_bundle_is_redone(done: JobPlan, encoder: Encoder) -> None:
     other = SimpleNamespace(bundle=replace(encoder.bundle, sha256="0" * 64))
-    assert not is_done(done.tasks[0], done, other, Settings())
+    assert not is_done(done.tasks[0], done, other, EmbedSettings())
 
 
-def test_overwrite_is_redone(done: Plan, encoder: Encoder) -> None:
-    assert not is_done(done.tasks[0], done, encoder, Settings(overwrite=True))
+def test_overwrite_is_redone(done: JobPlan, encoder: Encoder) -> None:
+    assert not is_done(done.tasks[0], done, encoder, EmbedSettings(overwrite=True))
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])
-def test_truncated_output_is_redone(done: Plan, encoder: Encoder, kept: float) -> None:
+def test_truncated_output_is_redone(done: JobPlan, encoder: Encoder, kept: float) -> None:
     content = output_of(done).read_bytes()
     output_of(done).write_bytes(content[: int(len(content) * kept)])
-    assert not is_done(done.tasks[0], done, encoder, Settings())
-    assert isinstance(finish(done, encoder)[0], Done)
-    assert is_done(done.tasks[0], done, encoder, Settings())
+    assert not is_done(done.tasks[0], done, encoder, EmbedSettings())
+    assert isinstance(finish(done, encoder)[0], TaskDone)
+    assert is_done(done.tasks[0], done, encoder, EmbedSettings())
 
 
-def test_missing_output_is_redone(done: Plan, encoder: Encoder) -> None:
+def test_missing_output_is_redone(done: JobPlan, encoder: Encoder) -> None:
     output_of(done).unlink()
-    assert not is_done(done.tasks[0], done, encoder, Settings())
+    assert not is_done(done.tasks[0], done, encoder, EmbedSettings())
 
 
-def test_newer_input_is_redone(done: Plan, encoder: Encoder) -> None:
+def test_newer_input_is_redone(done: JobPlan, encoder: Encoder) -> None:
     source = done.tasks[0].source
     later = output_of(done).stat().st_mtime + 10
     assert isinstance(source, str)
     os.utime(source, (later, later))
-    assert not is_done(done.tasks[0], done, encoder, Settings())
+    assert not is_done(done.tasks[0], done, encoder, EmbedSettings())
 
 
-def test_input_that_has_gone_is_redone(done: Plan, encoder: Encoder) -> None:
+def test_input_that_has_gone_is_redone(done: JobPlan, encoder: Encoder) -> None:
     source = done.tasks[0].source
     assert isinstance(source, str)
     Path(source).unlink()
     event = finish(done, encoder)[0]
-    assert isinstance(event, Failed) and event.failure.reason == "not_found"
+    assert isinstance(event, TaskFailed) and event.failure.reason == "not_found"
 
 
-def test_output_of_another_input_is_redone(done: Plan, sounds: Path, encoder: Encoder) -> None:
+def test_output_of_another_input_is_redone(done: JobPlan, sounds: Path, encoder: Encoder) -> None:
     shutil.copytree(sounds, sounds.parent / "others")
     other = make_plan([str(sounds.parent / "others")], str(done.folder), done.format)
     assert other.tasks[0].output == done.tasks[0].output
-    assert not is_done(other.tasks[0], other, encoder, Settings())
+    assert not is_done(other.tasks[0], other, encoder, EmbedSettings())
 
 
 def test_stdin_is_never_done_before(sound: Path, sounds: Path, encoder: Encoder) -> None:
@@ -365,29 +380,29 @@ def test_stdin_is_never_done_before(sound: Path, sounds: Path, encoder: Encoder)
     out = str(sounds.parent / "out")
     first = finish(make_plan(inputs, out, stdin=io.BytesIO(content)), encoder)
     second = finish(make_plan(inputs, out, stdin=io.BytesIO(content)), encoder)
-    assert [type(event) for event in first] == [Done, Done]
-    assert {event.task.name: type(event) for event in second} == {"<stdin>": Done, inputs[1]: Skipped}
+    assert [type(event) for event in first] == [TaskDone, TaskDone]
+    assert {event.task.name: type(event) for event in second} == {"<stdin>": TaskDone, inputs[1]: TaskSkipped}
 
 
 def test_damaged_output_is_not_done_for_a_strict_run(sounds: Path, encoder: Encoder) -> None:
     plan = make_plan([str(sounds)], str(sounds.parent / "out"))
     damaged = replace(encoder.embed(sounds / "sub" / "a.wav"), damaged=True, damage=("a corrupt packet",))
     FORMATS["npz"].write(output_of(plan), damaged)
-    assert is_done(plan.tasks[0], plan, encoder, Settings())
-    assert not is_done(plan.tasks[0], plan, encoder, Settings(strict=True))
+    assert is_done(plan.tasks[0], plan, encoder, EmbedSettings())
+    assert not is_done(plan.tasks[0], plan, encoder, EmbedSettings(strict=True))
 
 
 def test_lost_journal_means_work_done_again(sounds: Path, encoder: Encoder) -> None:
     plan = make_plan([str(sounds)], str(sounds.parent / "out"), "npy")
     finish(plan, encoder)
     (sounds.parent / "out" / ".avfeat-journal.jsonl").unlink()
-    assert isinstance(finish(plan, encoder)[0], Done)
-    assert isinstance(finish(plan, encoder)[0], Skipped)
+    assert isinstance(finish(plan, encoder)[0], TaskDone)
+    assert isinstance(finish(plan, encoder)[0], TaskSkipped)
 
 
 def test_one_file_is_always_embedded(sound: Path, tmp_path: Path, encoder: Encoder) -> None:
     plan = make_plan([str(sound)], str(tmp_path / "F.npz"))
-    assert [type(finish(plan, encoder)[0]) for _ in range(2)] == [Done, Done]
+    assert [type(finish(plan, encoder)[0]) for _ in range(2)] == [TaskDone, TaskDone]
     assert [path.name for path in tmp_path.iterdir()] == ["F.npz"]
 
 
@@ -439,8 +454,8 @@ def test_table_holds_the_rows_of_all_inputs(sounds: Path, sound: Path, encoder: 
     copy_old(sound, sounds / "b.wav")
     (sounds / "c.wav").write_bytes(b"")
     table = sounds.parent / f"all.{form}"
-    events = finish(make_plan([str(sounds)], str(table)), encoder, Settings(hop=0.2))
-    assert [type(event) for event in events] == [Done, Failed, Done]
+    events = finish(make_plan([str(sounds)], str(table)), encoder, EmbedSettings(hop=0.2))
+    assert [type(event) for event in events] == [TaskDone, TaskFailed, TaskDone]
     if form == "jsonl":
         rows = [json.loads(line) for line in table.read_text("utf-8").splitlines()]
     else:
@@ -457,7 +472,7 @@ def test_table_holds_the_rows_of_all_inputs(sounds: Path, sound: Path, encoder: 
 def test_table_of_failures_only_can_be_read_or_is_not_there(tmp_path: Path, encoder: Encoder, form: str) -> None:
     table = tmp_path / f"all.{form}"
     events = finish(make_plan([str(tmp_path / "x.mp4"), str(tmp_path / "y.mp4")], str(table)), encoder)
-    assert [type(event) for event in events] == [Failed, Failed]
+    assert [type(event) for event in events] == [TaskFailed, TaskFailed]
     if form == "parquet" and table.exists():
         assert pyarrow.parquet.read_table(table).num_rows == 0
     else:
@@ -473,7 +488,7 @@ def test_output_that_cannot_be_written_ends_the_job(sounds: Path, encoder: Encod
 
 def test_bad_time_is_refused_before_any_work(sounds: Path, encoder: Encoder) -> None:
     with pytest.raises(ArgumentError, match="hop"):
-        finish(make_plan([str(sounds)], str(sounds.parent / "out")), encoder, Settings(hop=0.0))
+        finish(make_plan([str(sounds)], str(sounds.parent / "out")), encoder, EmbedSettings(hop=0.0))
     with pytest.raises(ArgumentError, match="start"):
-        finish(make_plan([str(sounds)], str(sounds.parent / "out")), encoder, Settings(start=float("nan")))
+        finish(make_plan([str(sounds)], str(sounds.parent / "out")), encoder, EmbedSettings(start=float("nan")))
     assert not (sounds.parent / "out").exists()

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from avfeat.errors import BusyError, OutputError
-from avfeat.lock import locked
+from avfeat.lock import hold_lock
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from avfeat.lock import locked
-with locked(Path(sys.argv[1])):
+from avfeat.lock import hold_lock
+with hold_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -45,12 +45,12 @@ def hold() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
 def test_a_lock_of_a_process_that_was_killed_is_free(hold, tmp_path: Path) -> None:
     path = tmp_path / "lock"
     process = hold(path)
-    with pytest.raises(BusyError, match="another process works here; wait until"), locked(path):
+    with pytest.raises(BusyError, match="another process works here; wait until"), hold_lock(path):
         pass
     process.kill()
     process.wait()
     assert path.is_file(), "what a killed process leaves is no lock"
-    with locked(path):
+    with hold_lock(path):
         pass
 
 
@@ -59,7 +59,7 @@ def test_who_has_waited_in_vain_takes_nothing_from_the_holder(hold, tmp_path: Pa
     hold(path)
     begun = time.monotonic()
     for patience in (0.3, 0.0):
-        with pytest.raises(BusyError), locked(path, patience):
+        with pytest.raises(BusyError), hold_lock(path, patience):
             pass
         assert path.is_file()
     assert time.monotonic() - begun >= 0.3
@@ -69,15 +69,15 @@ def test_who_waits_is_next(hold, tmp_path: Path) -> None:
     path = tmp_path / "lock"
     process = hold(path)
     threading.Timer(0.3, process.stdin.close).start()
-    with locked(path, 60):
+    with hold_lock(path, 60):
         assert process.wait(60) == 0
-    with locked(path):
+    with hold_lock(path):
         pass
 
 
 def test_a_file_that_nobody_holds_is_no_lock(tmp_path: Path) -> None:
     (tmp_path / "lock").touch()
-    with locked(tmp_path / "lock"):
+    with hold_lock(tmp_path / "lock"):
         pass
 
 
@@ -87,13 +87,13 @@ def test_a_lock_file_that_others_remove_is_no_second_lock(tmp_path: Path) -> Non
     entered: list[bool] = []
 
     def enter() -> None:
-        with locked(path, 60):
-            with pytest.raises(BusyError), locked(path):
+        with hold_lock(path, 60):
+            with pytest.raises(BusyError), hold_lock(path):
                 pass
             entered.append(True)
 
     waiting = threading.Thread(target=enter)
-    with locked(path):
+    with hold_lock(path):
         waiting.start()
         time.sleep(0.2)
     waiting.join(60)
@@ -105,7 +105,7 @@ def test_one_at_a_time_among_threads(tmp_path: Path) -> None:
 
     def work() -> None:
         for _ in range(rounds):
-            with locked(path, 60):
+            with hold_lock(path, 60):
                 inside.append(1)
                 most.append(len(inside))
                 time.sleep(0.0005)
@@ -126,13 +126,13 @@ def test_a_file_system_without_locks_is_said(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr("fcntl.flock", refuse)
     says = r"lock: cannot be locked \(Operation not supported\); choose a folder"
-    with pytest.raises(OutputError, match=says), locked(tmp_path / "lock"):
+    with pytest.raises(OutputError, match=says), hold_lock(tmp_path / "lock"):
         pass
 
 
 def test_a_folder_that_is_none_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"file: cannot be written"), locked(tmp_path / "file" / "lock"):
+    with pytest.raises(OutputError, match=r"file: cannot be written"), hold_lock(tmp_path / "file" / "lock"):
         pass
 
 
@@ -144,7 +144,7 @@ def test_who_waits_can_be_interrupted(hold, tmp_path: Path) -> None:
     try:
         with pytest.raises(KeyboardInterrupt):
             timer.start()
-            with locked(tmp_path / "lock", 60):
+            with hold_lock(tmp_path / "lock", 60):
                 pass
     finally:
         signal.signal(signal.SIGINT, before)

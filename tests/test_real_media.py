@@ -23,7 +23,7 @@ FAIL = {
 def stated_windows(path: Path) -> int:
     duration = probe(path).duration
     assert duration is not None
-    return Grid.of(2.0).count(round(duration * MICROSECONDS))
+    return Grid.from_seconds(2.0).count(round(duration * MICROSECONDS))
 
 
 def test_every_original_gives_the_contracts_windows(encoder: Encoder, real_media: Path) -> None:

@@ -19,7 +19,7 @@ from avfeat.stop import (
     hold,
     ignore,
     raise_if_stopped,
-    raised,
+    raise_on_signal,
     stopped_by,
 )
 
@@ -81,7 +81,7 @@ def test_a_signal_is_raised_and_known_until_the_end(
     defaults: None, number: signal.Signals, stop: type[BaseException]
 ) -> None:
     found = []
-    with pytest.raises(stop), raised():
+    with pytest.raises(stop), raise_on_signal():
         for _ in range(2):
             # Lost, as in a library that prints it: whoever asks hears of it.
             try:
@@ -96,7 +96,7 @@ def test_a_signal_is_raised_and_known_until_the_end(
 
 
 def test_an_exit_is_the_stop_that_was_lost_on_the_way(defaults: None) -> None:
-    with pytest.raises(KeyboardInterrupt), raised():
+    with pytest.raises(KeyboardInterrupt), raise_on_signal():
         try:
             signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt:
@@ -105,7 +105,7 @@ def test_an_exit_is_the_stop_that_was_lost_on_the_way(defaults: None) -> None:
 
 def test_handlers_of_others_and_ignored_signals_stay(own_handlers: list[int]) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with raised():
+    with raise_on_signal():
         for number in SIGNALS:
             signal.raise_signal(number)
     assert own_handlers == [signal.SIGINT]
@@ -122,7 +122,7 @@ def test_a_worker_that_was_just_being_started_hears_of_it(defaults: None) -> Non
                 heard.set()
                 return
 
-    with pytest.raises(KeyboardInterrupt), raised():
+    with pytest.raises(KeyboardInterrupt), raise_on_signal():
         threading.Thread(target=work, name=f"{WORKER}_0", daemon=True).start()
         signal.raise_signal(signal.SIGINT)
     assert heard.is_set()

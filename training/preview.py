@@ -24,8 +24,8 @@ from avfeat.media.source import source_name
 from avfeat.training.augment.augmentation import Augmentation
 from avfeat.training.augment.clips import Clips
 from avfeat.training.augment.compose import Composition
-from avfeat.training.augment.draws import Draws
 from avfeat.training.augment.registry import AUGMENTATIONS, name_of
+from avfeat.training.augment.sample_rng import SampleRNG
 from avfeat.writers.atomic import atomic
 
 SECONDS, FPS, RATE = 2.0, 8, 16_000
@@ -77,22 +77,22 @@ def strips(
     """
     chosen = composition or Composition(tuple(kind() for kind in AUGMENTATIONS.values()))
     chosen = replace(chosen, strength=chosen.strength * strength)
-    before = _taken(clip, start)
-    draws = Draws.of(torch.Generator().manual_seed(seed), 1)
-    rows = [_strip("as it is", before, _Marks.of([]))]
-    steps = list(chosen.steps(draws))
+    before = _take_clip(clip, start)
+    rng = SampleRNG.from_generator(torch.Generator().manual_seed(seed), 1)
+    rows = [_strip("as it is", before, _Marks.from_steps([]))]
+    steps = list(chosen.steps(rng))
     for one, own in steps:
         # Shown for certain, whatever its probability, with the numbers that it has in the composition.
         certain = replace(one, p=1.0)
-        rows.append(_strip(_titled(certain), certain(before, own), _Marks.of([(certain, own)])))
+        rows.append(_strip(_title(certain), certain(before, own), _Marks.from_steps([(certain, own)])))
     if composition is not None:
-        rows.append(_strip("all together", chosen(before, draws), _Marks.of(steps)))
+        rows.append(_strip("all together", chosen(before, rng), _Marks.from_steps(steps)))
     return rows
 
 
-def _taken(clip: Source, start: float) -> Clips:
+def _take_clip(clip: Source, start: float) -> Clips:
     """The two seconds from ``start`` on, as the runtime's window there; what lies behind them is not read."""
-    grid = Grid.of(SECONDS, None, start)
+    grid = Grid.from_seconds(SECONDS, None, start)
     count, samples = round(SECONDS * FPS), round(SECONDS * RATE)
     windows = media_windows(clip, grid, VideoSpec(FPS, count, 112), AudioSpec(RATE, samples), threads=1)
     with closing(windows):
@@ -107,7 +107,7 @@ def _taken(clip: Source, start: float) -> Clips:
     return Clips(frames, waveform, RATE)
 
 
-def _titled(one: Augmentation) -> str:
+def _title(one: Augmentation) -> str:
     return f"{name_of(one)}   ({one.family}, strength {one.strength:g})"
 
 
@@ -129,7 +129,7 @@ class _Marks:
     heard: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, steps: Iterable[tuple[Augmentation, Draws]]) -> _Marks:
+    def from_steps(cls, steps: Iterable[tuple[Augmentation, SampleRNG]]) -> _Marks:
         """Found by doing the same, with the same random numbers, to noise: there, any loss shows."""
         count = round(SECONDS * FPS)
         noise = torch.Generator().manual_seed(0)
@@ -138,15 +138,15 @@ class _Marks:
         probe = Clips(pictures, sound, RATE)
         numbers = Clips((torch.arange(count) / count).view(1, count, 1, 1, 1).expand(1, count, 3, 1, 1), None, RATE)
         seen, heard = np.zeros(count, bool), np.zeros(count * _PARTS, bool)
-        for one, draws in steps:
+        for one, rng in steps:
             if one.family not in ("lossy coherent", "incoherent"):
                 continue
-            found = one(probe, draws)
+            found = one(probe, rng)
             assert found.frames is not None and found.waveform is not None
             seen |= (found.frames - pictures)[0].abs().amax((1, 2, 3)).numpy() > _CHANGED
             heard |= (found.waveform - sound)[0].abs().view(len(heard), -1).amax(1).numpy() > _CHANGED
             if one.family == "incoherent":
-                numbers = one(numbers, draws)
+                numbers = one(numbers, rng)
         assert numbers.frames is not None
         return cls((numbers.frames[0, :, 0, 0, 0] * count).round().long().numpy(), seen, heard)
 

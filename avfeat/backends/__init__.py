@@ -18,7 +18,7 @@ Backend = Literal["onnx", "torchscript", "pt2"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
-class Embedded(NamedTuple):
+class GraphOutput(NamedTuple):
     """What an encoder gives for a batch: float32 ``(batch, d)`` features and ``(batch, s)`` shared."""
 
     features: NDArray[np.float32]
@@ -32,7 +32,7 @@ class Session(Protocol):
     def device(self) -> str:
         """Where it really runs: ``cpu`` or ``cuda``."""
 
-    def run(self, batch: NDArray[Any]) -> Embedded:
+    def run(self, batch: NDArray[Any]) -> GraphOutput:
         """Embed a batch: uint8 ``(batch, T, height, width, 3)`` or float32 ``(batch, samples)``."""
 
 

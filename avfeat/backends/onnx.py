@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.backends import Embedded
+from avfeat.backends import GraphOutput
 from avfeat.bundle import Bundle, Graph, Modality, Port
 from avfeat.errors import BackendError, BundleError
 
@@ -75,11 +75,11 @@ class OnnxSession:
         """Where it really runs."""
         return "cuda" if self._session.get_providers()[0] == _PROVIDERS["cuda"] else "cpu"
 
-    def run(self, batch: NDArray[Any]) -> Embedded:
+    def run(self, batch: NDArray[Any]) -> GraphOutput:
         """Embed a batch."""
         names = [self._graph.features.name, self._graph.shared.name]
         features, shared = self._session.run(names, {self._graph.input.name: batch})
-        return Embedded(cast("NDArray[np.float32]", features), cast("NDArray[np.float32]", shared))
+        return GraphOutput(cast("NDArray[np.float32]", features), cast("NDArray[np.float32]", shared))
 
     def _open(self, runtime: Any, options: Any, device: str) -> Any:
         if device == "cpu" or (device == "auto" and _PROVIDERS["cuda"] not in runtime.get_available_providers()):

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.backends import Backend, Embedded
+from avfeat.backends import Backend, GraphOutput
 from avfeat.bundle import METADATA, Bundle, Modality
 from avfeat.errors import BackendError, BundleError
 
@@ -86,7 +86,7 @@ class TorchSession(ABC):
     def _load(torch: Any, path: Path, device: str, extra: dict[str, Any]) -> Program:
         """The program on ``device``; what it says of itself goes to ``extra``."""
 
-    def run(self, batch: NDArray[Any]) -> Embedded:
+    def run(self, batch: NDArray[Any]) -> GraphOutput:
         """Embed a batch."""
         torch = _import_torch()
         with torch.inference_mode(), _threads(torch, self._threads):
@@ -98,7 +98,7 @@ class TorchSession(ABC):
                     f"{self._name}: {port.name!r} came out as {rows.shape}, not {(len(batch), port.shape[1])} as "
                     "bundle.json says; export the bundle again."
                 )
-        return Embedded(features, shared)
+        return GraphOutput(features, shared)
 
 
 def _check_metadata(bundle: Bundle, modality: Modality, backend: str, extra: Mapping[str, str | bytes]) -> None:

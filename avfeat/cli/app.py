@@ -20,7 +20,7 @@ from avfeat.cli.info import info
 from avfeat.cli.synth import synth
 from avfeat.cli.verify import verify
 from avfeat.errors import ArgumentError, AvfeatError, StoppedError
-from avfeat.stop import Terminated, raised
+from avfeat.stop import Terminated, raise_on_signal
 from avfeat.version import __version__
 
 _INTERRUPTED = 130
@@ -64,7 +64,7 @@ def run() -> None:
     logging.addLevelName(logging.WARNING, "warning")
     warnings.formatwarning = lambda message, *rest, **named: f"warning: {message}\n"
     try:
-        with raised():
+        with raise_on_signal():
             app()
     except StoppedError as stop:
         _leave(str(stop), stop.status)

@@ -23,7 +23,7 @@ from avfeat.errors import ArgumentError, MediaError
 from avfeat.media import probe
 from avfeat.media.rules import MAX_PIXELS, RuleOptions, Rules
 from avfeat.writers import FORMATS, window_line
-from avfeat.writers.atomic import encoded
+from avfeat.writers.atomic import encode_line
 
 _SUFFIXES_SHOWN = 6
 # The longer ones first: UTF-32 begins as UTF-16 does.
@@ -121,7 +121,7 @@ def embed(
         still=still,
     )
     Rules(**rules)
-    settings = job.Settings(hop, start, strict, workers, overwrite, rules)
+    settings = job.EmbedSettings(hop, start, strict, workers, overwrite, rules)
     with load(model, device=device, backend=backend) as encoder:
         encoder.check_times(hop, start)
         _say_what_is_left_out(plan)
@@ -139,7 +139,7 @@ def embed(
         raise typer.Exit(1)
 
 
-def _say_what_is_left_out(plan: job.Plan) -> None:
+def _say_what_is_left_out(plan: job.JobPlan) -> None:
     """A line on what in the folders is no media, by suffix; outputs of avfeat are not worth a word."""
     suffixes = Counter(path.suffix.lower() or "no suffix" for path in plan.left_out)
     for ours in FORMATS:
@@ -150,18 +150,18 @@ def _say_what_is_left_out(plan: job.Plan) -> None:
         note(f"note: left out as no media by suffix: {counts}{more}; name such files to have them embedded.")
 
 
-def _write_files(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_error: OnError) -> bool:
+def _write_files(plan: job.JobPlan, encoder: Encoder, settings: job.EmbedSettings, on_error: OnError) -> bool:
     """Do the job under a progress bar; print what became of it; say whether anything failed."""
     summary = _Summary(time.perf_counter())
-    seen: list[job.Skipped | job.Done | job.Failed] = []
+    seen: list[job.TaskSkipped | job.TaskDone | job.TaskFailed] = []
     try:
         with progress("embedding", len(plan.tasks)) as advance, closing(job.run(plan, encoder, settings)) as events:
             for event in events:
                 advance(Path(event.task.name).name)
                 summary.add(event)
                 # The vectors are written: of what is done, the name is enough.
-                seen.append(job.Skipped(event.task) if isinstance(event, job.Done) else event)
-                if isinstance(event, job.Failed):
+                seen.append(job.TaskSkipped(event.task) if isinstance(event, job.TaskDone) else event)
+                if isinstance(event, job.TaskFailed):
                     note(f"error: {event.failure.message}")
                     if on_error is OnError.fail:
                         break
@@ -173,7 +173,7 @@ def _write_files(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_er
     return summary.failed > 0
 
 
-def _print_lines(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_error: OnError) -> bool:
+def _print_lines(plan: job.JobPlan, encoder: Encoder, settings: job.EmbedSettings, on_error: OnError) -> bool:
     """JSON lines on stdout, each window as soon as it is there; say whether anything failed."""
     failed = False
     for task in plan.tasks:
@@ -186,7 +186,7 @@ def _print_lines(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_er
     return failed
 
 
-def _print_windows(task: job.Task, encoder: Encoder, settings: job.Settings) -> Failure | None:
+def _print_windows(task: job.Task, encoder: Encoder, settings: job.EmbedSettings) -> Failure | None:
     if task.failure is not None:
         return task.failure
     try:
@@ -194,14 +194,14 @@ def _print_windows(task: job.Task, encoder: Encoder, settings: job.Settings) -> 
             task.source, hop=settings.hop, start=settings.start, strict=settings.strict, **settings.rules
         )
         for index, window in enumerate(windows):
-            sys.stdout.buffer.write(encoded(window_line(task.name, index, window)))
+            sys.stdout.buffer.write(encode_line(window_line(task.name, index, window)))
             sys.stdout.buffer.flush()
     except MediaError as error:
-        return Failure.of(error)
+        return Failure.from_error(error)
     return None
 
 
-def _show_plan(plan: job.Plan, encoder: Encoder, settings: job.Settings, on_stdout: bool) -> None:
+def _show_plan(plan: job.JobPlan, encoder: Encoder, settings: job.EmbedSettings, on_stdout: bool) -> None:
     rows = []
     for task, done in zip(plan.tasks, job.done_before(plan, encoder, settings), strict=True):
         state = "done before" if done else "to do"
@@ -231,20 +231,20 @@ class _Summary:
     skipped: int = 0
     failed: int = 0
     media: float = 0.0
-    last: job.Done | None = None
+    last: job.TaskDone | None = None
 
-    def add(self, event: job.Skipped | job.Done | job.Failed) -> None:
+    def add(self, event: job.TaskSkipped | job.TaskDone | job.TaskFailed) -> None:
         """Count one event."""
-        if isinstance(event, job.Done):
+        if isinstance(event, job.TaskDone):
             self.embedded += 1
             self.media += event.embedding.duration
             self.last = event
-        elif isinstance(event, job.Failed):
+        elif isinstance(event, job.TaskFailed):
             self.failed += 1
         else:
             self.skipped += 1
 
-    def show(self, plan: job.Plan, encoder: Encoder) -> None:
+    def show(self, plan: job.JobPlan, encoder: Encoder) -> None:
         """Print it: a row for one file, a line for many."""
         took = time.perf_counter() - self.begun
         if len(plan.tasks) == 1 and self.last is not None:
@@ -265,7 +265,7 @@ class _Summary:
             )
 
 
-def _row(plan: job.Plan, task: job.Task, embedding: Embedding) -> tuple[str, ...]:
+def _row(plan: job.JobPlan, task: job.Task, embedding: Embedding) -> tuple[str, ...]:
     return (
         task.name,
         f"{embedding.duration:.2f} s",

@@ -141,7 +141,7 @@ def ave(
     check_videos(data)
     with common.setup() as setup:
         result = evaluate_ave(
-            data, setup.embedders, setup.store, protocol, split, workers=common.workers, tell=progress
+            data, setup.embedders, setup.store, protocol, split, workers=common.workers, progress=progress
         )
     _list(result.missing, result.damaged)
     if confusion is not None:
@@ -168,7 +168,7 @@ def knn(
     dataset = readers.read_labelled(data, columns.named())
     with common.setup() as setup:
         result = evaluate_knn(
-            dataset, setup.embedders, setup.store, neighbours_, workers=common.workers, tell=progress
+            dataset, setup.embedders, setup.store, neighbours_, workers=common.workers, progress=progress
         )
     _show_neighbours(result, tables.knn_table(result), setup.bundle, common.json)
 
@@ -182,7 +182,9 @@ def retrieval(data: DataArgument, columns: _ColumnOptions, common: _CommonOption
     """
     dataset = readers.read_labelled(data, columns.named())
     with common.setup() as setup:
-        result = evaluate_retrieval(dataset, setup.embedders, setup.store, workers=common.workers, tell=progress)
+        result = evaluate_retrieval(
+            dataset, setup.embedders, setup.store, workers=common.workers, progress=progress
+        )
     _show_neighbours(result, tables.retrieval_table(result), setup.bundle, common.json)
 
 
@@ -222,7 +224,7 @@ def _classify(read: Callable[[], Dataset], common: _CommonOptions, confusion: Pa
         check_picture(confusion)
     dataset = read()
     with common.setup() as setup:
-        result = classify(dataset, setup.embedders, setup.store, workers=common.workers, tell=progress)
+        result = classify(dataset, setup.embedders, setup.store, workers=common.workers, progress=progress)
     _list(result.missing, result.damaged)
     if confusion is not None:
         draw_confusion(result, confusion)
@@ -232,7 +234,9 @@ def _classify(read: Callable[[], Dataset], common: _CommonOptions, confusion: Pa
         _show(tables.lines(result), tables.classification_table(result), result.seconds)
 
 
-def _show_neighbours(result: neighbours.Result, shown: tables.Table, bundle: Bundle, json: str | None) -> None:
+def _show_neighbours(
+    result: neighbours.NeighbourResult, shown: tables.Table, bundle: Bundle, json: str | None
+) -> None:
     _list(result.missing, result.damaged)
     if json is not None:
         write_json(report.neighbours_json(result, bundle), json)

@@ -24,7 +24,7 @@ def verify(
     checks = verification.verify(opened, device, backend)
     right = all(check.ok for check in checks)
     if json is not None:
-        rows = [{**_stated(check), "ok": check.ok} for check in checks]
+        rows = [{**_to_json(check), "ok": check.ok} for check in checks]
         write_json({"bundle": opened.sha256, "name": opened.name, "ok": right, "checks": rows}, json)
     if json != "-":
         table(
@@ -49,6 +49,6 @@ def verify(
         raise typer.Exit(1)
 
 
-def _stated(check: verification.Check) -> dict[str, Any]:
+def _to_json(check: verification.Check) -> dict[str, Any]:
     """The values of a check; those on distance only for bundles that say how far clips are apart."""
     return {key: value for key, value in asdict(check).items() if value is not None}

@@ -3,14 +3,14 @@
 from avfeat.datasets.ave import Annotation, AveCopy, ave_folder, open_ave
 from avfeat.datasets.folder import read_folder
 from avfeat.datasets.labelled import LabelledFile
-from avfeat.datasets.table import Columns, Table, read_table
+from avfeat.datasets.table import Columns, CsvTable, read_table
 
 __all__ = [
     "Annotation",
     "AveCopy",
     "Columns",
+    "CsvTable",
     "LabelledFile",
-    "Table",
     "ave_folder",
     "open_ave",
     "read_folder",

@@ -35,7 +35,7 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Table:
+class CsvTable:
     """A CSV as read: the names of its columns, and rows of as many fields or more."""
 
     path: Path
@@ -64,8 +64,8 @@ class Table:
                 has.
         """
         columns = columns or Columns()
-        file = self._needed("file", columns.file)
-        label = self._needed("label", columns.label) if labelled else self._role("label", columns.label)
+        file = self._require("file", columns.file)
+        label = self._require("label", columns.label) if labelled else self._role("label", columns.label)
         group = self._role("group", columns.group)
         # All rows decide where the files lie: whoever keeps some of them must find the same ones.
         root = root or self._root([row[file] for row in self.rows if row[file]])
@@ -93,7 +93,7 @@ class Table:
         name = named if named is not None else next((one for one in USUAL[role] if one in self.header), None)
         return None if name is None else self.column(name)
 
-    def _needed(self, role: str, named: str | None) -> int:
+    def _require(self, role: str, named: str | None) -> int:
         place = self._role(role, named)
         if place is None:
             # In quotes, so that blanks and separators show.
@@ -124,7 +124,7 @@ class Table:
         return [name for name in self.header if name]
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> CsvTable:
     """Read a CSV with a header; short rows are filled with empty fields.
 
     Raises:
@@ -134,7 +134,7 @@ def read_table(path: Path) -> Table:
     if len(rows) < 2:
         raise DatasetError(f"{path}: the CSV has no row below its header; give it one row a file.")
     header = tuple(name.strip() for name in rows[0])
-    return Table(path, header, tuple((*row, *[""] * (len(header) - len(row))) for row in rows[1:]))
+    return CsvTable(path, header, tuple((*row, *[""] * (len(header) - len(row))) for row in rows[1:]))
 
 
 def _field(row: Sequence[str], place: int | None) -> str | None:

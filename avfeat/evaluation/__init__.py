@@ -11,7 +11,7 @@ the search without training. ``embedders`` and ``handcrafted`` are what is measu
 from avfeat.errors import DatasetError
 from avfeat.evaluation.ave import evaluate_ave
 from avfeat.evaluation.classification import classify
-from avfeat.evaluation.dataset import Dataset, Fold, Item
+from avfeat.evaluation.dataset import Dataset, Fold, LabelledItem
 from avfeat.evaluation.embedders import BundleEmbedder, Embedder
 from avfeat.evaluation.handcrafted import Handcrafted
 from avfeat.evaluation.neighbours import evaluate_knn, evaluate_retrieval
@@ -25,7 +25,7 @@ __all__ = [
     "Embedder",
     "Fold",
     "Handcrafted",
-    "Item",
+    "LabelledItem",
     "Store",
     "classify",
     "evaluate_ave",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from avfeat.errors import ArgumentError, DatasetError
-from avfeat.evaluation.classification import VIDEO, Result, View, classify
+from avfeat.evaluation.classification import VIDEO, ClassificationResult, View, classify
 from avfeat.evaluation.embedders import Embedder
 from avfeat.evaluation.features import of_seconds
 from avfeat.evaluation.readers.ave import Ave, Split, second_labels
@@ -51,8 +51,8 @@ def evaluate_ave(
     split: Split = "dedupe",
     *,
     workers: int | None = None,
-    tell: Tell = silent,
-) -> Result:
+    progress: Tell = silent,
+) -> ClassificationResult:
     """Measure embedders on AVE; arguments and errors as of ``classify``.
 
     Args:
@@ -62,10 +62,10 @@ def evaluate_ave(
         protocol: ``video`` (28 classes) or ``segment`` (and background).
         split: ``dedupe`` (no video of val or test in train) or ``official``.
         workers: files at a time; None for one a processor.
-        tell: shows progress.
+        progress: shows progress.
     """
     views = {"video": VIDEO, "segment": SEGMENT}
     if protocol not in views:
         raise ArgumentError(f"The protocol is video or segment, not {protocol!r}.")
     check_videos(ave)
-    return classify(ave.dataset(split), embedders, store, views[protocol], workers=workers, tell=tell)
+    return classify(ave.dataset(split), embedders, store, views[protocol], workers=workers, progress=progress)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from avfeat.embedding import Embedding, Failure
 from avfeat.errors import DatasetError
-from avfeat.evaluation.dataset import Dataset, Fold, Item
+from avfeat.evaluation.dataset import Dataset, Fold, LabelledItem
 from avfeat.evaluation.embedders import Embedder
-from avfeat.evaluation.features import MODALITIES, Collected, Features, check_any, collect, of_file, stacked
+from avfeat.evaluation.features import MODALITIES, Collected, Features, check_any, collect, of_file, stack_features
 from avfeat.evaluation.interval import bootstrap
 from avfeat.evaluation.logistic import Labels
 from avfeat.evaluation.probe import linear_probe
@@ -37,7 +37,7 @@ class View:
     """
 
     name: str
-    labels: Callable[[Item], Sequence[str]]
+    labels: Callable[[LabelledItem], Sequence[str]]
     reduce: Callable[[Embedding], Features] = of_file
     hop: float | None = None
     centred: bool = False
@@ -75,7 +75,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ClassificationEntry:
     """One row of the table: a model or a baseline, and its score for each modality."""
 
     name: str
@@ -83,7 +83,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Result:
+class ClassificationResult:
     """What an evaluation found.
 
     Attributes:
@@ -104,7 +104,7 @@ class Result:
     dataset: str
     protocol: str
     classes: tuple[str, ...]
-    entries: tuple[Entry, ...]
+    entries: tuple[ClassificationEntry, ...]
     majority: float
     chance: float
     counts: Mapping[str, int]
@@ -122,8 +122,8 @@ def classify(
     view: View = VIDEO,
     *,
     workers: int | None = None,
-    tell: Tell = silent,
-) -> Result:
+    progress: Tell = silent,
+) -> ClassificationResult:
     """Measure embedders on a data set by a linear probe.
 
     Files without an embedding are left out of every part, and listed.
@@ -134,23 +134,25 @@ def classify(
         store: where embeddings are kept.
         view: the protocol.
         workers: files at a time; None for one a processor.
-        tell: shows progress.
+        progress: shows progress.
 
     Raises:
         DatasetError: nothing is there to fit, to choose C on, or to test.
         BackendError: scikit-learn is not installed.
     """
     begun = time.perf_counter()
-    found = [_collect(dataset, embedder, store, view, workers, tell) for embedder in embedders]
+    found = [_collect(dataset, embedder, store, view, workers, progress) for embedder in embedders]
     model = found[0]
     there = np.array([item.file in model.features for item in dataset.items], dtype=np.bool_)
-    task = _Task.of(dataset, view, there, model)
+    task = _ProbeTask.from_dataset(dataset, view, there, model)
     embedded = time.perf_counter()
     entries = []
     for embedder, collected in zip(embedders, found, strict=True):
-        entries.append(Entry(embedder.name, {kind: task.score(collected, kind) for kind in MODALITIES}))
+        entries.append(
+            ClassificationEntry(embedder.name, {kind: task.score(collected, kind) for kind in MODALITIES})
+        )
     first = task.folds[0]
-    return Result(
+    return ClassificationResult(
         dataset=dataset.name,
         protocol=view.name,
         classes=task.classes,
@@ -167,23 +169,25 @@ def classify(
 
 
 def _collect(
-    dataset: Dataset, embedder: Embedder, store: Store, view: View, workers: int | None, tell: Tell
+    dataset: Dataset, embedder: Embedder, store: Store, view: View, workers: int | None, progress: Tell
 ) -> Collected:
     hop, start = view.times(embedder.seconds)
-    return collect(dataset.files, embedder, store, view.reduce, hop=hop, start=start, workers=workers, tell=tell)
+    return collect(
+        dataset.files, embedder, store, view.reduce, hop=hop, start=start, workers=workers, progress=progress
+    )
 
 
 @dataclass(frozen=True)
-class _Task:
+class _ProbeTask:
     """What all embedders are asked: the items that are there, their labels, and the folds."""
 
-    items: tuple[Item, ...]
+    items: tuple[LabelledItem, ...]
     classes: tuple[str, ...]
     labels: Labels
     folds: tuple[Fold, ...]
 
     @classmethod
-    def of(cls, dataset: Dataset, view: View, there: NDArray[np.bool_], found: Collected) -> _Task:
+    def from_dataset(cls, dataset: Dataset, view: View, there: NDArray[np.bool_], found: Collected) -> _ProbeTask:
         check_any(dataset, found)
         classes = (*dataset.classes, *view.classes)
         place = {name: index for index, name in enumerate(classes)}
@@ -196,11 +200,11 @@ class _Task:
         width = found.features[next(iter(found.features))].rows(modality).shape[1]
         rows = np.zeros((*self.labels.shape, width), np.float32)
         used = sorted({place for fold in self.folds for place in (*fold.train, *fold.val, *fold.test)})
-        rows[used] = stacked(found.features, (self.items[place].file for place in used), modality)
+        rows[used] = stack_features(found.features, (self.items[place].file for place in used), modality)
         predicted, chosen = {}, {}
         for fold in self.folds:
             chosen[fold.name], predicted[fold.name] = self._probe(rows, fold)
-        return self._scored(predicted, chosen)
+        return self._score(predicted, chosen)
 
     def _probe(self, rows: Rows, fold: Fold) -> tuple[float, Labels]:
         """The chosen C and the classes that the test rows are taken for: ``(items, rows)``."""
@@ -215,7 +219,7 @@ class _Task:
         chosen = list(places)
         return rows[chosen].reshape(-1, rows.shape[-1]), self.labels[chosen].reshape(-1)
 
-    def _scored(self, predicted: Mapping[str, Labels], chosen: Mapping[str, float]) -> Score:
+    def _score(self, predicted: Mapping[str, Labels], chosen: Mapping[str, float]) -> Score:
         confusion = np.zeros((len(self.classes), len(self.classes)), np.int64)
         right, groups, weights, named = [], [], [], []
         for fold in self.folds:
@@ -259,10 +263,10 @@ def _present(dataset: Dataset, fold: Fold, there: NDArray[np.bool_]) -> Fold:
             named = f" of fold {fold.name}" if fold.name else ""
             remedy = "add the files that are missing" if getattr(fold, part) else f"its list of {part} is empty"
             raise DatasetError(
-                f"{dataset.name}: nothing is there for {part}{named}: {_counted(parts, fold)}; {remedy}."
+                f"{dataset.name}: nothing is there for {part}{named}: {_count_rows(parts, fold)}; {remedy}."
             )
     return Fold(fold.name, parts["train"], parts["val"], parts["test"], fold.refit)
 
 
-def _counted(parts: Mapping[str, Sequence[int]], fold: Fold) -> str:
+def _count_rows(parts: Mapping[str, Sequence[int]], fold: Fold) -> str:
     return ", ".join(f"{part} {len(places):,} of {len(getattr(fold, part)):,}" for part, places in parts.items())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Item:
+class LabelledItem:
     """One labelled row of a data set; several rows may share a file.
 
     Attributes:
@@ -55,7 +55,7 @@ class Dataset:
     """
 
     name: str
-    items: tuple[Item, ...]
+    items: tuple[LabelledItem, ...]
     folds: tuple[Fold, ...] = ()
 
     @property

@@ -95,11 +95,11 @@ def collect(
     hop: float,
     start: float,
     workers: int | None = None,
-    tell: Tell = silent,
+    progress: Tell = silent,
 ) -> Collected:
     """Embed files, or take what is kept, and reduce each to its rows; arguments as of ``Store.embeddings``."""
     found = Collected()
-    for file, result in store.embeddings(embedder, files, hop=hop, start=start, workers=workers, tell=tell):
+    for file, result in store.embeddings(embedder, files, hop=hop, start=start, workers=workers, progress=progress):
         if isinstance(result, Failure):
             found.missing[file] = result
             continue
@@ -125,7 +125,7 @@ def check_any(dataset: Dataset, found: Collected) -> None:
     )
 
 
-def stacked(features: Mapping[Path, Features], files: Iterable[Path], modality: str) -> NDArray[np.float32]:
+def stack_features(features: Mapping[Path, Features], files: Iterable[Path], modality: str) -> NDArray[np.float32]:
     """The rows of files, one below the other: float32 ``(files, rows, d)``."""
     return np.stack([features[file].rows(modality) for file in files])
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from avfeat.embedding import Embedding, Failure, FloatRows
 from avfeat.errors import MediaError
 from avfeat.grid import MICROSECONDS, Grid
-from avfeat.media import AudioSpec, Outcome, VideoSpec, Window, media_windows
+from avfeat.media import AudioSpec, MediaSummary, VideoSpec, Window, media_windows
 from avfeat.processors import available_processors
 
 VERSION = "1"
@@ -43,18 +43,18 @@ class Handcrafted:
         self, files: Iterable[Path], *, hop: float, start: float, workers: int | None
     ) -> Iterator[Embedding | Failure]:
         """Embed files in order, several at a time."""
-        grid, waiting = Grid.of(self.seconds, hop, start), iter(files)
+        grid, waiting = Grid.from_seconds(self.seconds, hop, start), iter(files)
         with ThreadPoolExecutor(workers or available_processors()) as pool:
             while taken := list(islice(waiting, _AT_ONCE)):
                 yield from pool.map(lambda file: self._embed(file, grid), taken)
 
     def _embed(self, file: Path, grid: Grid) -> Embedding | Failure:
-        outcome = Outcome()
+        outcome = MediaSummary()
         try:
             windows = media_windows(file, grid, self._video, self._audio, threads=1, outcome=outcome)
             rows = [_row(window) for window in windows]
         except MediaError as error:
-            return Failure.of(error)
+            return Failure.from_error(error)
         begun = np.array([row[0] for row in rows], dtype=np.float64)
         nothing = np.zeros((len(rows), 0), np.float32)
         return Embedding(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from avfeat.embedding import Failure
 from avfeat.errors import ArgumentError, DatasetError
-from avfeat.evaluation.dataset import Dataset, Item
+from avfeat.evaluation.dataset import Dataset, LabelledItem
 from avfeat.evaluation.embedders import Embedder
 from avfeat.evaluation.features import Collected, Features, check_any, collect, of_file
 from avfeat.evaluation.interval import bootstrap
@@ -55,7 +55,7 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Entry:
+class NeighbourEntry:
     """One row of the table: its measures by task (and for retrieval, by rank); tasks that it cannot do lack."""
 
     name: str
@@ -63,7 +63,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Result:
+class NeighbourResult:
     """What was found among labelled files.
 
     Attributes:
@@ -83,7 +83,7 @@ class Result:
 
     dataset: str
     protocol: str
-    entries: tuple[Entry, ...]
+    entries: tuple[NeighbourEntry, ...]
     majority: float
     classes: int
     groups: int
@@ -102,8 +102,8 @@ def evaluate_knn(
     neighbours: int = 1,
     *,
     workers: int | None = None,
-    tell: Tell = silent,
-) -> Result:
+    progress: Tell = silent,
+) -> NeighbourResult:
     """Top-1 accuracy of the vote of each file's nearest neighbours of other origins, by cosine.
 
     Args:
@@ -112,7 +112,7 @@ def evaluate_knn(
         store: where embeddings are kept.
         neighbours: how many vote, as in ``nearest.vote``.
         workers: files at a time; None for one a processor.
-        tell: shows progress.
+        progress: shows progress.
 
     Raises:
         DatasetError: no file is there, none of train or of test, or all share one origin or (kNN) one class.
@@ -122,7 +122,7 @@ def evaluate_knn(
     if neighbours < 1:
         raise ArgumentError(f"At least one neighbour votes, not {neighbours}.")
     return _evaluate(
-        "knn", dataset, embedders, store, lambda table: _knn(table, neighbours), workers=workers, tell=tell
+        "knn", dataset, embedders, store, lambda table: _knn(table, neighbours), workers=workers, progress=progress
     )
 
 
@@ -132,15 +132,15 @@ def evaluate_retrieval(
     store: Store,
     *,
     workers: int | None = None,
-    tell: Tell = silent,
-) -> Result:
+    progress: Tell = silent,
+) -> NeighbourResult:
     """Recall at 1, 5 and 20 among files of other origins; arguments and errors as of ``evaluate_knn``.
 
     Within a modality, a file of the same class and another origin is right. From one modality to the other, the
     same file is, among files of other origins. Files with equal similarity to what is right count as before it.
     Of a data set with a fold, the test files are searched.
     """
-    return _evaluate("retrieval", dataset, embedders, store, _retrieval, workers=workers, tell=tell)
+    return _evaluate("retrieval", dataset, embedders, store, _retrieval, workers=workers, progress=progress)
 
 
 def _evaluate(
@@ -151,12 +151,12 @@ def _evaluate(
     measure: Callable[[_Table], dict[str, dict[int, Measure]]],
     *,
     workers: int | None,
-    tell: Tell,
-) -> Result:
+    progress: Tell,
+) -> NeighbourResult:
     begun = time.perf_counter()
     dataset, asks, votes = _parts(dataset, protocol)
     found = [
-        collect(dataset.files, one, store, of_file, hop=one.seconds, start=0.0, workers=workers, tell=tell)
+        collect(dataset.files, one, store, of_file, hop=one.seconds, start=0.0, workers=workers, progress=progress)
         for one in embedders
     ]
     model = found[0]
@@ -180,12 +180,12 @@ def _evaluate(
         )
     embedded = time.perf_counter()
     entries = [
-        Entry(one.name, measure(_Table.of(items, asks, votes, each)))
+        NeighbourEntry(one.name, measure(_Table.from_items(items, asks, votes, each)))
         for one, each in zip(embedders, found, strict=True)
     ]
     labels = np.array([item.label for item in items])
     common = Counter(labels[votes].tolist()).most_common(1)[0][0]
-    return Result(
+    return NeighbourResult(
         dataset=dataset.name,
         protocol=protocol,
         entries=tuple(entries),
@@ -227,10 +227,10 @@ class _Table:
     features: tuple[Features, ...]
 
     @classmethod
-    def of(cls, items: Sequence[Item], asks: Mask, votes: Mask, found: Collected) -> _Table:
+    def from_items(cls, items: Sequence[LabelledItem], asks: Mask, votes: Mask, found: Collected) -> _Table:
         return cls(
-            _numbered([item.label for item in items]),
-            _numbered([item.group for item in items]),
+            _to_numbers([item.label for item in items]),
+            _to_numbers([item.group for item in items]),
             asks,
             votes,
             tuple(found.features[item.file] for item in items),
@@ -324,5 +324,5 @@ def _measure(right: Rows, chance: Rows, groups: NDArray[np.int64]) -> Measure:
     )
 
 
-def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
+def _to_numbers(names: Sequence[str]) -> NDArray[np.int64]:
     return np.unique(np.asarray(names), return_inverse=True)[1].astype(np.int64)

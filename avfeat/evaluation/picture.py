@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from avfeat.errors import ArgumentError
-from avfeat.evaluation.classification import Result
+from avfeat.evaluation.classification import ClassificationResult
 from avfeat.extras import extra_packages
 from avfeat.writers.atomic import atomic
 
@@ -28,7 +28,7 @@ def check_picture(path: Path) -> None:
         import matplotlib  # noqa: F401
 
 
-def draw_confusion(result: Result, path: Path, modality: str = "av") -> None:
+def draw_confusion(result: ClassificationResult, path: Path, modality: str = "av") -> None:
     """Draw what the model takes each class for, as shares of the class, and write it whole or not at all.
 
     Args:

@@ -55,17 +55,17 @@ def linear_probe(
         AvfeatError: a single class in ``train``, or a fit that does not converge.
         BackendError: scikit-learn is not installed.
     """
-    scaler, models = _fitted(*train, GRID)
+    scaler, models = _fit(*train, GRID)
     rows = scaler.transform(_double(val[0]))
     validation = {c: float(np.mean(model.predict(rows) == val[1])) for c, model in models.items()}
     # max takes the first of equals, and the grid ascends.
     best = max(GRID, key=lambda c: validation[c])
     if refit is not None:
-        scaler, models = _fitted(*refit, [best])
+        scaler, models = _fit(*refit, [best])
     return Probed(best, models[best].predict(scaler.transform(_double(test))), validation)
 
 
-def _fitted(rows: Rows, labels: Labels, grid: Sequence[float]) -> tuple[Any, dict[float, Regression]]:
+def _fit(rows: Rows, labels: Labels, grid: Sequence[float]) -> tuple[Any, dict[float, Regression]]:
     """The scaler, and a model for each C."""
     with extra_packages("eval"):
         from sklearn.preprocessing import StandardScaler

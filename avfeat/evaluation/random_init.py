@@ -101,7 +101,7 @@ def _clips(bundle: Bundle) -> dict[Modality, NDArray[Any]]:
     for made in plan(_VIDEOS):
         shown = render(made, fps=fps, size=video.size, sample_rate=audio.rate, aspect=video.aspect)
         # The later windows: what is to be seen and heard has begun.
-        grid = Grid.of(bundle.seconds, start=shown.duration / 2 - bundle.seconds / 2)
+        grid = Grid.from_seconds(bundle.seconds, start=shown.duration / 2 - bundle.seconds / 2)
         windows = array_windows(shown.frames, fps, shown.waveform, audio.rate, grid, video, audio)
         for window in islice(windows, _WINDOWS):
             if window.frames is not None and window.waveform is not None:

@@ -35,7 +35,7 @@ class Layer:
         return f"{self.node.output[0]}:mean", f"{self.node.output[0]}:variance"
 
 
-def measured(
+def measure_statistics(
     model: ModelProto, layers: list[Layer], path: Path, inputs: dict[str, NDArray[Any]]
 ) -> dict[str, Floats]:
     """Statistics by name, each of a layer's outputs where those before it have been normalised.
@@ -79,7 +79,7 @@ def _measuring(model: ModelProto, layers: list[Layer]) -> ModelProto:
         raw, out, (mean, variance) = node.input[0], node.output[0], layer.statistics
         if layer.weight is not None:
             raw = f"{out}:raw"
-            nodes.append(_renamed(node, raw))
+            nodes.append(_rename_output(node, raw))
         axes = numpy_helper.from_array(np.array(layer.axes, np.int64), f"{out}:axes")
         constants.append(axes)
         nodes += [
@@ -97,7 +97,7 @@ def _measuring(model: ModelProto, layers: list[Layer]) -> ModelProto:
     return helper.make_model(measuring, opset_imports=list(model.opset_import), ir_version=model.ir_version)
 
 
-def _renamed(node: NodeProto, output: str) -> NodeProto:
+def _rename_output(node: NodeProto, output: str) -> NodeProto:
     """The same node with another name for what comes out."""
     renamed = NodeProto()
     renamed.CopyFrom(node)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 
 from avfeat.errors import BundleError
-from avfeat.evaluation.random_statistics import EPSILON, REMEDY, Floats, Layer, measured
+from avfeat.evaluation.random_statistics import EPSILON, REMEDY, Floats, Layer, measure_statistics
 
 _FRONT_END = "log_mel."
 _NETWORK = "encoder."
@@ -44,7 +44,7 @@ def with_random_weights(path: Path, name: str, batch: NDArray[Any], seed: int) -
         raise BundleError(f"{path}: cannot be read as ONNX; export the bundle again.") from error
     _turn(model.graph)
     layers = list(_drawn(model.graph, np.random.default_rng(seed), path))
-    found = measured(model, layers, path, {name: batch})
+    found = measure_statistics(model, layers, path, {name: batch})
     for layer in layers:
         mean, variance = (found[statistic].reshape(-1) for statistic in layer.statistics)
         _fold(model.graph, layer, mean, variance)

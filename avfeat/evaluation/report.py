@@ -13,7 +13,7 @@ from avfeat.evaluation.features import MODALITIES
 from avfeat.evaluation.readers.ave import Ave, Split
 
 
-def classification_json(result: classification.Result, bundle: Bundle) -> dict[str, Any]:
+def classification_json(result: classification.ClassificationResult, bundle: Bundle) -> dict[str, Any]:
     """A classification: what the model reached at the top, baselines beside it."""
     model, *baselines = result.entries
     return {
@@ -36,7 +36,7 @@ def classification_json(result: classification.Result, bundle: Bundle) -> dict[s
     }
 
 
-def ave_json(result: classification.Result, ave: Ave, split: Split, bundle: Bundle) -> dict[str, Any]:
+def ave_json(result: classification.ClassificationResult, ave: Ave, split: Split, bundle: Bundle) -> dict[str, Any]:
     """A classification of AVE: the split that it is of, the counts of both, and of all annotated rows."""
     values = classification_json(result, bundle)
     return {
@@ -47,7 +47,7 @@ def ave_json(result: classification.Result, ave: Ave, split: Split, bundle: Bund
     }
 
 
-def neighbours_json(result: neighbours.Result, bundle: Bundle) -> dict[str, Any]:
+def neighbours_json(result: neighbours.NeighbourResult, bundle: Bundle) -> dict[str, Any]:
     """KNN accuracy or recall: what the model reached at the top, baselines beside it."""
     model, *baselines = result.entries
     read = _accuracy if result.protocol == "knn" else _recall
@@ -72,7 +72,9 @@ def neighbours_json(result: neighbours.Result, bundle: Bundle) -> dict[str, Any]
     }
 
 
-def per_class(result: classification.Result, entry: classification.Entry) -> dict[str, dict[str, float]]:
+def per_class(
+    result: classification.ClassificationResult, entry: classification.ClassificationEntry
+) -> dict[str, dict[str, float]]:
     """For each class that is tested: how many rows, and the share that each modality gets right."""
     found = {}
     for index, name in enumerate(result.classes):
@@ -83,7 +85,7 @@ def per_class(result: classification.Result, entry: classification.Entry) -> dic
     return found
 
 
-def _scores(entry: classification.Entry) -> dict[str, Any]:
+def _scores(entry: classification.ClassificationEntry) -> dict[str, Any]:
     scores = entry.scores
     return {
         "accuracy": {kind: scores[kind].accuracy for kind in MODALITIES},
@@ -92,7 +94,7 @@ def _scores(entry: classification.Entry) -> dict[str, Any]:
     }
 
 
-def _by_fold(entry: classification.Entry) -> dict[str, Any]:
+def _by_fold(entry: classification.ClassificationEntry) -> dict[str, Any]:
     """The chosen C; with several folds, C and accuracy of each."""
     scores = {kind: entry.scores[kind] for kind in MODALITIES}
     if len(scores["av"].folds) == 1:
@@ -103,7 +105,7 @@ def _by_fold(entry: classification.Entry) -> dict[str, Any]:
     }
 
 
-def _accuracy(entry: neighbours.Entry) -> dict[str, Any]:
+def _accuracy(entry: neighbours.NeighbourEntry) -> dict[str, Any]:
     """Measures of kNN: one for each modality."""
     measures = {kind: next(iter(ranks.items())) for kind, ranks in entry.measures.items()}
     return {
@@ -115,7 +117,7 @@ def _accuracy(entry: neighbours.Entry) -> dict[str, Any]:
     }
 
 
-def _recall(entry: neighbours.Entry) -> dict[str, Any]:
+def _recall(entry: neighbours.NeighbourEntry) -> dict[str, Any]:
     """Measures of retrieval: for each task, one a rank."""
     found: dict[str, Any] = {"recall": {}, "interval": {}, "chance": {}, "queries": {}}
     for task, ranks in entry.measures.items():

@@ -50,7 +50,7 @@ class Store:
         hop: float,
         start: float,
         workers: int | None = None,
-        tell: Tell = silent,
+        progress: Tell = silent,
     ) -> Iterator[tuple[Path, Embedding | Failure]]:
         """Each file once with its embedding, or why it has none: first what is kept, then what is computed.
 
@@ -60,7 +60,7 @@ class Store:
             hop: seconds between windows.
             start: start of the first window in seconds.
             workers: files at a time; None for one a processor.
-            tell: shows progress of what is computed.
+            progress: shows progress of what is computed.
 
         Raises:
             OutputError: the folder cannot be written.
@@ -75,7 +75,7 @@ class Store:
                 yield file, kept
         if not missing:
             return
-        with tell(f"embedding with {embedder.name}", len(missing)) as advance:
+        with progress(f"embedding with {embedder.name}", len(missing)) as advance:
             results = embedder.embed_many(list(missing), hop=hop, start=start, workers=workers)
             for (file, path), result in zip(missing.items(), results, strict=True):
                 if path is not None and isinstance(result, Embedding):

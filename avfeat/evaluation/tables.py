@@ -16,7 +16,7 @@ _HEADS = {"video": "video", "audio": "audio", "av": "audio + video"}
 _NONE = "-"
 
 
-def classification_table(result: classification.Result) -> Table:
+def classification_table(result: classification.ClassificationResult) -> Table:
     """Accuracy and 95 % interval of the model, of baselines, of the majority class and of chance."""
     rows = [
         (
@@ -29,7 +29,7 @@ def classification_table(result: classification.Result) -> Table:
     return ("accuracy, %", *(_HEADS[kind] for kind in MODALITIES)), rows
 
 
-def class_table(result: classification.Result) -> Table:
+def class_table(result: classification.ClassificationResult) -> Table:
     """Accuracy of the model on each class."""
     rows = [
         (name, str(values["count"]), *(percent(values[kind]) for kind in MODALITIES))
@@ -38,7 +38,7 @@ def class_table(result: classification.Result) -> Table:
     return ("class", "test rows", *(_HEADS[kind] for kind in MODALITIES)), rows
 
 
-def knn_table(result: neighbours.Result) -> Table:
+def knn_table(result: neighbours.NeighbourResult) -> Table:
     """Top-1 accuracy and 95 % interval, with the majority class and chance."""
     rows = [(entry.name, *(_knn(entry.measures.get(kind)) for kind in MODALITIES)) for entry in result.entries]
     chance = [result.entries[0].measures.get(kind) for kind in MODALITIES]
@@ -47,19 +47,19 @@ def knn_table(result: neighbours.Result) -> Table:
     return ("top-1, %", *(_HEADS[kind] for kind in MODALITIES)), rows
 
 
-def retrieval_table(result: neighbours.Result, tasks: Sequence[str] = RETRIEVAL) -> Table:
+def retrieval_table(result: neighbours.NeighbourResult, tasks: Sequence[str] = RETRIEVAL) -> Table:
     """Recall and 95 % interval of each task at each rank, with chance."""
     rows = []
     for task in tasks:
         able = [(entry.name, entry.measures[task]) for entry in result.entries if entry.measures.get(task)]
         for name, found in able:
-            rows.append((task, name, *(_measured(found[rank]) for rank in RANKS), str(_only(found).queries)))
+            rows.append((task, name, *(_format_measure(found[rank]) for rank in RANKS), str(_only(found).queries)))
         if able:
             rows.append((task, "chance", *(percent(able[0][1][rank].chance) for rank in RANKS), ""))
     return ("recall, %", "model", *(f"R@{rank}" for rank in RANKS), "queries"), rows
 
 
-def ave_lines(result: classification.Result, ave: Ave, split: Split) -> list[str]:
+def ave_lines(result: classification.ClassificationResult, ave: Ave, split: Split) -> list[str]:
     """What a result on AVE is of: protocol, splits, and on how many rows it stands."""
     splits = [f"{name} {_parts(ave.counts(name))}" for name in ("dedupe", "official")]
     left_out = len(ave.annotations) - result.annotated
@@ -74,7 +74,7 @@ def ave_lines(result: classification.Result, ave: Ave, split: Split) -> list[str
     ]
 
 
-def lines(result: classification.Result) -> list[str]:
+def lines(result: classification.ClassificationResult) -> list[str]:
     """What a result is of, and on how many rows it stands."""
     folds = result.entries[0].scores["av"].folds
     over = f", mean over {len(folds)} splits" if len(folds) > 1 else ""
@@ -84,7 +84,7 @@ def lines(result: classification.Result) -> list[str]:
     ]
 
 
-def neighbours_lines(result: neighbours.Result) -> list[str]:
+def neighbours_lines(result: neighbours.NeighbourResult) -> list[str]:
     """What a search is of, and on how many files it stands."""
     apart = result.asked < result.used
     return [
@@ -111,10 +111,10 @@ def _only(measures: Mapping[int, Any]) -> Any:
 def _knn(measures: Mapping[int, neighbours.Measure] | None) -> str:
     if measures is None:
         return _NONE
-    return _measured(_only(measures))
+    return _format_measure(_only(measures))
 
 
-def _measured(found: neighbours.Measure) -> str:
+def _format_measure(found: neighbours.Measure) -> str:
     return _with_interval(found.value, found.interval)
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.grid import MICROSECONDS, Grid
-from avfeat.media.pictures import Aspect
 from avfeat.media.rules import RuleOptions, Rules
+from avfeat.media.scaler import Aspect
 from avfeat.media.source import Source
-from avfeat.media.spec import AudioSpec, Outcome, VideoSpec
+from avfeat.media.spec import AudioSpec, MediaSummary, VideoSpec
 from avfeat.media.windows import media_windows
 
 
@@ -62,7 +62,7 @@ def decode(
         MediaError: the file is missing, empty, unreadable, holds no stream that can be decoded, or asks for more
             than the rules allow.
     """
-    outcome = Outcome()
+    outcome = MediaSummary()
     windows = list(
         media_windows(
             source,

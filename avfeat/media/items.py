@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from avfeat.errors import MediaError
 from avfeat.grid import MICROSECONDS
+from avfeat.media.audio import AudioChunk, AudioPlacer
 from avfeat.media.channels import channels_are_plausible
-from avfeat.media.pictures import PictureScaler
-from avfeat.media.sound import SoundPlacer, Stretch
+from avfeat.media.scaler import PictureScaler
 from avfeat.media.source import OpenMedia
 from avfeat.media.spec import AudioSpec, Pixels, VideoSpec
 from avfeat.media.timeline import Silence, Timeline
@@ -28,7 +28,7 @@ _WIDEST_PIXEL = 16
 
 
 @dataclass(frozen=True)
-class Picture:
+class TimedPicture:
     """A frame that comes on screen at ``start`` microseconds."""
 
     start: int
@@ -55,17 +55,17 @@ class End:
     duration: int | None = None
 
 
-Item = Picture | Stretch | Silent | End
+MediaItem = TimedPicture | AudioChunk | Silent | End
 
 
-def media_items(media: OpenMedia, timeline: Timeline, video: VideoSpec, audio: AudioSpec) -> Iterator[Item]:
+def media_items(media: OpenMedia, timeline: Timeline, video: VideoSpec, audio: AudioSpec) -> Iterator[MediaItem]:
     """Frames and samples of an open file, in order of arrival."""
     scaler = PictureScaler(video.size, video.aspect, _pixel_aspect(media))
-    placer = SoundPlacer(audio.rate, media.audio is None or channels_are_plausible(media.audio))
+    placer = AudioPlacer(audio.rate, media.audio is None or channels_are_plausible(media.audio))
     held: tuple[Fraction, AudioFrame, Fraction] | None = None
     for time, frame in timeline.frames():
         if isinstance(frame, VideoFrame):
-            yield Picture(_ceil(time), _renderer(scaler, frame, media.name))
+            yield TimedPicture(_ceil(time), _renderer(scaler, frame, media.name))
             continue
         if isinstance(frame, Silence):
             if frame.stream.type == "video":
@@ -76,17 +76,17 @@ def media_items(media: OpenMedia, timeline: Timeline, video: VideoSpec, audio: A
             continue
         if held is not None:
             # Another frame follows, so the stated end was none: all of the held one is presented.
-            yield from _placed(placer, timeline, *held[:2])
+            yield from _place_samples(placer, timeline, *held[:2])
             held = None
         # Not that of ``media``: the timeline may have opened it again.
         assert timeline.media.audio is not None
         length = timeline.trim(timeline.media.audio, time, Fraction(frame.samples, frame.sample_rate))
         if length is None:
-            yield from _placed(placer, timeline, time, frame)
+            yield from _place_samples(placer, timeline, time, frame)
         else:
             held = (time, frame, length)
     if held is not None:
-        yield from _placed(placer, timeline, *held)
+        yield from _place_samples(placer, timeline, *held)
     yield from placer.flush()
     yield End(
         None if timeline.video_end is None else _ceil(timeline.video_end),
@@ -94,9 +94,9 @@ def media_items(media: OpenMedia, timeline: Timeline, video: VideoSpec, audio: A
     )
 
 
-def _placed(
-    placer: SoundPlacer, timeline: Timeline, time: Fraction, frame: AudioFrame, length: Fraction | None = None
-) -> Iterator[Stretch]:
+def _place_samples(
+    placer: AudioPlacer, timeline: Timeline, time: Fraction, frame: AudioFrame, length: Fraction | None = None
+) -> Iterator[AudioChunk]:
     try:
         yield from placer.push(time, frame, length)
     except av.error.FFmpegError as error:
@@ -112,7 +112,7 @@ def array_items(
     video: VideoSpec,
     audio: AudioSpec,
     duration: int | None,
-) -> Iterator[Item]:
+) -> Iterator[MediaItem]:
     """Sound and pictures of decoded media: all sound first, for a picture is rendered only when it is shown."""
     video_end = audio_end = None
     if waveform is not None:
@@ -126,16 +126,16 @@ def array_items(
         if duration is not None:
             frames = frames[: math.ceil(duration * rate / MICROSECONDS)]
         for index, pixels in enumerate(frames):
-            yield Picture(_ceil(index / rate), _array_renderer(scaler, pixels))
+            yield TimedPicture(_ceil(index / rate), _array_renderer(scaler, pixels))
         video_end = _ceil(len(frames) / rate)
     yield End(video_end, audio_end, duration)
 
 
-def _array_sound(waveform: NDArray[np.float32], sample_rate: int, rate: int) -> Iterator[Stretch]:
+def _array_sound(waveform: NDArray[np.float32], sample_rate: int, rate: int) -> Iterator[AudioChunk]:
     if sample_rate == rate:
-        yield Stretch(0, waveform)
+        yield AudioChunk(0, waveform)
         return
-    placer = SoundPlacer(rate)
+    placer = AudioPlacer(rate)
     for begin in range(0, len(waveform), _ARRAY_CHUNK):
         chunk = np.ascontiguousarray(waveform[None, begin : begin + _ARRAY_CHUNK], dtype=np.float32)
         frame = av.AudioFrame.from_ndarray(chunk, format="fltp", layout="mono")

@@ -28,7 +28,7 @@ class StoppedReadError(Exception):
         self.cause = cause
 
 
-class _Reader:
+class _GuardedReader:
     """A file object that can be stopped for good: FFmpeg may try again after an error, and then finds the end."""
 
     def __init__(self, file: IO[bytes], check: Callable[[], None] | None = None) -> None:
@@ -40,7 +40,7 @@ class _Reader:
             self.name = os.fspath(name)
 
     @asks
-    def _guarded(self, work: Callable[[], T], stopped: T) -> T:
+    def _guard(self, work: Callable[[], T], stopped: T) -> T:
         """What ``work`` gives; ``stopped`` after a stop."""
         if self._stopped:
             return stopped
@@ -54,7 +54,7 @@ class _Reader:
             raise StoppedReadError(stop) from stop
 
 
-class Seekable(_Reader):
+class SeekableReader(_GuardedReader):
     """A file object that can seek."""
 
     def __init__(self, file: IO[bytes], check: Callable[[], None] | None = None) -> None:
@@ -64,20 +64,20 @@ class Seekable(_Reader):
     @asks
     def read(self, size: int = -1) -> bytes:
         """As a file's."""
-        return self._guarded(lambda: self._file.read(size), b"")
+        return self._guard(lambda: self._file.read(size), b"")
 
     @asks
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """As a file's."""
-        return self._guarded(lambda: self._file.seek(offset, whence), 0)
+        return self._guard(lambda: self._file.seek(offset, whence), 0)
 
     @asks
     def tell(self) -> int:
         """As a file's."""
-        return self._guarded(self._file.tell, 0)
+        return self._guard(self._file.tell, 0)
 
 
-class Forward(_Reader):
+class ForwardReader(_GuardedReader):
     """A file object that can only be read: a part at a time, as it comes in."""
 
     def __init__(self, file: IO[bytes], check: Callable[[], None] | None = None) -> None:
@@ -103,7 +103,7 @@ class Forward(_Reader):
     @asks
     def read(self, size: int = -1) -> bytes:
         """As a file's, but it may give less than was asked for."""
-        return self._guarded(lambda: self._next(size), b"")
+        return self._guard(lambda: self._next(size), b"")
 
     def _next(self, size: int) -> bytes:
         if self._head:
@@ -117,7 +117,7 @@ class Forward(_Reader):
 
 
 @contextmanager
-def delivered() -> Iterator[None]:
+def deliver_stop() -> Iterator[None]:
     """What stopped a read in this block is raised at its end."""
     try:
         yield

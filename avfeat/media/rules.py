@@ -76,7 +76,7 @@ class Deadline:
     moment: float | None
 
     @classmethod
-    def of(cls, name: str, seconds: float | None) -> Deadline:
+    def from_seconds(cls, name: str, seconds: float | None) -> Deadline:
         """The deadline of a file that is begun now."""
         return cls(name, seconds, None if seconds is None else time.monotonic() + seconds)
 

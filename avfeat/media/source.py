@@ -23,9 +23,9 @@ from av.video.stream import VideoStream
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.media.containers import OPTIONS
 from avfeat.media.lengths import states_nothing
-from avfeat.media.reads import Forward, Seekable, delivered
+from avfeat.media.reads import ForwardReader, SeekableReader, deliver_stop
 from avfeat.media.rules import Deadline, Rules
-from avfeat.media.tracks import check_picture, chosen, threads_for
+from avfeat.media.tracks import check_picture, choose_streams, threads_for
 
 Source = str | os.PathLike[str] | bytes | IO[bytes]
 
@@ -120,11 +120,11 @@ def open_media(source: Source, threads: int = 0, rules: Rules | None = None) -> 
     """
     name = source_name(source)
     rules = rules or Rules()
-    deadline = Deadline.of(name, rules.timeout)
-    with delivered(), ExitStack() as stack:
+    deadline = Deadline.from_seconds(name, rules.timeout)
+    with deliver_stop(), ExitStack() as stack:
         target = _target(source, name, stack, deadline)
         # What was read cannot be read again, so it has to be right at once: see Timeline.
-        once = isinstance(target, Forward)
+        once = isinstance(target, ForwardReader)
         opener = _Opener(name, target, rules, deadline)
         stack.callback(opener.close)
         yield opener.open(1 if once else threads)
@@ -144,13 +144,13 @@ class _Opener:
     def open(self, threads: int) -> OpenMedia:
         """The target from its beginning."""
         container = self._begin(self._limit())
-        video, audio = chosen(container, self.name, self.rules)
+        video, audio = choose_streams(container, self.name, self.rules)
         if video is not None:
             size = video.codec_context.width, video.codec_context.height
-            if not all(size) and not isinstance(self.target, Forward):
+            if not all(size) and not isinstance(self.target, ForwardReader):
                 size = self._size(video.index)
                 container = self._begin(self._limit())
-                video, audio = chosen(container, self.name, self.rules)
+                video, audio = choose_streams(container, self.name, self.rules)
             check_picture(container, size, self.name, self.rules)
         several = False
         for stream in (video, audio):
@@ -208,7 +208,7 @@ class _Opener:
 
 def _beginning(target: Any) -> bytes:
     """The first bytes of what PyAV is to open."""
-    if isinstance(target, Forward):
+    if isinstance(target, ForwardReader):
         return target.head
     if isinstance(target, str):
         try:
@@ -248,7 +248,7 @@ def _target(source: Source, name: str, stack: ExitStack, deadline: Deadline) -> 
     if not source.read(1):
         raise MediaError(name, "empty", "holds no bytes.")
     source.seek(0)
-    return Seekable(source, deadline.check)
+    return SeekableReader(source, deadline.check)
 
 
 def _pipe(path: str, name: str, stack: ExitStack) -> IO[bytes]:
@@ -294,7 +294,7 @@ def _missing(path: str) -> str:
 
 def _forward(source: IO[bytes], name: str, stack: ExitStack, deadline: Deadline) -> Any:
     """A stream that cannot seek: itself, or a temporary copy where its format has to be read backwards."""
-    reader = Forward(source, deadline.check)
+    reader = ForwardReader(source, deadline.check)
     head = _read_up_to(reader, _HEAD)
     if not head:
         raise MediaError(name, "empty", "no bytes came in.")
@@ -312,7 +312,7 @@ def _forward(source: IO[bytes], name: str, stack: ExitStack, deadline: Deadline)
     return spool
 
 
-def _read_up_to(source: Forward, size: int) -> bytes:
+def _read_up_to(source: ForwardReader, size: int) -> bytes:
     """The next ``size`` bytes, fewer only at the end (a pipe gives them in pieces)."""
     pieces: list[bytes] = []
     while size > 0 and (piece := source.read(size)):

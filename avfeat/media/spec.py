@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.grid import MICROSECONDS
-from avfeat.media.pictures import Aspect
+from avfeat.media.scaler import Aspect
 
 Pixels = NDArray[np.uint8]
 
@@ -59,7 +59,7 @@ class Window:
 
 
 @dataclass
-class Outcome:
+class MediaSummary:
     """What is known of the media once its windows are all cut.
 
     Attributes:

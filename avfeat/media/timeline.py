@@ -116,9 +116,9 @@ class Timeline:
         if not first:
             raise MediaError(self.media.name, "unreadable", "nothing in it can be decoded.")
         self._origin = min(time for _, time, _ in first)
-        for index, time, frame in _taken(first):
+        for index, time, frame in _take_all(first):
             yield index, time - self._origin, frame
-        for packet in itertools.chain(_taken(held), packets):
+        for packet in itertools.chain(_take_all(held), packets):
             for index, time, item in self._follow(packet):
                 self._check_length(time)
                 yield index, time - self._origin, item
@@ -144,7 +144,7 @@ class Timeline:
         if what not in self.damage:
             self.damage.append(what)
 
-    def _broken(self, what: str) -> None:
+    def _report_damage(self, what: str) -> None:
         """Damage that a decoder has met, or will: from here on, one thread has to do the work."""
         if self.media.several:
             raise _SecondPassError
@@ -215,17 +215,17 @@ class Timeline:
                 # PyAV stumbles over streams that appear in mid-file, but only after all packets are given.
                 return
             except (av.error.FFmpegError, OSError) as error:
-                self._broken(f"a read error ({error.strerror or error})")
+                self._report_damage(f"a read error ({error.strerror or error})")
                 bad += 1
                 # The generator ended with its exception: a new one goes on behind the bad place.
                 demuxer = self.media.container.demux(*self.media.streams)
                 continue
             if cut is not None and packet.size:
-                self._broken("a corrupt packet")
+                self._report_damage("a corrupt packet")
             # Where no length is stated, the last packet ends with the file, and FFmpeg takes that for damage.
             cut = packet if packet.is_corrupt and self.media.states_nothing else None
             if packet.is_corrupt and cut is None:
-                self._broken("a corrupt packet")
+                self._report_damage("a corrupt packet")
             yield packet
 
     def _follow(self, packet: Packet[Stream]) -> Iterator[tuple[int, Fraction, Item]]:
@@ -294,7 +294,7 @@ class Timeline:
         except av.error.EOFError:
             return
         except (av.error.FFmpegError, OSError) as error:
-            self._broken(f"a decode error ({error.strerror or error})")
+            self._report_damage(f"a decode error ({error.strerror or error})")
             return
         for frame in frames:
             if not isinstance(frame, VideoFrame | AudioFrame):
@@ -398,7 +398,7 @@ class Timeline:
         return len(self.media.container.streams) == len(self._tracks)
 
 
-def _taken(items: deque[T]) -> Iterator[T]:
+def _take_all(items: deque[T]) -> Iterator[T]:
     """The items in order, each let go as it is taken."""
     while items:
         yield items.popleft()

@@ -116,7 +116,7 @@ class Track:
             return True
         gap = time - self.end
         self.spare += _BRIEF
-        if gap <= 0 or self._proven(time, others):
+        if gap <= 0 or self._is_proven(time, others):
             return False
         if gap > _BRIEF and (gap > self._longest(time) or gap > self.spare):
             return True
@@ -127,7 +127,7 @@ class Track:
         """Take note of a frame at ``time``."""
         claimed = frame_duration(self.stream, frame)
         believed = claimed
-        if claimed > _BRIEF and not self._proven(time + claimed, others):
+        if claimed > _BRIEF and not self._is_proven(time + claimed, others):
             believed = claimed if claimed <= min(self._longest(time + claimed), self.spare) else NOMINAL
         self.spare -= believed
         self.last_start = time
@@ -154,7 +154,7 @@ class Track:
         stated = self.stated_end if self.stated_end is not None else self.file_end
         return _BEYOND if stated is not None and time > stated else _LONG
 
-    def _proven(self, time: Fraction, others: Fraction | None) -> bool:
+    def _is_proven(self, time: Fraction, others: Fraction | None) -> bool:
         return others is not None and time <= others + _APART
 
 

@@ -28,7 +28,9 @@ VP8, FFV1 and others make something else of the same damaged bytes with every nu
 _STILL_BRANDS = frozenset({"avif", "heic", "heix", "heif", "mif1"})
 
 
-def chosen(container: InputContainer, name: str, rules: Rules) -> tuple[VideoStream | None, AudioStream | None]:
+def choose_streams(
+    container: InputContainer, name: str, rules: Rules
+) -> tuple[VideoStream | None, AudioStream | None]:
     """The video and the audio stream of ``container`` that ``rules`` ask for.
 
     Raises:
@@ -78,7 +80,7 @@ def _stream(container: InputContainer, kind: Kind, track: int | None, name: str)
     candidates = [stream for stream in container.streams if stream.type == kind and _counts(stream)]
     if track is not None:
         if track >= len(candidates):
-            raise MediaError(name, "no_streams", f"has no {kind} track {track}; {_listed(candidates, kind)}.")
+            raise MediaError(name, "no_streams", f"has no {kind} track {track}; {_list_streams(candidates, kind)}.")
         return candidates[track]
     best = container.streams.best(kind)
     if best is not None and any(stream.index == best.index for stream in candidates):
@@ -93,7 +95,7 @@ def _counts(stream: Stream) -> bool:
     return not attached and getattr(stream, "codec_context", None) is not None
 
 
-def _listed(candidates: list[Stream], kind: Kind) -> str:
+def _list_streams(candidates: list[Stream], kind: Kind) -> str:
     if not candidates:
         return f"there is no {kind} that can be decoded"
     return f"it has {len(candidates)}, counted from 0"

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from avfeat.errors import MediaError
 from avfeat.grid import Grid
-from avfeat.media.cutter import Cutter
-from avfeat.media.items import End, Picture, array_items, media_items
+from avfeat.media.assembler import WindowAssembler
+from avfeat.media.audio import AudioChunk
+from avfeat.media.items import End, TimedPicture, array_items, media_items
 from avfeat.media.rules import Rules
-from avfeat.media.sound import Stretch
 from avfeat.media.source import Source, open_media
-from avfeat.media.spec import AudioSpec, Outcome, Pixels, VideoSpec, Window
+from avfeat.media.spec import AudioSpec, MediaSummary, Pixels, VideoSpec, Window
 from avfeat.media.timeline import Timeline
 
 _LOG = logging.getLogger("avfeat")
@@ -30,7 +30,7 @@ def media_windows(
     threads: int = 0,
     strict: bool = False,
     rules: Rules | None = None,
-    outcome: Outcome | None = None,
+    outcome: MediaSummary | None = None,
 ) -> Generator[Window, None, None]:
     """Yield the windows of a media file, each as soon as its data is there, at constant memory.
 
@@ -50,14 +50,16 @@ def media_windows(
     """
     with open_media(source, threads, rules) as media:
         timeline = Timeline(media)
-        cutter = Cutter(media.name, grid, video, audio, media.video is not None, media.audio is not None)
+        assembler = WindowAssembler(
+            media.name, grid, video, audio, media.video is not None, media.audio is not None
+        )
         given = False
         for item in media_items(media, timeline, video, audio):
-            given = given or isinstance(item, Picture | Stretch)
+            given = given or isinstance(item, TimedPicture | AudioChunk)
             if isinstance(item, End) and not given:
                 raise MediaError(media.name, "empty", _nothing(timeline.damage))
-            yield from cutter.feed(item)
-            if cutter.complete:
+            yield from assembler.feed(item)
+            if assembler.complete:
                 # The call ends before the media: what comes behind is not read.
                 break
         if strict and timeline.damage:
@@ -65,9 +67,9 @@ def media_windows(
         if timeline.damage:
             _LOG.warning("%s: damaged: %s; what decodes is taken.", media.name, "; ".join(timeline.damage))
         if outcome is not None:
-            outcome.duration = cutter.duration or max(cutter.shown, timeline.media.container.duration or 0)
+            outcome.duration = assembler.duration or max(assembler.shown, timeline.media.container.duration or 0)
             outcome.damage = tuple(timeline.damage)
-            outcome.video_end, outcome.audio_end = cutter.ends
+            outcome.video_end, outcome.audio_end = assembler.ends
 
 
 def _nothing(damage: list[str]) -> str:
@@ -86,7 +88,7 @@ def array_windows(
     audio: AudioSpec,
     *,
     duration: int | None = None,
-    outcome: Outcome | None = None,
+    outcome: MediaSummary | None = None,
 ) -> Iterator[Window]:
     """Yield the windows of decoded media, both streams beginning at time 0.
 
@@ -101,9 +103,9 @@ def array_windows(
         duration: where the media ends in microseconds, None for the end of the longer array.
         outcome: filled in when the last window has been yielded.
     """
-    cutter = Cutter("<arrays>", grid, video, audio, frames is not None, waveform is not None)
+    assembler = WindowAssembler("<arrays>", grid, video, audio, frames is not None, waveform is not None)
     for item in array_items(frames, fps, waveform, sample_rate, video, audio, duration):
-        yield from cutter.feed(item)
+        yield from assembler.feed(item)
     if outcome is not None:
-        outcome.duration = cutter.duration
-        outcome.video_end, outcome.audio_end = cutter.ends
+        outcome.duration = assembler.duration
+        outcome.video_end, outcome.audio_end = assembler.ends

@@ -6,7 +6,7 @@ time, out of ``rhythm``, ``motions`` (painted by ``drawing``), ``voices`` and ``
 and files of it, ``ave`` a whole data set.
 """
 
-from avfeat.world.plan import SECONDS, SPLITS, VERSION, MadeVideo, Split, plan
+from avfeat.world.plan import SECONDS, SPLITS, VERSION, Split, SyntheticVideo, plan
 from avfeat.world.render import render, write_video
 
-__all__ = ["SECONDS", "SPLITS", "VERSION", "MadeVideo", "Split", "plan", "render", "write_video"]
+__all__ = ["SECONDS", "SPLITS", "VERSION", "Split", "SyntheticVideo", "plan", "render", "write_video"]

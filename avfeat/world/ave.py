@@ -14,7 +14,7 @@ from pathlib import Path
 
 from avfeat.errors import ArgumentError, OutputError
 from avfeat.processors import available_processors
-from avfeat.world.plan import SPLITS, VERSION, MadeVideo, plan
+from avfeat.world.plan import SPLITS, VERSION, SyntheticVideo, plan
 from avfeat.world.render import write_video
 from avfeat.writers.atomic import PREFIX, atomic
 
@@ -28,14 +28,14 @@ _FILES = {"train": "trainSet.txt", "val": "valSet.txt", "test": "testSet.txt"}
 
 
 @dataclass(frozen=True)
-class Written:
+class VideoWritten:
     """A video is on disk; ``before``: since an earlier run."""
 
-    video: MadeVideo
+    video: SyntheticVideo
     before: bool
 
 
-def write_ave(out: Path, videos: int, seed: int = 0, workers: int | None = None) -> Iterator[Written]:
+def write_ave(out: Path, videos: int, seed: int = 0, workers: int | None = None) -> Iterator[VideoWritten]:
     """Write a made world; yield each video as it is there, in any order.
 
     ``out`` gets ``AVE/<id>.mp4``, ``Annotations.txt`` (with AVE's header line), ``trainSet.txt``, ``valSet.txt``,
@@ -57,7 +57,7 @@ def write_ave(out: Path, videos: int, seed: int = 0, workers: int | None = None)
     waiting = []
     for video in made:
         if _path(out, video).is_file():
-            yield Written(video, before=True)
+            yield VideoWritten(video, before=True)
         else:
             waiting.append(video)
     yield from _write_all(out, waiting, min(workers or available_processors(), len(waiting)))
@@ -66,21 +66,21 @@ def write_ave(out: Path, videos: int, seed: int = 0, workers: int | None = None)
         _write_lines(out / _FILES[split], (video for video in made if video.split == split))
 
 
-def _write_all(out: Path, videos: list[MadeVideo], workers: int) -> Iterator[Written]:
+def _write_all(out: Path, videos: list[SyntheticVideo], workers: int) -> Iterator[VideoWritten]:
     """Write videos in ``workers`` processes."""
     if workers <= 1:
         for video in videos:
             write_video(video, _path(out, video))
-            yield Written(video, before=False)
+            yield VideoWritten(video, before=False)
         return
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    waiting: dict[Future[None], MadeVideo] = {}
+    waiting: dict[Future[None], SyntheticVideo] = {}
     try:
         for video in videos:
             waiting[pool.submit(write_video, video, _path(out, video))] = video
         for done in as_completed(waiting):
             done.result()
-            yield Written(waiting[done], before=False)
+            yield VideoWritten(waiting[done], before=False)
     except BrokenProcessPool as error:
         raise OutputError(f"{out}: a rendering process was killed; the same command goes on from there.") from error
     finally:
@@ -88,7 +88,7 @@ def _write_all(out: Path, videos: list[MadeVideo], workers: int) -> Iterator[Wri
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _path(out: Path, video: MadeVideo) -> Path:
+def _path(out: Path, video: SyntheticVideo) -> Path:
     return out / VIDEOS / f"{video.id}.mp4"
 
 
@@ -103,7 +103,7 @@ def _claim(out: Path, world: dict[str, str | int]) -> None:
     if foreign:
         raise ArgumentError(f"{out}: is not empty and no made world; name a new folder.")
     if found is not None and found != world:
-        raise ArgumentError(f"{out}: holds another made world ({_described(found)}); name a new folder.")
+        raise ArgumentError(f"{out}: holds another made world ({_describe(found)}); name a new folder.")
     with atomic(stamp) as file:
         file.write((json.dumps(world) + "\n").encode())
     with suppress(FileNotFoundError):
@@ -118,11 +118,11 @@ def _leftover(path: Path) -> bool:
     return path.name.startswith(PREFIX)
 
 
-def _described(world: dict[str, str | int]) -> str:
+def _describe(world: dict[str, str | int]) -> str:
     return ", ".join(f"{key} {value}" for key, value in world.items())
 
 
-def _write_lines(path: Path, videos: Iterable[MadeVideo], header: bool = False) -> None:
+def _write_lines(path: Path, videos: Iterable[SyntheticVideo], header: bool = False) -> None:
     lines = [_HEADER] if header else []
     lines += [f"{video.category}&{video.id}&good&{video.start}&{video.end}" for video in videos]
     with atomic(path) as file:

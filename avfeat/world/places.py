@@ -44,7 +44,7 @@ class Passer:
 
 
 @dataclass(frozen=True)
-class Place:
+class Backdrop:
     """What is seen besides the event."""
 
     texture: NDArray[np.float32]
@@ -55,7 +55,7 @@ class Place:
         """The background as the camera sees it at ``time`` seconds, passers-by included."""
         x, y, zoom = self.camera.at(time)
         unit = min(width, height) * zoom
-        rows, columns = (_mirrored((_centred(n) / unit + at) / _COVER) for n, at in ((height, y), (width, x)))
+        rows, columns = (_mirror((_centre(n) / unit + at) / _COVER) for n, at in ((height, y), (width, x)))
         picked: NDArray[np.float32] = self.texture[rows][:, columns]
         canvas = Canvas(picked, (x, y), zoom)
         for passer in self.passers:
@@ -63,11 +63,11 @@ class Place:
         return canvas
 
 
-def _centred(count: int) -> NDArray[np.float64]:
+def _centre(count: int) -> NDArray[np.float64]:
     return np.arange(count, dtype=np.float64) - (count - 1) / 2
 
 
-def _mirrored(places: NDArray[np.float64]) -> NDArray[np.intp]:
+def _mirror(places: NDArray[np.float64]) -> NDArray[np.intp]:
     """Indices of the texture; a wide picture sees more than it covers, and finds it mirrored there."""
     folded = np.abs((places + 0.5) % 2.0)
     folded = np.where(folded > 1, 2 - folded, folded)
@@ -85,14 +85,14 @@ def draw_palette(rng: np.random.Generator) -> tuple[NDArray[np.float32], Colour,
             return ground.astype(np.float32), pair[0].astype(np.float32), pair[1].astype(np.float32)
 
 
-def draw_place(rng: np.random.Generator, ground: NDArray[np.float32]) -> Place:
+def draw_backdrop(rng: np.random.Generator, ground: NDArray[np.float32]) -> Backdrop:
     """A random texture in the colours ``ground``, a camera, and up to two passers-by."""
     amplitude = np.array([[0.03], [0.02], [0.03]]) * rng.uniform(0, 1) * rng.uniform(0.3, 1.0, (3, 3))
     frequency = np.tile(np.array([0.07, 0.23, 1.3]), (3, 1)) * rng.uniform(0.6, 1.5, (3, 3))
     amplitude *= np.array([1.5, 0.6, 0.12])
     camera = Camera(np.stack([amplitude, frequency, rng.random((3, 3))]))
     passers = tuple(_draw_passer(rng, ground) for _ in range(rng.integers(0, 3)))
-    return Place(_texture(rng, ground), camera, passers)
+    return Backdrop(_texture(rng, ground), camera, passers)
 
 
 def _draw_passer(rng: np.random.Generator, ground: NDArray[np.float32]) -> Passer:
@@ -153,7 +153,7 @@ class Room:
         count = len(track)
         size = _fast_length(count + round(self.reverberation * rate))
         frequencies = np.fft.rfftfreq(size, 1 / rate)
-        heard = np.fft.rfft(_levelled(track), size) * (1 + self.wetness * self._echo(rate, size, rng))
+        heard = np.fft.rfft(_level(track), size) * (1 + self.wetness * self._echo(rate, size, rng))
         noise = np.fft.rfft(rng.standard_normal(count), size)
         noise *= np.maximum(frequencies, 40.0) ** (-self.noise_slope / 2)
         noise *= 1 / np.sqrt((np.abs(noise) ** 2).mean() * 2 / size)
@@ -188,7 +188,7 @@ def draw_room(rng: np.random.Generator) -> Room:
     )
 
 
-def _levelled(track: NDArray[np.float32]) -> NDArray[np.float64]:
+def _level(track: NDArray[np.float32]) -> NDArray[np.float64]:
     """Loud parts of every voice are equally loud: the 95th percentile of its magnitude is 1 where it sounds."""
     sounding = np.abs(track[np.abs(track) > 1e-4])
     level = float(np.percentile(sounding, 95)) if len(sounding) else 1.0

@@ -32,7 +32,7 @@ _AT_START, _AT_END = 500 / 1393, 646 / 1393
 
 
 @dataclass(frozen=True)
-class MadeVideo:
+class SyntheticVideo:
     """One video of a made world.
 
     Attributes:
@@ -63,7 +63,7 @@ class MadeVideo:
         return np.random.default_rng([VERSION, *self.world, self.index, word])
 
 
-def plan(videos: int, seed: int = 0) -> tuple[MadeVideo, ...]:
+def plan(videos: int, seed: int = 0) -> tuple[SyntheticVideo, ...]:
     """The videos of a world, grouped by class as in AVE's own file.
 
     Classes are as frequent as AVE's, one tenth of each is for validation and one for test (4,143 videos have AVE's
@@ -81,7 +81,7 @@ def plan(videos: int, seed: int = 0) -> tuple[MadeVideo, ...]:
         raise ArgumentError(f"A made world needs at least one video, not {videos}.")
     if seed < 0:
         raise ArgumentError(f"The seed of a made world is 0 or more, not {seed}.")
-    made: list[MadeVideo] = []
+    made: list[SyntheticVideo] = []
     for category, count in zip(CATEGORIES, _counts(videos), strict=True):
         held_out = max(1, count // _HELD_OUT) if count >= len(SPLITS) else 0
         for number in range(count):
@@ -89,7 +89,7 @@ def plan(videos: int, seed: int = 0) -> tuple[MadeVideo, ...]:
             left = count - number
             split: Split = "test" if left <= held_out else "val" if left <= 2 * held_out else "train"
             rng = np.random.default_rng([VERSION, videos, seed, index])
-            made.append(MadeVideo(index, (videos, seed), category.name, split, *_interval(rng)))
+            made.append(SyntheticVideo(index, (videos, seed), category.name, split, *_interval(rng)))
     return tuple(made)
 
 

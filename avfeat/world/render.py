@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.media import Aspect, Decoded
-from avfeat.media.pictures import PictureScaler
-from avfeat.world.plan import SECONDS, MadeVideo
+from avfeat.media.scaler import PictureScaler
+from avfeat.world.plan import SECONDS, SyntheticVideo
 from avfeat.world.scene import Scene
 from avfeat.writers.atomic import atomic
 
@@ -37,7 +37,7 @@ class Recording:
     bit_rate: int
 
     @classmethod
-    def of(cls, video: MadeVideo) -> Recording:
+    def from_video(cls, video: SyntheticVideo) -> Recording:
         """Draw the recording of ``video``."""
         rng = video.generator("recording")
         side, aspect = _SIDES[rng.integers(len(_SIDES))], _ASPECTS[rng.integers(len(_ASPECTS))]
@@ -54,7 +54,7 @@ class Recording:
 
 
 def render(
-    video: MadeVideo, *, fps: int = 8, size: int = 112, sample_rate: int = 16_000, aspect: Aspect = "stretch"
+    video: SyntheticVideo, *, fps: int = 8, size: int = 112, sample_rate: int = 16_000, aspect: Aspect = "stretch"
 ) -> Decoded:
     """A made video straight to arrays: as its file would decode, but for what the encoder loses.
 
@@ -65,7 +65,7 @@ def render(
         sample_rate: samples a second.
         aspect: what happens to pictures that are not square.
     """
-    scene, recording = Scene.of(video), Recording.of(video)
+    scene, recording = Scene.from_video(video), Recording.from_video(video)
     scaler = PictureScaler(size, aspect)
     frames = np.empty((SECONDS * fps, size, size, 3), dtype=np.uint8)
     for index in range(len(frames)):
@@ -74,13 +74,13 @@ def render(
     return Decoded(frames, fps, scene.sound(sample_rate), sample_rate, float(SECONDS), damaged=False)
 
 
-def write_video(video: MadeVideo, path: Path) -> None:
+def write_video(video: SyntheticVideo, path: Path) -> None:
     """Write a made video as mp4 (H.264 and AAC), whole or not at all; equal bytes every time.
 
     Raises:
         OutputError: ``path`` cannot be written.
     """
-    scene, recording = Scene.of(video), Recording.of(video)
+    scene, recording = Scene.from_video(video), Recording.from_video(video)
     options = {"fflags": "+bitexact"}
     # In memory first: a disk that is full must not surprise the muxer in the middle of its work.
     encoded = io.BytesIO()

@@ -52,7 +52,7 @@ class Beats:
         """Beats passed at each of ``times``, fractions included; constant outside."""
         return np.interp(times, self.times, np.arange(len(self.times), dtype=np.float64))
 
-    def delayed(self, part: float) -> Beats:
+    def delay(self, part: float) -> Beats:
         """As many beats, each ``part`` of its interval later; the last one, which only closes, stays."""
         return Beats(np.append(self.times[:-1] + part * np.diff(self.times), self.times[-1]))
 

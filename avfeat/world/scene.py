@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from avfeat.world.classes import BY_NAME, Category
 from avfeat.world.motions import MOTIONS, Actor, draw_actor
-from avfeat.world.places import Place, Room, draw_palette, draw_place, draw_room
-from avfeat.world.plan import SECONDS, MadeVideo
+from avfeat.world.places import Backdrop, Room, draw_backdrop, draw_palette, draw_room
+from avfeat.world.plan import SECONDS, SyntheticVideo
 from avfeat.world.rhythm import REST, Beats, beats
 from avfeat.world.voices import VOICES, Singer, draw_gestures, draw_timbre
 
@@ -30,16 +30,16 @@ class Scene:
         lasting: whether the thing is there before and after its event, at rest.
     """
 
-    video: MadeVideo
+    video: SyntheticVideo
     category: Category
     beats: Beats
     actor: Actor
-    place: Place
+    place: Backdrop
     room: Room
     lasting: bool
 
     @classmethod
-    def of(cls, video: MadeVideo) -> Scene:
+    def from_video(cls, video: SyntheticVideo) -> Scene:
         """Draw the scene of ``video``."""
         category = BY_NAME[video.category]
         rng = video.generator("scene")
@@ -49,7 +49,7 @@ class Scene:
             category,
             beats(category.rhythm, video.start, video.end, video.generator("beats")),
             draw_actor(rng, colour, second),
-            draw_place(rng, ground),
+            draw_backdrop(rng, ground),
             draw_room(rng),
             bool(rng.random() < 0.5),
         )
@@ -77,7 +77,7 @@ class Scene:
     @cached_property
     def heard(self) -> Beats:
         """The beats of the sound."""
-        return self.beats if self.category.coupling == "together" else self.beats.delayed(0.5)
+        return self.beats if self.category.coupling == "together" else self.beats.delay(0.5)
 
     def _bound(self, track: NDArray[np.float32], rate: int) -> None:
         """Fade the event in at its start and out at its end, within 50 ms."""

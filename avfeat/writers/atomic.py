@@ -14,7 +14,7 @@ PREFIX = ".avfeat-"
 """Temporary names begin with it: hidden, and never taken for a result."""
 
 
-def encoded(line: str) -> bytes:
+def encode_line(line: str) -> bytes:
     """A JSON line as bytes; file names that are no UTF-8 become JSON's own escapes, so that nothing is lost."""
     return line.encode("utf-8", "backslashreplace") + b"\n"
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from avfeat.embedding import Embedding
 from avfeat.errors import OutputError
-from avfeat.writers.atomic import encoded
+from avfeat.writers.atomic import encode_line
 from avfeat.writers.meta import meta
 
 NAME = ".avfeat-journal.jsonl"
 
 
-class Journal:
+class OutputJournal:
     """A hidden file with one line an output: its name, the sha256 of its bytes, and its ``meta``."""
 
     def __init__(self, folder: Path) -> None:
@@ -36,7 +36,7 @@ class Journal:
         entry = {"output": self._key(output), "sha256": _sha256(output), "meta": meta(embedding)}
         try:
             with self._path.open("ab") as file:
-                file.write(b"\n" * self._torn + encoded(json.dumps(entry, ensure_ascii=False)))
+                file.write(b"\n" * self._torn + encode_line(json.dumps(entry, ensure_ascii=False)))
         except OSError as error:
             raise OutputError(f"{self._path}: cannot be written ({error.strerror}).") from error
         self._torn = False

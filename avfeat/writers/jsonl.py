@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from avfeat.embedding import Embedding, WindowEmbedding
-from avfeat.writers.atomic import Nothing, atomic, encoded
+from avfeat.writers.atomic import Nothing, atomic, encode_line
 
 
 def window_line(source: str, index: int, window: WindowEmbedding) -> str:
@@ -46,7 +46,7 @@ def jsonl_table(path: Path) -> Iterator[Callable[[Embedding], None]]:
     with atomic(path) as file:
 
         def add(embedding: Embedding) -> None:
-            file.writelines(encoded(line) for line in embedding_lines(embedding))
+            file.writelines(encode_line(line) for line in embedding_lines(embedding))
 
         yield add
         if not file.tell():

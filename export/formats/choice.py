@@ -23,7 +23,7 @@ def file_name(modality: Modality, form: Backend) -> str:
     return f"{modality}.{SUFFIXES[form]}"
 
 
-def chosen(formats: str, precision: str) -> tuple[tuple[Backend, ...], Precision]:
+def choose_formats(formats: str, precision: str) -> tuple[tuple[Backend, ...], Precision]:
     """The formats of a comma-separated list, and the precision, if all of them have it.
 
     Raises:

@@ -41,7 +41,7 @@ def audio_example(spec: PairSpec) -> Example:
     return Example("waveform", waveform, {0: Dim("batch", min=1), 1: Dim("samples", min=spec.sample_rate // 10)})
 
 
-def exported(network: nn.Module, example: Example) -> ExportedProgram:
+def export_program(network: nn.Module, example: Example) -> ExportedProgram:
     """``network`` as a program of ``torch.export``, which is what a ``.pt2`` file holds.
 
     Tracing notes down what happened to be true of the example, such as that no dimension inside was 1, as it is

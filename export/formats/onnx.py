@@ -43,7 +43,7 @@ def write_onnx(network: nn.Module, example: Example) -> onnx.ModelProto:
         return onnx.load(str(path))
 
 
-def finished(model: onnx.ModelProto, metadata: Mapping[str, Any]) -> bytes:
+def finish_model(model: onnx.ModelProto, metadata: Mapping[str, Any]) -> bytes:
     """The bytes of the file: with its own description inside, checked in full, shapes inferred.
 
     Raises:

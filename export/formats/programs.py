@@ -14,7 +14,7 @@ from torch import nn
 from torch.fx import GraphModule
 
 from avfeat.bundle import METADATA
-from avfeat.export.formats.example import Example, exported
+from avfeat.export.formats.example import Example, export_program
 
 
 def torchscript(network: nn.Module, example: Example, metadata: Mapping[str, Any]) -> bytes:
@@ -42,7 +42,7 @@ def _without_sources(archive: io.BytesIO) -> bytes:
 def pt2(network: nn.Module, example: Example, metadata: Mapping[str, Any]) -> bytes:
     """A ``.pt2`` file that carries its own description."""
     buffer = io.BytesIO()
-    program = exported(network, example)
+    program = export_program(network, example)
     for module in program.graph_module.modules():
         for node in module.graph.nodes if isinstance(module, GraphModule) else ():
             # It names files and folders of the machine that exported.

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avfeat.backends import Backend, Embedded, Session, open_session
+from avfeat.backends import Backend, GraphOutput, Session, open_session
 from avfeat.bundle import Bundle, Modality, Precision
 from avfeat.errors import BackendError, BundleError
-from avfeat.export.parity.probes import Kind, Probe, median_distance
+from avfeat.export.parity.probes import Kind, ParityInput, median_distance
 from avfeat.export.parity.reference import Reference
 from avfeat.verify import DISTANCE_LIMITS, LIMITS, compare
 
@@ -31,7 +31,7 @@ def distance_limit(precision: Precision, inputs: Kind) -> float:
 
 
 @dataclass(frozen=True)
-class Row:
+class ParityRow:
     """One output of one file, on inputs of one kind.
 
     Attributes:
@@ -84,13 +84,15 @@ class Expected:
         clips: the rows of the clips, likewise.
     """
 
-    probes: Sequence[Probe]
-    outputs: Sequence[Embedded]
+    probes: Sequence[ParityInput]
+    outputs: Sequence[GraphOutput]
     distances: Mapping[str, float]
     clips: Mapping[str, NDArray[np.float32]]
 
     @classmethod
-    def of(cls, reference: Reference, probes: Sequence[Probe], clips: NDArray[np.int64]) -> Expected:
+    def from_reference(
+        cls, reference: Reference, probes: Sequence[ParityInput], clips: NDArray[np.int64]
+    ) -> Expected:
         """Run the networks on everything.
 
         Args:
@@ -120,9 +122,9 @@ class Expected:
         return scales
 
 
-def measure(bundle: Bundle, expected: Expected) -> list[Row]:
+def measure(bundle: Bundle, expected: Expected) -> list[ParityRow]:
     """Compare every file of a bundle, on every device of this machine, with what is expected of it."""
-    rows: list[Row] = []
+    rows: list[ParityRow] = []
     for form in bundle.formats:
         for device in devices(cast(Backend, form)):
             for modality in ("video", "audio"):
@@ -141,7 +143,7 @@ def devices(form: Backend) -> list[str]:
     return ["cpu", "cuda"] if there else ["cpu"]
 
 
-def _file(bundle: Bundle, modality: Modality, form: str, device: str, expected: Expected) -> list[Row]:
+def _file(bundle: Bundle, modality: Modality, form: str, device: str, expected: Expected) -> list[ParityRow]:
     pairs = [
         (probe, out)
         for probe, out in zip(expected.probes, expected.outputs, strict=True)
@@ -157,7 +159,9 @@ def _file(bundle: Bundle, modality: Modality, form: str, device: str, expected: 
         return []
     except BundleError as error:
         return [
-            Row(form, device, modality, name, "golden", 0, np.inf, np.inf, np.nan, bundle.precision, str(error))
+            ParityRow(
+                form, device, modality, name, "golden", 0, np.inf, np.inf, np.nan, bundle.precision, str(error)
+            )
             for name in OUTPUTS
         ]
     results = [(probe, out, *_run(session, probe.batch)) for probe, out in pairs]
@@ -176,10 +180,10 @@ def _file(bundle: Bundle, modality: Modality, form: str, device: str, expected: 
     ]
 
 
-_Result = tuple[Probe, Embedded, Embedded | None, str]
+_Result = tuple[ParityInput, GraphOutput, GraphOutput | None, str]
 
 
-def _run(session: Session, batch: NDArray[Any]) -> tuple[Embedded | None, str]:
+def _run(session: Session, batch: NDArray[Any]) -> tuple[GraphOutput | None, str]:
     try:
         return session.run(batch), ""
     except Exception as error:  # whatever a runtime raises, the file does not take what it should
@@ -187,7 +191,9 @@ def _run(session: Session, batch: NDArray[Any]) -> tuple[Embedded | None, str]:
         return None, f"{list(batch.shape)}: {said[0]}"
 
 
-def _row(bundle: Bundle, form: str, device: str, name: str, expected: Expected, results: Iterable[_Result]) -> Row:
+def _row(
+    bundle: Bundle, form: str, device: str, name: str, expected: Expected, results: Iterable[_Result]
+) -> ParityRow:
     worst, error, cosine, count, notes = 0.0, 0.0, 1.0, 0, []
     for probe, wanted, found, note in results:
         count += len(probe.batch)
@@ -199,7 +205,7 @@ def _row(bundle: Bundle, form: str, device: str, name: str, expected: Expected, 
         # NaN wins: numpy's minimum passes it on.
         cosine = float(np.minimum(cosine, compared.cosine))
         notes += [note] if note else []
-    return Row(
+    return ParityRow(
         form,
         device,
         probe.modality,
@@ -218,7 +224,7 @@ def _number(value: float) -> float:
     return value if np.isfinite(value) else float("inf")
 
 
-def report(rows: Sequence[Row], expected: Expected, source: str) -> dict[str, Any]:
+def report(rows: Sequence[ParityRow], expected: Expected, source: str) -> dict[str, Any]:
     """What ``bundle.json`` says of parity: rows that are finite, as all of a bundle that was written are."""
     return {
         "media": source,
@@ -232,7 +238,7 @@ def report(rows: Sequence[Row], expected: Expected, source: str) -> dict[str, An
     }
 
 
-def lines(rows: Sequence[Row]) -> list[str]:
+def lines(rows: Sequence[ParityRow]) -> list[str]:
     """The rows as a table of plain text."""
     head = ("file", "device", "output", "inputs", "n", "distance", "limit", "error", "cosine", "")
     table = [head]

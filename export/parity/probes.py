@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.bundle import Modality
-from avfeat.export.media import Windows, read_clip
-from avfeat.training.data import Settings, open_or_prepare
+from avfeat.export.media import ClipWindows, read_clip
+from avfeat.training.data import CacheSettings, open_or_prepare
 from avfeat.training.networks import PairSpec
 
 Kind = Literal["media", "random", "golden"]
@@ -21,7 +21,7 @@ INPUTS: dict[Modality, str] = {"video": "frames", "audio": "waveform"}
 
 
 @dataclass(frozen=True, eq=False)
-class Probe:
+class ParityInput:
     """One batch for one modality.
 
     Attributes:
@@ -35,26 +35,26 @@ class Probe:
     batch: NDArray[Any]
 
 
-def probes(windows: Windows, spec: PairSpec, seed: int = 0) -> list[Probe]:
+def probes(windows: ClipWindows, spec: PairSpec, seed: int = 0) -> list[ParityInput]:
     """Real media and random inputs in batches of 1, 2, 3 and 7 of several sizes and lengths; the golden ones."""
     rng = np.random.default_rng(seed)
-    found = [Probe("video", "media", part) for part in _in_parts(windows.frames)]
-    found += [Probe("audio", "media", part) for part in _in_parts(windows.waveform)]
-    found += [Probe("video", "media", sized) for sized in _other_sizes(windows.frames)]
-    found.append(Probe("audio", "media", windows.waveform[:2, : spec.sample_rate // 2]))
-    found.append(Probe("audio", "media", np.tile(windows.waveform[:3], (1, 2))[:, : -spec.sample_rate // 7]))
+    found = [ParityInput("video", "media", part) for part in _in_parts(windows.frames)]
+    found += [ParityInput("audio", "media", part) for part in _in_parts(windows.waveform)]
+    found += [ParityInput("video", "media", sized) for sized in _other_sizes(windows.frames)]
+    found.append(ParityInput("audio", "media", windows.waveform[:2, : spec.sample_rate // 2]))
+    found.append(ParityInput("audio", "media", np.tile(windows.waveform[:3], (1, 2))[:, : -spec.sample_rate // 7]))
     found += random_probes(spec, rng)
     golden = golden_inputs(spec)
-    return found + [Probe(modality, "golden", golden[name]) for modality, name in INPUTS.items()]
+    return found + [ParityInput(modality, "golden", golden[name]) for modality, name in INPUTS.items()]
 
 
-def random_probes(spec: PairSpec, rng: np.random.Generator) -> list[Probe]:
+def random_probes(spec: PairSpec, rng: np.random.Generator) -> list[ParityInput]:
     """Moving colours with noise over them, and tones with hiss over them, one batch of each number and size."""
     sizes = ((1, spec.size, spec.size), (2, 16, 130), (3, 240, 135), (7, 33, 17))
     lengths = ((1, 2.0), (2, 0.1), (3, 3.01), (7, 1.0))
-    video = [Probe("video", "random", _pictures(rng, batch, spec.frames, *size)) for batch, *size in sizes]
+    video = [ParityInput("video", "random", _pictures(rng, batch, spec.frames, *size)) for batch, *size in sizes]
     audio = [
-        Probe("audio", "random", _sound(rng, batch, round(seconds * spec.sample_rate), spec.sample_rate))
+        ParityInput("audio", "random", _sound(rng, batch, round(seconds * spec.sample_rate), spec.sample_rate))
         for batch, seconds in lengths
     ]
     return video + audio
@@ -66,7 +66,7 @@ def golden_inputs(spec: PairSpec) -> dict[str, NDArray[Any]]:
     The frames are not of the network's size, so that the resize or crop is part of what is checked.
     """
     # In this process: starting others takes longer than two small videos.
-    cache = open_or_prepare(GOLDEN, Settings(spec.fps, 48, spec.sample_rate), workers=0)
+    cache = open_or_prepare(GOLDEN, CacheSettings(spec.fps, 48, spec.sample_rate), workers=0)
     parts = [read_clip(cache, item, spec, 1) for item in range(len(cache))]
     return {
         "frames": np.ascontiguousarray(np.concatenate([frames for frames, _ in parts])[:, :, :36]),

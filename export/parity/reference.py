@@ -14,7 +14,7 @@ import torchaudio.transforms as AT
 from numpy.typing import NDArray
 from torch import nn
 
-from avfeat.backends import Embedded
+from avfeat.backends import GraphOutput
 from avfeat.bundle import Modality
 from avfeat.export.errors import ExportError
 from avfeat.training.networks import EncoderPair, PairSpec
@@ -38,15 +38,15 @@ class Reference:
         self.spec = spec
         self._mel = spectrogram(spec)
 
-    def run(self, modality: Modality, batch: NDArray[Any]) -> Embedded:
+    def run(self, modality: Modality, batch: NDArray[Any]) -> GraphOutput:
         """What a session for ``modality`` should give for ``batch``."""
         one = self._video if modality == "video" else self._audio
         with torch.inference_mode():
             rows = [one(row) for row in batch]
-        return Embedded(*(torch.cat(parts).numpy() for parts in zip(*rows, strict=True)))
+        return GraphOutput(*(torch.cat(parts).numpy() for parts in zip(*rows, strict=True)))
 
     def _video(self, frames: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
-        pictures = resized(frames, self.spec.size, self.spec.aspect == "crop")
+        pictures = resize_frames(frames, self.spec.size, self.spec.aspect == "crop")
         clip = torch.from_numpy(pictures).permute(0, 3, 1, 2)[None]
         features, shared = self.pair.video(clip)
         return features, shared
@@ -73,7 +73,7 @@ def spectrogram(spec: PairSpec) -> nn.Module:
     return found
 
 
-def resized(frames: NDArray[np.uint8], size: int, crop: bool) -> NDArray[np.float32]:
+def resize_frames(frames: NDArray[np.uint8], size: int, crop: bool) -> NDArray[np.float32]:
     """Frames ``(T, height, width, 3)`` in [0, 255] as ``(T, size, size, 3)`` in [0, 1]."""
     sides = frames.shape[1:3]
     targets = [max(size, round(side * size / min(sides))) if crop else size for side in sides]

@@ -13,7 +13,7 @@ from avfeat.backends.onnx import import_onnxruntime
 from avfeat.bundle import Modality, Precision
 from avfeat.export.errors import ExportError
 from avfeat.export.formats.example import Example
-from avfeat.export.formats.onnx import OUTPUTS, finished, write_onnx
+from avfeat.export.formats.onnx import OUTPUTS, finish_model, write_onnx
 from avfeat.export.formats.programs import pt2, torchscript
 from avfeat.export.parity.gate import Expected, distance_limit
 from avfeat.export.parity.probes import INPUTS
@@ -21,7 +21,7 @@ from avfeat.export.precision.int8 import fewest, quantise, relative_error
 from avfeat.export.precision.tuning import Tuning
 from avfeat.export.raw import HalfEncoder, RawAudio, RawVideo, stages
 from avfeat.processors import available_processors
-from avfeat.training.networks import Encoder, EncoderPair, PairSpec
+from avfeat.training.networks import EncoderPair, ModalityEncoder, PairSpec
 from avfeat.training.networks.registry import log_mel_of
 from avfeat.verify import DISTANCE_LIMITS
 
@@ -55,10 +55,12 @@ def raw_networks(
 
     if precision != "fp16":
         return video(pair.video), audio(pair.audio)
-    return _halved(pair.video, video, "video", tuning), _halved(pair.audio, audio, "audio", tuning)
+    return _halve(pair.video, video, "video", tuning), _halve(pair.audio, audio, "audio", tuning)
 
 
-def _halved(encoder: Encoder, build: Callable[[nn.Module], Raw], modality: Modality, tuning: Tuning | None) -> Raw:
+def _halve(
+    encoder: ModalityEncoder, build: Callable[[nn.Module], Raw], modality: Modality, tuning: Tuning | None
+) -> Raw:
     """The front end with as much of the encoder in float16 as holds a share of the bounds.
 
     Raises:
@@ -91,7 +93,7 @@ def _half_holds(network: nn.Module, modality: Modality, expected: Expected, boun
     return True
 
 
-def written(
+def write_graph(
     network: nn.Module,
     example: Example,
     form: Backend,
@@ -118,7 +120,7 @@ def written(
         return pt2(network, example, metadata)
     model = write_onnx(network, example)
     if precision != "int8":
-        return finished(model, metadata)
+        return finish_model(model, metadata)
     if tuning is None:
         raise ExportError("int8 needs clips to calibrate on.")
     modality: Modality = "video" if example.name == INPUTS["video"] else "audio"
@@ -131,7 +133,7 @@ def written(
         _Errors(modality, tuning.expected, SENSITIVITY_PROBES),
     )
     tuning.said[modality] = f"{done.layers - done.kept} of {done.layers} layers in int8"
-    return finished(done.model, metadata)
+    return finish_model(done.model, metadata)
 
 
 class _Errors:

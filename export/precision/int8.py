@@ -46,7 +46,7 @@ Errors = Callable[[bytes], float]
 
 
 @dataclass(frozen=True, eq=False)
-class Quantised:
+class QuantisedGraph:
     """A quantised graph.
 
     Attributes:
@@ -67,7 +67,7 @@ def quantise(
     error: Errors,
     bound: float,
     sensitivity: Errors,
-) -> Quantised:
+) -> QuantisedGraph:
     """Quantise as many layers as ``bound`` allows.
 
     Args:
@@ -82,10 +82,10 @@ def quantise(
         ExportError: not even one layer can be quantised within the bound.
         BackendError: onnxruntime is not installed.
     """
-    work = _Work.of(model, name, inputs)
+    work = _Work.from_model(model, name, inputs)
     layers = work.layers()
     if error(work.file(layers)) <= bound:
-        return Quantised(work.quantised(layers), len(layers), 0)
+        return QuantisedGraph(work.quantise(layers), len(layers), 0)
     alone = {layer: sensitivity(work.file([layer])) for layer in layers}
     # Stable: equal ones keep the order of the graph.
     ranked = sorted(layers, key=lambda layer: -alone[layer])
@@ -94,7 +94,7 @@ def quantise(
         raise ExportError(
             f"No layer behind {name!r} can be computed in int8 within the bounds; export fp32 or fp16."
         )
-    return Quantised(work.quantised(ranked[kept:]), len(layers), kept)
+    return QuantisedGraph(work.quantise(ranked[kept:]), len(layers), kept)
 
 
 def fewest(count: int, good: Callable[[int], bool]) -> int:
@@ -114,7 +114,7 @@ class _Work:
     ranges: Any
 
     @classmethod
-    def of(cls, model: onnx.ModelProto, name: str, inputs: Sequence[NDArray[Any]]) -> _Work:
+    def from_model(cls, model: onnx.ModelProto, name: str, inputs: Sequence[NDArray[Any]]) -> _Work:
         """Fold what is constant, then see which values activations take."""
         import_onnxruntime()
         from onnxruntime.quantization import CalibrationMethod, create_calibrator
@@ -130,7 +130,7 @@ class _Work:
                 augmented_model_path=str(Path(folder) / "augmented.onnx"),
                 calibrate_method=CalibrationMethod.MinMax,
             )
-            calibrator.collect_data(_Reader(name, inputs))
+            calibrator.collect_data(_CalibrationReader(name, inputs))
             return cls(onnx.load(str(path)), calibrator.compute_data())
 
     def layers(self) -> list[str]:
@@ -139,9 +139,9 @@ class _Work:
 
     def file(self, layers: Sequence[str]) -> bytes:
         """The graph with these layers quantised, as the bytes of a file."""
-        return bytes(self.quantised(layers).SerializeToString())
+        return bytes(self.quantise(layers).SerializeToString())
 
-    def quantised(self, layers: Sequence[str]) -> onnx.ModelProto:
+    def quantise(self, layers: Sequence[str]) -> onnx.ModelProto:
         """The graph with these layers quantised."""
         from onnxruntime.quantization import QDQQuantizer, QuantType
 
@@ -182,7 +182,7 @@ def _in_front(node: onnx.NodeProto) -> bool:
     return any(_FRONT in value for value in node.input)
 
 
-class _Reader:
+class _CalibrationReader:
     """Gives ONNX Runtime's calibration one batch after the other."""
 
     def __init__(self, name: str, inputs: Sequence[NDArray[Any]]) -> None:

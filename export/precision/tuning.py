@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from avfeat.bundle import Modality
-from avfeat.export.media import Windows
+from avfeat.export.media import ClipWindows
 from avfeat.export.parity.gate import Expected
 from avfeat.export.parity.probes import INPUTS, golden_inputs, probes
 from avfeat.export.parity.reference import Reference
@@ -29,16 +29,16 @@ class Tuning:
     """
 
     spec: PairSpec
-    windows: Windows
+    windows: ClipWindows
     expected: Expected
     said: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def on(cls, windows: Windows, reference: Reference, most: int) -> Tuning:
+    def on(cls, windows: ClipWindows, reference: Reference, most: int) -> Tuning:
         """Run the networks on one window of at most ``most`` of the clips, and on random and golden inputs."""
         media = windows.one_a_clip(most)
         # Other random inputs than the gate's, too.
-        expected = Expected.of(reference, probes(media, reference.spec, seed=1), media.clips)
+        expected = Expected.from_reference(reference, probes(media, reference.spec, seed=1), media.clips)
         return cls(reference.spec, windows, expected)
 
     def inputs(self, modality: Modality) -> list[NDArray[Any]]:

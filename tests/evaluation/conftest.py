@@ -9,7 +9,7 @@ from making import AudioTrack, VideoTrack, chirps, make_media, moving_square
 
 from avfeat import Encoder
 from avfeat.evaluation import BundleEmbedder, Store
-from avfeat.world import MadeVideo, plan, write_video
+from avfeat.world import SyntheticVideo, plan, write_video
 
 CLASSES = 4
 """Of the made world that the tests write."""
@@ -37,7 +37,7 @@ def made_ave(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     root = tmp_path_factory.mktemp("ave") / "AVE_Dataset"
     (root / "AVE_video").mkdir(parents=True)
-    by_class: dict[str, list[MadeVideo]] = {}
+    by_class: dict[str, list[SyntheticVideo]] = {}
     for video in plan(280):
         by_class.setdefault(video.category, []).append(video)
     lists: dict[str, list[str]] = {"train": [], "val": [], "test": []}

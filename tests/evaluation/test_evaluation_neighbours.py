@@ -8,8 +8,8 @@ import pytest
 from making import AudioTrack, VideoTrack, chirps, make_media, moving_square
 
 from avfeat import ArgumentError, Embedding, Encoder
-from avfeat.evaluation import BundleEmbedder, Dataset, DatasetError, Fold, Handcrafted, Item, Store
-from avfeat.evaluation.neighbours import RANKS, RETRIEVAL, Result, evaluate_knn, evaluate_retrieval
+from avfeat.evaluation import BundleEmbedder, Dataset, DatasetError, Fold, Handcrafted, LabelledItem, Store
+from avfeat.evaluation.neighbours import RANKS, RETRIEVAL, NeighbourResult, evaluate_knn, evaluate_retrieval
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,8 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
         video = VideoTrack(0.8, picture=moving_square(64, 48, number))
         sound = AudioTrack(0.8, 16_000, chirps(number))
         make_media(path, None if number == 4 else video, None if number == 9 else sound)
-        items.append(Item(path.name, path, "abc"[number % 3], f"origin {number // 3}"))
-    items.append(Item("gone.mp4", folder / "gone.mp4", "a", "origin 9"))
+        items.append(LabelledItem(path.name, path, "abc"[number % 3], f"origin {number // 3}"))
+    items.append(LabelledItem("gone.mp4", folder / "gone.mp4", "a", "origin 9"))
     return Dataset("made", tuple(items))
 
 
@@ -145,7 +145,7 @@ def test_neighbours_never_share_an_origin(sounds: list[Path], tmp_path: Path) ->
     labels = {"0.wav": "a", "1.wav": "a", "2.wav": "b", "3.wav": "b"}
 
     def result(groups: dict[str, str], name: str):
-        items = tuple(Item(one.name, one, labels[one.name], groups[one.name]) for one in sounds[:4])
+        items = tuple(LabelledItem(one.name, one, labels[one.name], groups[one.name]) for one in sounds[:4])
         return evaluate_knn(Dataset("twins", items), [Fixed(vectors)], Store(tmp_path / name))
 
     apart = {name: name for name in labels}
@@ -163,9 +163,9 @@ def test_with_a_fold_its_train_files_vote_on_its_test_files(sounds: list[Path], 
     """Nearest of all are a file of val and the other test file, of another class; the train files are right."""
     angles = np.deg2rad([0, 90, 40, 50, 44, 46])
     vectors = {one.name: [np.cos(angle), np.sin(angle)] for one, angle in zip(sounds, angles, strict=True)}
-    items = tuple(Item(one.name, one, label, one.name) for one, label in zip(sounds, "ababba", strict=True))
+    items = tuple(LabelledItem(one.name, one, label, one.name) for one, label in zip(sounds, "ababba", strict=True))
 
-    def knn(*folds: Fold) -> Result:
+    def knn(*folds: Fold) -> NeighbourResult:
         return evaluate_knn(Dataset("split", items, folds), [Fixed(vectors)], Store(tmp_path / "kept"))
 
     result = knn(Fold("", (0, 1), (4, 5), (2, 3)))
@@ -183,7 +183,7 @@ def test_with_a_fold_its_train_files_vote_on_its_test_files(sounds: list[Path], 
 
 def test_retrieval_with_a_fold_is_among_its_test_files(sounds: list[Path], tmp_path: Path) -> None:
     vectors = {one.name: [1.0, k / 10] for k, one in enumerate(sounds)}
-    items = tuple(Item(one.name, one, "ab"[k % 2], one.name) for k, one in enumerate(sounds))
+    items = tuple(LabelledItem(one.name, one, "ab"[k % 2], one.name) for k, one in enumerate(sounds))
     split = Dataset("split", items, (Fold("", (0, 1), (2,), (3, 4, 5)),))
     result = evaluate_retrieval(split, [Fixed(vectors)], Store(tmp_path))
     assert (result.used, result.asked) == (3, 3)
@@ -194,7 +194,7 @@ def test_a_part_that_is_not_there_and_several_splits_are_said(
     sounds: list[Path], embedder: BundleEmbedder, tmp_path: Path
 ) -> None:
     gone = [tmp_path / "gone.wav", tmp_path / "lost.wav"]
-    items = tuple(Item(one.name, one, "ab"[k % 2], one.name) for k, one in enumerate([*sounds[:2], *gone]))
+    items = tuple(LabelledItem(one.name, one, "ab"[k % 2], one.name) for k, one in enumerate([*sounds[:2], *gone]))
     for fold, part in ((Fold("", (0, 1), (), (2, 3)), "test"), (Fold("", (2, 3), (), (0, 1)), "train")):
         with pytest.raises(DatasetError, match=f"split: nothing is there of {part}, with 2 of its 4 files"):
             evaluate_knn(Dataset("split", items, (fold,)), [embedder], Store(tmp_path / part))
@@ -206,14 +206,14 @@ def test_a_part_that_is_not_there_and_several_splits_are_said(
 
 
 def test_no_file_is_said_with_the_reason(embedder: BundleEmbedder, store: Store, tmp_path: Path) -> None:
-    items = tuple(Item(name, tmp_path / name, name[0], name) for name in ("a.mp4", "b.mp4"))
+    items = tuple(LabelledItem(name, tmp_path / name, name[0], name) for name in ("a.mp4", "b.mp4"))
     for evaluate in (evaluate_knn, evaluate_retrieval):
         with pytest.raises(DatasetError, match=r"none of the 2 files of its 2 rows .*\(2 not found\).*a\.mp4"):
             evaluate(Dataset("gone", items), [embedder], store)
 
 
 def test_equal_vectors_find_nothing(sounds: list[Path], tmp_path: Path) -> None:
-    items = tuple(Item(one.name, one, "ab"[k % 2], one.name) for k, one in enumerate(sounds))
+    items = tuple(LabelledItem(one.name, one, "ab"[k % 2], one.name) for k, one in enumerate(sounds))
     store = Store(tmp_path)
     fixed = Fixed({one.name: [1.0, 1.0] for one in sounds})
     found = evaluate_retrieval(Dataset("equal", items), [fixed], store).entries[0].measures

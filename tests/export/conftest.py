@@ -7,18 +7,18 @@ import pytest
 from exporting import SPECS, made_model, made_windows
 from making import AudioTrack, VideoTrack, chirps, make_media, moving_square
 
-from avfeat.export.media import Windows
+from avfeat.export.media import ClipWindows
 from avfeat.export.model import Model
 from avfeat.training.checkpoint import Checkpoint
 
 
 @pytest.fixture(scope="session")
-def windows() -> Windows:
+def windows() -> ClipWindows:
     return made_windows(SPECS["stretch"])
 
 
 @pytest.fixture(scope="session")
-def model(windows: Windows) -> Model:
+def model(windows: ClipWindows) -> Model:
     return made_model(SPECS["stretch"], windows)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from making import chirps, moving_square
 
-from avfeat.export.media import Windows
-from avfeat.export.model import Model, Origin, calibrate
+from avfeat.export.media import ClipWindows
+from avfeat.export.model import Model, WeightsOrigin, calibrate
 from avfeat.training.networks import PairSpec, build_pair
 
 SPECS = {
@@ -16,7 +16,7 @@ SPECS = {
 }
 
 
-def made_windows(spec: PairSpec, clips: int = 8, each: int = 2) -> Windows:
+def made_windows(spec: PairSpec, clips: int = 8, each: int = 2) -> ClipWindows:
     """Clips that look and sound otherwise, each with a few windows."""
     times = (np.arange(spec.frames * each) + 0.5) / spec.fps
     frames, waves = [], []
@@ -26,11 +26,11 @@ def made_windows(spec: PairSpec, clips: int = 8, each: int = 2) -> Windows:
         samples = round(spec.seconds * spec.sample_rate)
         waves.append(sound(np.arange(samples * each) / spec.sample_rate).astype(np.float32).reshape(each, -1))
     pictures = np.concatenate(frames).reshape(clips * each, spec.frames, spec.size, spec.size, 3)
-    return Windows(pictures, np.concatenate(waves), np.repeat(np.arange(clips), each), "squares and chirps")
+    return ClipWindows(pictures, np.concatenate(waves), np.repeat(np.arange(clips), each), "squares and chirps")
 
 
-def made_model(spec: PairSpec, windows: Windows) -> Model:
+def made_model(spec: PairSpec, windows: ClipWindows) -> Model:
     torch.manual_seed(0)
     pair = build_pair(spec)
     calibrate(pair, spec, windows)
-    return Model(pair.eval(), spec, Origin("test", "MIT", False, "squares", {"name": "none"}, "unknown"))
+    return Model(pair.eval(), spec, WeightsOrigin("test", "MIT", False, "squares", {"name": "none"}, "unknown"))

@@ -15,10 +15,10 @@ from exporting import SPECS, made_model, made_windows
 from avfeat import Bundle, BundleError, load
 from avfeat.backends import Backend
 from avfeat.bundle import METADATA, Modality, Precision
-from avfeat.export.bundle import Exported, export_bundle
+from avfeat.export.bundle import ExportedBundle, export_bundle
 from avfeat.export.errors import ExportError
 from avfeat.export.formats import PRECISIONS
-from avfeat.export.media import Windows
+from avfeat.export.media import ClipWindows
 from avfeat.export.model import Model
 from avfeat.export.parity import gate as parity
 from avfeat.export.parity.gate import lines
@@ -27,7 +27,7 @@ from avfeat.export.parity.reference import Reference
 from avfeat.export.precision import int8
 from avfeat.verify import DISTANCE_LIMITS, verify
 
-Made = tuple[Exported, Model]
+Made = tuple[ExportedBundle, Model]
 MODALITIES: tuple[Modality, ...] = ("video", "audio")
 CASES: list[tuple[str, Precision]] = [("stretch", "fp32"), ("crop", "fp32"), ("stretch", "fp16"), ("crop", "int8")]
 
@@ -135,7 +135,9 @@ def test_a_cuda_that_cannot_be_used_is_left_out_with_a_warning(made: Made, monke
     exported, model = made
     monkeypatch.setattr(parity, "devices", lambda form: ["cpu", "cuda"])
     windows = made_windows(model.spec, clips=3, each=1)
-    expected = parity.Expected.of(Reference(model.pair, model.spec), probes(windows, model.spec)[:6], windows.clips)
+    expected = parity.Expected.from_reference(
+        Reference(model.pair, model.spec), probes(windows, model.spec)[:6], windows.clips
+    )
     with pytest.warns(UserWarning, match="cannot use CUDA here"):
         rows = parity.measure(exported.bundle, expected)
     assert {row.device for row in rows} == {"cpu"}
@@ -208,7 +210,7 @@ def test_quantisation_leaves_the_spectrogram_alone(made: Made) -> None:
     assert front and all(tensor.data_type == onnx.TensorProto.FLOAT for tensor in front)
 
 
-def test_existing_target_is_kept(tmp_path: Path, model: Model, windows: Windows) -> None:
+def test_existing_target_is_kept(tmp_path: Path, model: Model, windows: ClipWindows) -> None:
     mine = tmp_path / "b" / "mine"
     mine.parent.mkdir()
     mine.touch()
@@ -217,7 +219,9 @@ def test_existing_target_is_kept(tmp_path: Path, model: Model, windows: Windows)
     assert list(mine.parent.iterdir()) == [mine]
 
 
-def test_networks_that_give_one_vector_for_all_are_refused(tmp_path: Path, model: Model, windows: Windows) -> None:
+def test_networks_that_give_one_vector_for_all_are_refused(
+    tmp_path: Path, model: Model, windows: ClipWindows
+) -> None:
     class Constant(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             return torch.ones(len(x), 256), torch.ones(len(x), 32)
@@ -225,7 +229,7 @@ def test_networks_that_give_one_vector_for_all_are_refused(tmp_path: Path, model
     pair = made_model(model.spec, windows).pair
     pair.video = Constant()  # type: ignore[assignment]
     with pytest.raises(ExportError, match="are all the same"):
-        export_bundle(tmp_path / "b", Model(pair, model.spec, model.origin), windows)
+        export_bundle(tmp_path / "b", Model(pair, model.spec, model.weights_origin), windows)
 
 
 def test_the_most_sensitive_layers_stay_in_float() -> None:

@@ -18,7 +18,7 @@ from processes import begun
 import avfeat
 from avfeat.cli import app as application
 from avfeat.export.cli import export
-from avfeat.export.media import Windows
+from avfeat.export.media import ClipWindows
 from avfeat.export.model import open_model
 from avfeat.export.precision import graphs
 from avfeat.training.checkpoint import Checkpoint
@@ -56,23 +56,23 @@ def test_a_run_becomes_a_bundle_that_verifies(
 
 
 def test_what_a_teacher_was_trained_on_is_part_of_the_data(
-    run_folder: Path, windows: Windows, tmp_path: Path
+    run_folder: Path, windows: ClipWindows, tmp_path: Path
 ) -> None:
     plain = Checkpoint.load(run_folder)
     facts = {"source": "runs/large", "step": 9, "data": {"source": "circles", "clips": 8, "seconds": 9.5}}
     replace(plain, provenance=plain.provenance | {"teacher": facts}).save(tmp_path / "taught.pt")
-    said = open_model(str(tmp_path / "taught.pt"), windows).origin.data
+    said = open_model(str(tmp_path / "taught.pt"), windows).weights_origin.data
     own = "squares: 4 clips, 4.8 s"
     assert said == f"{own}; learned from a teacher that was trained on circles: 8 clips, 9.5 s"
     each = {"video": {"source": "efficientnet_lite0", "licence": "Apache-2.0"}, "audio": facts}
     begun = {"init": {"audio": "default (bundle avfeat-mini, sha256 abc)"}}
     replace(plain, provenance=plain.provenance | begun | {"teacher": each}).save(tmp_path / "taught.pt")
-    said = open_model(str(tmp_path / "taught.pt"), windows).origin.data
+    said = open_model(str(tmp_path / "taught.pt"), windows).weights_origin.data
     assert said == (
         f"{own}; audio begun with default (bundle avfeat-mini, sha256 abc); video learned from efficientnet_lite0 "
         "(Apache-2.0); audio learned from runs/large (trained on circles: 8 clips, 9.5 s)"
     )
-    assert open_model(str(run_folder), windows).origin.data == own
+    assert open_model(str(run_folder), windows).weights_origin.data == own
 
 
 def test_untrained_networks_are_calibrated_and_say_so(

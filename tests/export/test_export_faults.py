@@ -16,7 +16,7 @@ from avfeat.export import bundle as exporting
 from avfeat.export.bundle import export_bundle
 from avfeat.export.errors import ExportError, ParityError
 from avfeat.export.formats.example import Example, audio_example, video_example
-from avfeat.export.media import Windows
+from avfeat.export.media import ClipWindows
 from avfeat.export.model import Model
 from avfeat.export.precision import graphs
 from avfeat.export.raw import RawVideo
@@ -28,7 +28,7 @@ FORMATS: tuple[Backend, ...] = ("onnx", "torchscript", "pt2")
 Plant = pytest.MonkeyPatch
 
 
-def refused(path: Path, model: Model, windows: Windows, form: Backend) -> set[tuple[str, str]]:
+def refused(path: Path, model: Model, windows: ClipWindows, form: Backend) -> set[tuple[str, str]]:
     """The files and outputs that the gate calls wrong; nothing is left."""
     with pytest.raises(ParityError, match="computes something else") as caught:
         export_bundle(path / "bundle", model, windows, (form,))
@@ -59,7 +59,7 @@ def plant_in_mel(monkeypatch: Plant, plant: Callable[[LogMel], None]) -> None:
 
 @pytest.mark.parametrize("plant", [deviation_of_the_log, floor_under_the_log, filters_off_by_a_bin])
 def test_wrong_mel_constant(
-    tmp_path: Path, monkeypatch: Plant, model: Model, windows: Windows, plant: Callable[[LogMel], None]
+    tmp_path: Path, monkeypatch: Plant, model: Model, windows: ClipWindows, plant: Callable[[LogMel], None]
 ) -> None:
     plant_in_mel(monkeypatch, plant)
     wrong = refused(tmp_path, model, windows, "torchscript")
@@ -67,7 +67,9 @@ def test_wrong_mel_constant(
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_swapped_colours(tmp_path: Path, monkeypatch: Plant, model: Model, windows: Windows, form: Backend) -> None:
+def test_swapped_colours(
+    tmp_path: Path, monkeypatch: Plant, model: Model, windows: ClipWindows, form: Backend
+) -> None:
     class Swapped(RawVideo):
         def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
             return super().forward(frames.flip(-1))
@@ -78,7 +80,7 @@ def test_swapped_colours(tmp_path: Path, monkeypatch: Plant, model: Model, windo
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_faults_are_wider_than_the_bounds_of_lower_precisions(
-    tmp_path: Path, monkeypatch: Plant, model: Model, windows: Windows, precision: Precision
+    tmp_path: Path, monkeypatch: Plant, model: Model, windows: ClipWindows, precision: Precision
 ) -> None:
     plant_in_mel(monkeypatch, filters_off_by_a_bin)
     # Either the search finds no layer that holds the bounds, or the gate says no.
@@ -87,17 +89,17 @@ def test_faults_are_wider_than_the_bounds_of_lower_precisions(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_weights_that_are_no_numbers(tmp_path: Path, model: Model, windows: Windows) -> None:
+def test_weights_that_are_no_numbers(tmp_path: Path, model: Model, windows: ClipWindows) -> None:
     broken = copy.deepcopy(model.pair)
     with torch.no_grad():
         next(broken.video.projection.parameters())[0, 0] = float("nan")
     with pytest.raises(ExportError, match=r"\(video_shared\) are no numbers"):
-        export_bundle(tmp_path / "bundle", Model(broken, model.spec, model.origin), windows)
+        export_bundle(tmp_path / "bundle", Model(broken, model.spec, model.weights_origin), windows)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_weights_that_turn_into_no_numbers_on_the_way(
-    tmp_path: Path, monkeypatch: Plant, model: Model, windows: Windows
+    tmp_path: Path, monkeypatch: Plant, model: Model, windows: ClipWindows
 ) -> None:
     def broken(pair: torch.nn.Module, *rest: object) -> object:
         pair = copy.deepcopy(pair)
@@ -112,7 +114,7 @@ def test_weights_that_turn_into_no_numbers_on_the_way(
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("dimension", [0, 2])
 def test_dimension_fixed_to_the_example(
-    tmp_path: Path, monkeypatch: Plant, model: Model, windows: Windows, form: Backend, dimension: int
+    tmp_path: Path, monkeypatch: Plant, model: Model, windows: ClipWindows, form: Backend, dimension: int
 ) -> None:
     if form == "torchscript":
 
@@ -131,7 +133,9 @@ def test_dimension_fixed_to_the_example(
     assert refused(tmp_path, model, windows, form) == {("video", "features"), ("video", "shared")}
 
 
-def test_length_fixed_to_the_example(tmp_path: Path, monkeypatch: Plant, model: Model, windows: Windows) -> None:
+def test_length_fixed_to_the_example(
+    tmp_path: Path, monkeypatch: Plant, model: Model, windows: ClipWindows
+) -> None:
     def fixed(spec: PairSpec) -> Example:
         example = audio_example(spec)
         return Example(example.name, example.value, {0: example.dynamic[0]})

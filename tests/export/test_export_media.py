@@ -6,13 +6,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avfeat.export.media import Windows
+from avfeat.export.media import ClipWindows
 
 
-def windows(clips: int, each: int) -> Windows:
+def windows(clips: int, each: int) -> ClipWindows:
     rows = clips * each
     numbers = np.arange(rows)
-    return Windows(
+    return ClipWindows(
         np.zeros((rows, 1, 2, 2, 3), np.uint8) + numbers[:, None, None, None, None].astype(np.uint8),
         np.zeros((rows, 4), np.float32),
         # Not numbered from 0 on, as the members of a cache are not.

@@ -10,11 +10,11 @@ import torch
 from making import moving_square
 from PIL import Image
 
-from avfeat.export.parity.reference import resized, triangle
+from avfeat.export.parity.reference import resize_frames, triangle
 from avfeat.export.raw import HalfEncoder, RawVideo, stages
 from avfeat.media import Aspect
-from avfeat.media.pictures import PictureScaler
-from avfeat.training.networks import Encoder, PairSpec, build_pair
+from avfeat.media.scaler import PictureScaler
+from avfeat.training.networks import ModalityEncoder, PairSpec, build_pair
 from avfeat.training.networks.registry import AUDIO_NETWORKS, VIDEO_NETWORKS
 
 SIZES = [(32, 32), (40, 90), (90, 40), (17, 33), (240, 135), (131, 47), (16, 300)]
@@ -44,7 +44,7 @@ def test_frames_of_the_networks_size_pass_unchanged(aspect: Aspect) -> None:
 @pytest.mark.parametrize("aspect", ["stretch", "crop"])
 def test_equals_the_reference(aspect: Aspect, height: int, width: int) -> None:
     frames = noise(height, width)
-    expected = resized(frames, 32, aspect == "crop")
+    expected = resize_frames(frames, 32, aspect == "crop")
     np.testing.assert_allclose(in_graph(frames, 32, aspect), expected, rtol=0, atol=3e-5)
 
 
@@ -89,7 +89,7 @@ VANISHING = 1e-4
 """Deep networks whose statistics nobody has calibrated give next to nothing, too little for float16."""
 
 
-def check_half(encoder: Encoder, shape: tuple[int, ...], kept: int) -> None:
+def check_half(encoder: ModalityEncoder, shape: tuple[int, ...], kept: int) -> None:
     x = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     encoder.eval()
     before = copy.deepcopy(encoder.state_dict())

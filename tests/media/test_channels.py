@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from avfeat.media import decode
-from avfeat.media.sound import SoundPlacer
+from avfeat.media.audio import AudioPlacer
 
 RATE = 16_000
 
@@ -82,7 +82,7 @@ def test_every_sample_format_is_mixed(layout: str, form: str) -> None:
     samples = np.ascontiguousarray((channels.T.reshape(1, -1) * scale).astype(kind))
     frame = av.AudioFrame.from_ndarray(samples, format=form, layout=layout)
     frame.sample_rate = RATE
-    placer = SoundPlacer(RATE)
+    placer = AudioPlacer(RATE)
     heard = np.concatenate([part.samples for part in [*placer.push(Fraction(0), frame), *placer.flush()]])
     gain = 1 if layout.startswith("ambisonic") else 1 / 11
     np.testing.assert_allclose(heard, channels[0] * gain, atol=1e-4)
@@ -92,4 +92,4 @@ def test_channels_of_a_contradicting_header_are_not_mixed() -> None:
     frame = av.AudioFrame.from_ndarray(np.zeros((1, 9 * 100), np.int16), format="s16", layout="9 channels")
     frame.sample_rate = RATE
     with pytest.raises(av.error.FFmpegError):
-        list(SoundPlacer(RATE, mixes=False).push(Fraction(0), frame))
+        list(AudioPlacer(RATE, mixes=False).push(Fraction(0), frame))

@@ -77,8 +77,8 @@ def test_constant_rates(tmp_path: Path, suffix: str, rate: Fraction) -> None:
     path = make_media(tmp_path / f"v{suffix}", numbered(times))
     written = stamps(path)
     assert len(written) == len(times)
-    check(path, written, Grid.of(2.0))
-    check(path, written, Grid.of(2.0, hop=0.73, start=-0.6))
+    check(path, written, Grid.from_seconds(2.0))
+    check(path, written, Grid.from_seconds(2.0, hop=0.73, start=-0.6))
 
 
 @settings(max_examples=25)
@@ -92,7 +92,7 @@ def test_variable_frame_rates(
 ) -> None:
     times = [Fraction(sum(steps[:k]), 100) for k in range(len(steps))]
     path = make_media(tmp_path_factory.mktemp("vfr") / "v.mp4", numbered(times))
-    check(path, times, Grid.of(2.0, hop / 1000, start / 1000))
+    check(path, times, Grid.from_seconds(2.0, hop / 1000, start / 1000))
 
 
 @settings(max_examples=60)
@@ -104,7 +104,7 @@ def test_variable_frame_rates(
 )
 def test_arrays_show_what_a_slow_reference_shows(count: int, fps: float, hop: int, start: int) -> None:
     frames = np.stack([np.full((32, 32, 3), i, dtype=np.uint8) for i in range(count)])
-    grid = Grid.of(2.0, hop / 1000, start / 1000)
+    grid = Grid.from_seconds(2.0, hop / 1000, start / 1000)
     windows = list(array_windows(frames, fps, None, 1, grid, VIDEO, AUDIO))
     times = [k / Fraction(fps).limit_denominator(1_000_000) for k in range(count)]
     end = count / Fraction(fps).limit_denominator(1_000_000)
@@ -119,7 +119,7 @@ def test_arrays_show_what_a_slow_reference_shows(count: int, fps: float, hop: in
 def test_a_picture_in_the_middle_of_the_timeline_is_repeated_on_both_sides(tmp_path: Path) -> None:
     video = VideoTrack(seconds=1.0, start=2.5, picture=lambda t: bar_code(5), options=LOSSLESS, pix_fmt="yuv444p")
     path = make_media(tmp_path / "v.mp4", video, AudioTrack(seconds=7.0))
-    windows = list(media_windows(path, Grid.of(2.0), VIDEO, AUDIO))
+    windows = list(media_windows(path, Grid.from_seconds(2.0), VIDEO, AUDIO))
     assert [window.frames is not None for window in windows] == [False, True, False, False]
     assert windows[1].frames is not None
     assert {read_code(frame) for frame in windows[1].frames} == {5}
@@ -128,7 +128,7 @@ def test_a_picture_in_the_middle_of_the_timeline_is_repeated_on_both_sides(tmp_p
 
 def test_frames_are_scaled_once_however_small_the_hop(tmp_path: Path) -> None:
     path = make_media(tmp_path / "v.mp4", VideoTrack(seconds=3.0))
-    windows = list(media_windows(path, Grid.of(2.0, hop=0.125), VIDEO, AUDIO))
+    windows = list(media_windows(path, Grid.from_seconds(2.0, hop=0.125), VIDEO, AUDIO))
     first, second = windows[0].frames, windows[1].frames
     assert first is not None and second is not None
     np.testing.assert_array_equal(first[1:], second[:-1])
@@ -136,8 +136,8 @@ def test_frames_are_scaled_once_however_small_the_hop(tmp_path: Path) -> None:
 
 def test_the_end_of_a_call_stops_the_reading(tmp_path: Path) -> None:
     path = make_media(tmp_path / "v.mp4", VideoTrack(seconds=20.0), AudioTrack(seconds=20.0))
-    whole = list(media_windows(path, Grid.of(2.0), VIDEO, AUDIO))
-    part = list(media_windows(path, Grid.of(2.0, end=5.0), VIDEO, AUDIO))
+    whole = list(media_windows(path, Grid.from_seconds(2.0), VIDEO, AUDIO))
+    part = list(media_windows(path, Grid.from_seconds(2.0, end=5.0), VIDEO, AUDIO))
     assert len(part) == 3
     for a, b in zip(part, whole, strict=False):
         np.testing.assert_array_equal(a.frames, b.frames)

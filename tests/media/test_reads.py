@@ -11,10 +11,10 @@ from types import FrameType
 import pytest
 
 from avfeat.media import decode
-from avfeat.media.reads import Forward, Seekable, StoppedReadError, delivered
+from avfeat.media.reads import ForwardReader, SeekableReader, StoppedReadError, deliver_stop
 from avfeat.stop import forget_stop, stop_with
 
-READERS: list[Callable[[io.BytesIO], Seekable | Forward]] = [Seekable, Forward]
+READERS: list[Callable[[io.BytesIO], SeekableReader | ForwardReader]] = [SeekableReader, ForwardReader]
 readers = pytest.mark.parametrize("reader", READERS, ids=["seekable", "forward"])
 
 
@@ -31,7 +31,7 @@ def ours() -> Iterator[None]:
     forget_stop()
 
 
-def read_while_a_signal_waits(file: Seekable | Forward) -> list[bytes]:
+def read_while_a_signal_waits(file: SeekableReader | ForwardReader) -> list[bytes]:
     """As FFmpeg reads: nothing of Python runs between the signal and the read."""
     interrupt = ctypes.pythonapi.PyErr_SetInterrupt
     interrupt.restype = ctypes.c_int
@@ -39,7 +39,9 @@ def read_while_a_signal_waits(file: Seekable | Forward) -> list[bytes]:
 
 
 @readers
-def test_a_signal_that_waits_for_the_read_is_carried(ours: None, reader: Callable[..., Seekable | Forward]) -> None:
+def test_a_signal_that_waits_for_the_read_is_carried(
+    ours: None, reader: Callable[..., SeekableReader | ForwardReader]
+) -> None:
     file = reader(io.BytesIO(b"abc"))
     with pytest.raises(StoppedReadError) as caught:
         read_while_a_signal_waits(file)
@@ -52,7 +54,9 @@ def test_a_signal_that_waits_for_the_read_is_carried(ours: None, reader: Callabl
 
 
 @readers
-def test_what_another_handler_raises_there_is_not_ours_to_keep(reader: Callable[..., Seekable | Forward]) -> None:
+def test_what_another_handler_raises_there_is_not_ours_to_keep(
+    reader: Callable[..., SeekableReader | ForwardReader],
+) -> None:
     """Why ``stop_with`` is needed: no ``try`` of the read sees it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -94,7 +98,7 @@ def test_what_is_carried_is_delivered_as_it_was(stop: BaseException) -> None:
             raise stop
 
     for reader in READERS:
-        with pytest.raises(type(stop)) as caught, delivered():
+        with pytest.raises(type(stop)) as caught, deliver_stop():
             reader(Broken()).read(1)
         assert caught.value is stop
 
@@ -104,9 +108,9 @@ def test_other_errors_are_themselves_every_time() -> None:
         def read1(self, size: int = -1) -> bytes:
             raise OSError("gone")
 
-    file = Forward(Broken())
+    file = ForwardReader(Broken())
     file.unread(b"head")
     assert file.read(2) == b"he" and file.read(-1) == b"ad"
     for _ in range(2):
-        with pytest.raises(OSError, match="gone"), delivered():
+        with pytest.raises(OSError, match="gone"), deliver_stop():
             file.read(1)

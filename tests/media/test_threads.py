@@ -13,7 +13,7 @@ from test_source import OneWay
 
 from avfeat import MediaError
 from avfeat.grid import Grid
-from avfeat.media import AudioSpec, Outcome, VideoSpec, media_windows
+from avfeat.media import AudioSpec, MediaSummary, VideoSpec, media_windows
 from avfeat.media.source import open_media
 from avfeat.media.timeline import Timeline
 
@@ -36,9 +36,11 @@ KINDS = [
 
 def result(source: bytes | OneWay, threads: int) -> tuple[object, ...]:
     """Everything that is said of a source and cut from it."""
-    outcome, digest, windows = Outcome(), hashlib.sha256(), 0
+    outcome, digest, windows = MediaSummary(), hashlib.sha256(), 0
     try:
-        for window in media_windows(source, Grid.of(2.0, 0.5), VIDEO, AUDIO, threads=threads, outcome=outcome):
+        for window in media_windows(
+            source, Grid.from_seconds(2.0, 0.5), VIDEO, AUDIO, threads=threads, outcome=outcome
+        ):
             windows += 1
             for values in (window.frames, window.waveform):
                 digest.update(b"none" if values is None else values.tobytes())

@@ -15,16 +15,16 @@ from test_frames import bar_code, read_code
 from test_source import OneWay
 
 from avfeat.grid import Grid
-from avfeat.media import AudioSpec, Outcome, VideoSpec, decode, media_windows
+from avfeat.media import AudioSpec, MediaSummary, VideoSpec, decode, media_windows
 from avfeat.media.source import open_media
 from avfeat.media.timeline import Timeline
 
 VIDEO, AUDIO = VideoSpec(8, 16, 32), AudioSpec(16_000, 32_000)
 
 
-def cut(path: Path, **times: float) -> tuple[int, Outcome]:
-    outcome = Outcome()
-    return len(list(media_windows(path, Grid.of(2.0, **times), VIDEO, AUDIO, outcome=outcome))), outcome
+def cut(path: Path, **times: float) -> tuple[int, MediaSummary]:
+    outcome = MediaSummary()
+    return len(list(media_windows(path, Grid.from_seconds(2.0, **times), VIDEO, AUDIO, outcome=outcome))), outcome
 
 
 @pytest.mark.parametrize("fps", [Fraction(1, 2), Fraction(1, 5)])
@@ -42,7 +42,7 @@ def test_pictures_that_come_minutes_late_in_the_file_are_waited_for(tmp_path: Pa
         for packet in packets:
             packet.stream = streams[packet.stream.index]
             target.mux(packet)
-    windows = list(media_windows(path, Grid.of(2.0), VIDEO, AUDIO))
+    windows = list(media_windows(path, Grid.from_seconds(2.0), VIDEO, AUDIO))
     # Some containers keep the priming of AAC: 128 ms at 8 kHz.
     assert len(windows) in (150, 151)
     for window in windows[:150:10]:

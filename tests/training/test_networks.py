@@ -11,7 +11,7 @@ from torch import nn
 from avfeat.errors import ArgumentError
 from avfeat.training.networks import AUDIO_NETWORKS, PAIRS, VIDEO_NETWORKS, EncoderPair, PairSpec, build_pair
 from avfeat.training.networks.calibrate import calibrate_batch_norm
-from avfeat.training.networks.encoder import Encoder
+from avfeat.training.networks.encoder import ModalityEncoder
 from avfeat.training.networks.log_mel import LogMel
 from avfeat.training.networks.mel_resnet16 import MelResNet16
 from avfeat.training.networks.registry import log_mel_of
@@ -219,4 +219,4 @@ def test_residual_pairs_have_one_pathway_for_what_changes_and_one_for_what_stays
 def test_both_encoders_share_one_width() -> None:
     video, audio = ShiftMobileNet(), ShiftMobileNet()
     with pytest.raises(ValueError, match="one shared width"):
-        EncoderPair(Encoder(video, 128), Encoder(audio, 256))
+        EncoderPair(ModalityEncoder(video, 128), ModalityEncoder(audio, 256))

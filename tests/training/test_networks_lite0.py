@@ -11,7 +11,7 @@ from avfeat.errors import ArgumentError
 from avfeat.training.networks import lite0
 from avfeat.training.networks.lite0 import lite0_trunk, published_lite0
 from avfeat.training.networks.lite0_motion import Lite0Motion
-from avfeat.training.networks.published import Published, WeightsError
+from avfeat.training.networks.published import PublishedWeights, WeightsError
 
 
 def theirs(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -43,9 +43,9 @@ def theirs(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def test_renamed_weights_are_those_of_timms_network() -> None:
     torch.manual_seed(0)
     state = lite0_trunk(1000).state_dict()
-    found = lite0._renamed(theirs(state), classifier=True)
+    found = lite0._rename_weights(theirs(state), classifier=True)
     assert found.keys() == state.keys() and all(torch.equal(value, state[name]) for name, value in found.items())
-    without = lite0._renamed(theirs(state), classifier=False)
+    without = lite0._rename_weights(theirs(state), classifier=False)
     assert without.keys() == lite0_trunk().state_dict().keys()
 
 
@@ -118,7 +118,7 @@ def test_published_weights_are_for_what_is_there() -> None:
     torch.manual_seed(0)
     trunk, network = lite0_trunk(), Lite0Motion(frames=4, size=112)
     moving = {name: value.clone() for name, value in network.layers.state_dict().items()}
-    network.adopt(Published(Path("made.pth"), trunk.state_dict(), (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)))
+    network.adopt(PublishedWeights(Path("made.pth"), trunk.state_dict(), (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)))
     still = network.still.state_dict()
     assert all(torch.equal(value, still[name]) for name, value in trunk.state_dict().items())
     assert all(torch.equal(value, moving[name]) for name, value in network.layers.state_dict().items())

@@ -30,7 +30,7 @@ from avfeat.training.networks.calibrate import calibrate_batch_norm
 from avfeat.training.networks.mel_mobile import MelMobileNet
 from avfeat.training.networks.mel_resnet import MelResNet
 from avfeat.training.networks.parts import Pixels
-from avfeat.training.networks.published import Published, WeightsError, fetch
+from avfeat.training.networks.published import PublishedWeights, WeightsError, fetch
 from avfeat.training.networks.s3d import S3D
 from avfeat.training.networks.temporal_shift import ShiftMobileNet
 from avfeat.training.networks.video_resnet import VideoResNet
@@ -60,8 +60,8 @@ def trained(make: Callable[..., nn.Module]) -> nn.Module:
     return network.eval()
 
 
-def published(network: nn.Module) -> Published:
-    return Published(Path("made.pth"), network.state_dict(), MEAN, STD)
+def published(network: nn.Module) -> PublishedWeights:
+    return PublishedWeights(Path("made.pth"), network.state_dict(), MEAN, STD)
 
 
 def scaled(x: Tensor) -> Tensor:

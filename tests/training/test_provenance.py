@@ -13,13 +13,13 @@ import torch
 
 from avfeat import __version__
 from avfeat.training import provenance
-from avfeat.training.data.index import Row
+from avfeat.training.data.index import CacheRow
 from avfeat.training.provenance import describe_data, describe_machine, fingerprint, revision, versions
 
-ROW = Row("a.mp4", "00" * 16, "cat", None, 2_000_000, 2_500_000, 0, (), 100, "1 2")
+ROW = CacheRow("a.mp4", "00" * 16, "cat", None, 2_000_000, 2_500_000, 0, (), 100, "1 2")
 
 
-def data(*rows: Row) -> Any:
+def data(*rows: CacheRow) -> Any:
     classes = tuple(sorted({row.label for row in rows if row.label is not None}))
 
     class Rows(SimpleNamespace):

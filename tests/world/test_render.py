@@ -15,25 +15,25 @@ import pytest
 
 from avfeat.errors import ArgumentError
 from avfeat.media import decode, probe
-from avfeat.world import MadeVideo, plan, render, write_video
+from avfeat.world import SyntheticVideo, plan, render, write_video
 from avfeat.world.ave import write_ave
 from avfeat.world.render import Recording
 
 
 @pytest.fixture(scope="module")
-def video() -> MadeVideo:
+def video() -> SyntheticVideo:
     return plan(280)[0]
 
 
 @pytest.fixture(scope="module")
-def written(video: MadeVideo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(video: SyntheticVideo, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("world") / f"{video.id}.mp4"
     write_video(video, path)
     return path
 
 
-def test_a_file_is_what_its_recording_says(video: MadeVideo, written: Path) -> None:
-    recording, info = Recording.of(video), probe(written)
+def test_a_file_is_what_its_recording_says(video: SyntheticVideo, written: Path) -> None:
+    recording, info = Recording.from_video(video), probe(written)
     assert info.video is not None
     assert info.audio is not None
     assert (info.video.width, info.video.height) == (recording.width, recording.height)
@@ -43,7 +43,7 @@ def test_a_file_is_what_its_recording_says(video: MadeVideo, written: Path) -> N
     assert info.duration == pytest.approx(10, abs=0.06)
 
 
-def test_arrays_show_and_play_what_the_file_does(video: MadeVideo, written: Path) -> None:
+def test_arrays_show_and_play_what_the_file_does(video: SyntheticVideo, written: Path) -> None:
     made, read = render(video), decode(written)
     assert made.frames is not None
     assert made.waveform is not None
@@ -61,13 +61,13 @@ def test_arrays_show_and_play_what_the_file_does(video: MadeVideo, written: Path
     assert np.corrcoef(levels)[0, 1] > 0.8
 
 
-def test_a_file_has_equal_bytes_every_time(video: MadeVideo, written: Path, tmp_path: Path) -> None:
+def test_a_file_has_equal_bytes_every_time(video: SyntheticVideo, written: Path, tmp_path: Path) -> None:
     write_video(video, tmp_path / "again.mp4")
     assert (tmp_path / "again.mp4").read_bytes() == written.read_bytes()
 
 
 def test_recordings_vary() -> None:
-    recordings = [Recording.of(video) for video in plan(280)]
+    recordings = [Recording.from_video(video) for video in plan(280)]
     assert len({recording.fps for recording in recordings}) == 7
     assert len({recording.rate for recording in recordings}) == 5
     assert {recording.layout for recording in recordings} == {"mono", "stereo"}
@@ -158,7 +158,7 @@ def test_the_definition_is_frozen() -> None:
         np.testing.assert_allclose(found["levels"], row["levels"], rtol=0.02, atol=1e-4)
 
 
-def describe(video: MadeVideo) -> dict[str, list[float]]:
+def describe(video: SyntheticVideo) -> dict[str, list[float]]:
     """A made video in a few numbers that no processor's rounding changes much."""
     made = render(video)
     assert made.frames is not None

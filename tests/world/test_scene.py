@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from avfeat.world import MadeVideo, plan
+from avfeat.world import SyntheticVideo, plan
 from avfeat.world.classes import CATEGORIES
 from avfeat.world.drawing import Canvas
 from avfeat.world.motions import MOTIONS, Motion, draw_actor
@@ -23,7 +23,7 @@ TONE = Timbre(pitch=400.0, ratios=(1.0,), gains=(1.0,), breath=0.0)
 RATE = 16_000
 
 
-def video_of(category: str, start: int = 0, end: int = 10) -> MadeVideo:
+def video_of(category: str, start: int = 0, end: int = 10) -> SyntheticVideo:
     made = next(video for video in plan(280) if video.category == category)
     return replace(made, start=start, end=end)
 
@@ -177,7 +177,7 @@ def test_voices_make_their_gestures() -> None:
 
 
 def test_apart_delays_the_sound_by_half_a_beat() -> None:
-    together, apart = (Scene.of(video_of(name)) for name in ("Bounce", "Bounce, off the beat"))
+    together, apart = (Scene.from_video(video_of(name)) for name in ("Bounce", "Bounce, off the beat"))
     assert together.heard is together.beats
     gaps = np.diff(apart.beats.times)
     np.testing.assert_allclose(apart.heard.times[:-1] - apart.beats.times[:-1], gaps / 2)
@@ -187,7 +187,7 @@ def test_apart_delays_the_sound_by_half_a_beat() -> None:
 def test_where_a_sound_begins_says_nothing_of_the_coupling() -> None:
     onsets = []
     for name in ("Bounce", "Bounce, off the beat"):
-        heard = [Scene.of(replace(video_of(name), index=index)).heard.times for index in range(150)]
+        heard = [Scene.from_video(replace(video_of(name), index=index)).heard.times for index in range(150)]
         onsets.append(np.array([times[times >= 0][0] for times in heard]))
     thresholds = np.linspace(0, 1.1, 45)
     parted = [
@@ -201,7 +201,7 @@ def test_where_a_sound_begins_says_nothing_of_the_coupling() -> None:
 @pytest.mark.parametrize("category", [category.name for category in CATEGORIES])
 def test_event_and_background(category: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Things move and sound within the event and neither before nor after it."""
-    scene = Scene.of(video_of(category, start=3, end=7))
+    scene = Scene.from_video(video_of(category, start=3, end=7))
     # Nothing but the event itself: a camera that holds still, no passers-by, a dry and silent room.
     still = replace(scene.place.camera, sways=np.zeros((3, 3, 3)))
     room = replace(scene.room, wetness=0.0, noise_level=-90.0)
@@ -221,7 +221,7 @@ def test_event_and_background(category: str, monkeypatch: pytest.MonkeyPatch) ->
 def test_nuisances_do_not_depend_on_the_class() -> None:
     """The same key with another class: same look, same place, same room, same beats."""
     video = video_of("Bounce")
-    one, other = Scene.of(video), Scene.of(replace(video, category="Pendulum tick"))
+    one, other = Scene.from_video(video), Scene.from_video(replace(video, category="Pendulum tick"))
     assert one.actor.x == other.actor.x
     assert one.actor.shape == other.actor.shape
     np.testing.assert_array_equal(one.place.texture, other.place.texture)
@@ -231,7 +231,7 @@ def test_nuisances_do_not_depend_on_the_class() -> None:
 
 def test_pictures_and_sound_are_in_range_for_many_videos() -> None:
     for video in plan(280, seed=5)[::11]:
-        scene = Scene.of(video)
+        scene = Scene.from_video(video)
         picture = scene.picture(4.0, 120, 90)
         assert picture.shape == (90, 120, 3)
         assert picture.std() > 1

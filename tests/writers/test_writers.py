@@ -15,7 +15,7 @@ import avfeat
 from avfeat import BackendError, Embedding, OutputError
 from avfeat.writers import FORMATS, parquet_table
 from avfeat.writers.atomic import atomic
-from avfeat.writers.journal import Journal
+from avfeat.writers.journal import OutputJournal
 from avfeat.writers.jsonl import embedding_lines
 
 ARRAYS = ["start", "end", "video", "audio", "video_shared", "audio_shared", "has_video", "has_audio"]
@@ -275,28 +275,28 @@ def noted(tmp_path: Path, embedding: Embedding) -> Path:
     """An output that the journal of its folder knows."""
     output = tmp_path / "sub" / "a.jsonl"
     FORMATS["jsonl"].write(output, embedding)
-    Journal(tmp_path).note(output, embedding)
+    OutputJournal(tmp_path).note(output, embedding)
     return output
 
 
 def test_journal_remembers_meta(tmp_path: Path, noted: Path, embedding: Embedding) -> None:
-    check_meta(embedding, Journal(tmp_path).read(noted))
+    check_meta(embedding, OutputJournal(tmp_path).read(noted))
 
 
 def test_journal_knows_the_newest_line(tmp_path: Path, noted: Path, embedding: Embedding) -> None:
-    Journal(tmp_path).note(noted, replace(embedding, hop=0.7))
-    assert Journal(tmp_path).read(noted)["hop"] == 0.7
+    OutputJournal(tmp_path).note(noted, replace(embedding, hop=0.7))
+    assert OutputJournal(tmp_path).read(noted)["hop"] == 0.7
 
 
 def test_journal_does_not_vouch_for_a_changed_file(tmp_path: Path, noted: Path) -> None:
     noted.write_bytes(noted.read_bytes()[:-2])
-    assert Journal(tmp_path).read(noted) is None
+    assert OutputJournal(tmp_path).read(noted) is None
 
 
 def test_journal_does_not_know_other_files(tmp_path: Path, noted: Path) -> None:
     other = noted.with_name("b.jsonl")
     other.write_bytes(noted.read_bytes())
-    assert Journal(tmp_path).read(other) is None
+    assert OutputJournal(tmp_path).read(other) is None
 
 
 @pytest.mark.parametrize("rest", [b'{"output": "sub/a.j', b"[]", b"3", b"\xff\xff", b'{"output": "sub/a.jsonl"}'])
@@ -305,6 +305,6 @@ def test_line_that_was_cut_costs_the_journal_only_itself(
 ) -> None:
     with (tmp_path / ".avfeat-journal.jsonl").open("ab") as file:
         file.write(rest)
-    Journal(tmp_path).read(noted)
-    Journal(tmp_path).note(noted, embedding)
-    check_meta(embedding, Journal(tmp_path).read(noted))
+    OutputJournal(tmp_path).read(noted)
+    OutputJournal(tmp_path).note(noted, embedding)
+    check_meta(embedding, OutputJournal(tmp_path).read(noted))

@@ -7,20 +7,20 @@ ones are the loader's (``avfeat.training.data.sampling``).
 
 from avfeat.training.augment.augmentation import Augmentation, Family, TemporalAugmentation
 from avfeat.training.augment.clips import Clips
-from avfeat.training.augment.compose import Composition, composition, load_composition, shipped
-from avfeat.training.augment.draws import Draws
+from avfeat.training.augment.compose import Composition, composition, list_compositions, load_composition
 from avfeat.training.augment.registry import AUGMENTATIONS, name_of
+from avfeat.training.augment.sample_rng import SampleRNG
 
 __all__ = [
     "AUGMENTATIONS",
     "Augmentation",
     "Clips",
     "Composition",
-    "Draws",
     "Family",
+    "SampleRNG",
     "TemporalAugmentation",
     "composition",
+    "list_compositions",
     "load_composition",
     "name_of",
-    "shipped",
 ]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from avfeat.errors import ArgumentError
 from avfeat.training.augment.clips import Clips
-from avfeat.training.augment.draws import Draws
+from avfeat.training.augment.sample_rng import SampleRNG
 
 Family = Literal["lossy coherent", "lossy spatial", "lossy spectral", "incoherent"]
 Streams = Literal["both", "video", "audio"]
@@ -46,12 +46,12 @@ class Augmentation(ABC):
             raise ArgumentError(f"{type(self).__name__}: {name} must be {what}, not {getattr(self, name)!r}.")
 
     @abstractmethod
-    def __call__(self, clips: Clips, draws: Draws) -> Clips:
-        """The augmented clips: same shapes, dtypes, ranges; every sample by its own numbers from ``draws``."""
+    def __call__(self, clips: Clips, rng: SampleRNG) -> Clips:
+        """The augmented clips: same shapes, dtypes, ranges; every sample by its own numbers from ``rng``."""
 
-    def _amount(self, draws: Draws) -> Tensor:
+    def _amount(self, rng: SampleRNG) -> Tensor:
         """The part of the largest change that a sample may get: ``strength``, or 0 if left alone; ``(batch,)``."""
-        return draws.chance(self.p).to(torch.float32) * self.strength
+        return rng.chance(self.p).to(torch.float32) * self.strength
 
 
 @lru_cache(maxsize=64)
@@ -89,22 +89,22 @@ class TemporalAugmentation(Augmentation):
     streams: Streams = "both"
     sync: Sync = "shared"
 
-    def __call__(self, clips: Clips, draws: Draws) -> Clips:
+    def __call__(self, clips: Clips, rng: SampleRNG) -> Clips:
         """The augmented clips."""
         frames, waveform = clips.frames, clips.waveform
         if not self.strength or not self.p:
             return clips
         if frames is not None and self.streams != "audio":
-            frames = self.on_frames(frames, draws.fork("both"))
+            frames = self.on_frames(frames, rng.fork("both"))
         if waveform is not None and self.streams != "video":
-            own = draws.fork("both" if self.sync == "shared" else "audio")
+            own = rng.fork("both" if self.sync == "shared" else "audio")
             waveform = self.on_sound(waveform, clips, own)
         return clips.with_(frames, waveform)
 
     @abstractmethod
-    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+    def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Change frames ``(batch, T, 3, height, width)``."""
 
     @abstractmethod
-    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+    def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
         """Change a waveform ``(batch, samples)``; its first draws must be those of ``on_frames``."""

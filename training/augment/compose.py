@@ -22,8 +22,8 @@ from avfeat.errors import ArgumentError
 from avfeat.suggest import suggestion
 from avfeat.training.augment.augmentation import Augmentation
 from avfeat.training.augment.clips import Clips
-from avfeat.training.augment.draws import Draws
 from avfeat.training.augment.registry import AUGMENTATIONS, name_of
+from avfeat.training.augment.sample_rng import SampleRNG
 from avfeat.training.data.sampling import Sampling
 from avfeat.training.schema import build, read_yaml
 
@@ -48,21 +48,21 @@ class Composition:
         if not 0 <= self.strength <= 1:
             raise ArgumentError(f"strength must be from 0 to 1, not {self.strength!r}.")
 
-    def __call__(self, clips: Clips, draws: Draws) -> Clips:
+    def __call__(self, clips: Clips, rng: SampleRNG) -> Clips:
         """Apply all of them; each has its own random numbers, whatever stands before it.
 
         Args:
             clips: a batch of views, on any device.
-            draws: random numbers of its samples, on the same device.
+            rng: random numbers of its samples, on the same device.
         """
-        for augmentation, own in self.steps(draws):
+        for augmentation, own in self.steps(rng):
             clips = augmentation(clips, own)
         return clips
 
-    def steps(self, draws: Draws) -> Iterator[tuple[Augmentation, Draws]]:
+    def steps(self, rng: SampleRNG) -> Iterator[tuple[Augmentation, SampleRNG]]:
         """Each augmentation with its own random numbers, which depend on its place and its name."""
         for number, augmentation in enumerate(self.effective()):
-            yield augmentation, draws.fork(f"{number} {name_of(augmentation)}")
+            yield augmentation, rng.fork(f"{number} {name_of(augmentation)}")
 
     @classmethod
     def from_values(cls, values: Any, where: str) -> Composition:
@@ -98,7 +98,7 @@ def composition(values: Any, where: str = "augment") -> Composition:
     for name in values:
         if name not in known:
             raise ArgumentError(f"{where}: there is no setting {name!r}; {suggestion(str(name), known)}")
-    listed = _given(values.get("augmentations"), [])
+    listed = _value_or_default(values.get("augmentations"), [])
     if not isinstance(listed, list):
         raise ArgumentError(f"{where}.augmentations: must be a list, not {listed!r}.")
     strength = values.get("strength", 1.0)
@@ -106,7 +106,7 @@ def composition(values: Any, where: str = "augment") -> Composition:
         raise ArgumentError(f"{where}.strength: must be a number from 0 to 1, not {strength!r}.")
     return Composition(
         tuple(_one(entry, f"{where}.augmentations[{number}]") for number, entry in enumerate(listed)),
-        build(Sampling, _given(values.get("sampling"), {}), f"{where}.sampling"),
+        build(Sampling, _value_or_default(values.get("sampling"), {}), f"{where}.sampling"),
         float(strength),
     )
 
@@ -120,15 +120,15 @@ def _one(entry: Any, where: str) -> Augmentation:
     [(name, settings)] = entry.items()
     if name not in AUGMENTATIONS:
         raise ArgumentError(f"{where}: there is no augmentation {name!r}; {suggestion(str(name), AUGMENTATIONS)}")
-    return build(AUGMENTATIONS[name], _given(settings, {}), f"{where}.{name}")
+    return build(AUGMENTATIONS[name], _value_or_default(settings, {}), f"{where}.{name}")
 
 
-def _given(value: Any, default: Any) -> Any:
+def _value_or_default(value: Any, default: Any) -> Any:
     """What was given; nothing behind a colon is None in YAML, and stands for the defaults."""
     return default if value is None else value
 
 
-def shipped() -> tuple[str, ...]:
+def list_compositions() -> tuple[str, ...]:
     """Names of the compositions that come with avfeat."""
     return tuple(sorted(Path(entry.name).stem for entry in _SHIPPED.iterdir() if entry.name.endswith(".yaml")))
 
@@ -142,8 +142,8 @@ def read_composition(name: str) -> Any:
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         return read_yaml(path)
-    if name not in shipped():
-        raise ArgumentError(f"There is no composition {name!r}; {suggestion(name, shipped())}")
+    if name not in list_compositions():
+        raise ArgumentError(f"There is no composition {name!r}; {suggestion(name, list_compositions())}")
     return read_yaml(Path(str(_SHIPPED / f"{name}.yaml")))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from avfeat.training.augment.augmentation import TemporalAugmentation
 from avfeat.training.augment.clips import Clips
-from avfeat.training.augment.draws import Draws
+from avfeat.training.augment.sample_rng import SampleRNG
 from avfeat.training.augment.segments import draw_blocks, inside
 
 
@@ -20,18 +20,18 @@ class _Reordering(TemporalAugmentation):
 
     family = "incoherent"
 
-    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+    def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Frames in the new order."""
-        source = self.source(draws, frames.shape[1], frames.shape[1])
+        source = self.source(rng, frames.shape[1], frames.shape[1])
         return frames.gather(1, source[:, :, None, None, None].expand_as(frames))
 
-    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+    def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
         """The sound in the new order."""
         cells = CELLS if clips.frames is None else clips.frames.shape[1]
-        return waveform.gather(1, self.source(draws, waveform.shape[1], cells))
+        return waveform.gather(1, self.source(rng, waveform.shape[1], cells))
 
     @abstractmethod
-    def source(self, draws: Draws, count: int, cells: int) -> Tensor:
+    def source(self, rng: SampleRNG, count: int, cells: int) -> Tensor:
         """Which of ``count`` equal steps comes at each place: int64 ``(batch, count)``.
 
         ``cells``: number of frames, so that sound is cut where the pictures are.
@@ -42,7 +42,7 @@ CELLS = 16
 """Into how many parts the sound of clips without frames is cut."""
 
 
-def _cells_moved(order: Tensor, count: int) -> Tensor:
+def _count_moved(order: Tensor, count: int) -> Tensor:
     """Steps in a new order of equal cells, ``(batch, cells)``; the order within a cell stays."""
     cells = order.shape[1]
     place = torch.arange(count, device=order.device)
@@ -52,13 +52,13 @@ def _cells_moved(order: Tensor, count: int) -> Tensor:
     return moved.clamp(0, count - 1)
 
 
-def _moved(draws: Draws, cells: int, part: Tensor) -> Tensor:
+def _move(rng: SampleRNG, cells: int, part: Tensor) -> Tensor:
     """A permutation that moves ``part`` of the cells (``(batch,)``, rounded) and leaves the others alone.
 
     Those that move are a random cycle, each to the place of the next, so that none of them stays where it is.
     """
     taking = torch.floor(part * cells + 0.5)[:, None]
-    random = draws.order(cells)
+    random = rng.order(cells)
     number = torch.arange(cells, device=part.device)
     following = torch.where(number + 1 < taking, number + 1, 0)
     target = torch.where(number < taking, random.gather(1, following.expand_as(random).long()), random)
@@ -81,9 +81,9 @@ class FrameShuffle(_Reordering):
         super().__post_init__()
         self._need(0 <= self.fraction <= 1, "fraction", "from 0 to 1")
 
-    def source(self, draws: Draws, count: int, cells: int) -> Tensor:
+    def source(self, rng: SampleRNG, count: int, cells: int) -> Tensor:
         """Single frames move."""
-        return _cells_moved(_moved(draws, cells, self._amount(draws) * self.fraction), count)
+        return _count_moved(_move(rng, cells, self._amount(rng) * self.fraction), count)
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,9 @@ class SegmentPermutation(_Reordering):
         super().__post_init__()
         self._need(self.segments >= 2, "segments", "2 or more")
 
-    def source(self, draws: Draws, count: int, cells: int) -> Tensor:
+    def source(self, rng: SampleRNG, count: int, cells: int) -> Tensor:
         """Whole segments move."""
-        return _cells_moved(_moved(draws, self.segments, self._amount(draws)), count)
+        return _count_moved(_move(rng, self.segments, self._amount(rng)), count)
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,9 @@ class Reversal(_Reordering):
     As in the arrow of time (Wei et al., CVPR 2018) and GDT's time reversal (Patrick et al., arXiv 2003.04298).
     """
 
-    def source(self, draws: Draws, count: int, cells: int) -> Tensor:
+    def source(self, rng: SampleRNG, count: int, cells: int) -> Tensor:
         """Backwards within one block."""
-        block = draw_blocks(draws, self._amount(draws), 1)
+        block = draw_blocks(rng, self._amount(rng), 1)
         turned = inside(block, count)
         place = torch.arange(count, device=block.device).expand_as(turned)
         first = turned.long().argmax(1, keepdim=True)
@@ -140,9 +140,9 @@ class CircularShift(_Reordering):
         super().__post_init__()
         self._need(0 <= self.fraction <= 0.5, "fraction", "from 0 to 0.5")
 
-    def source(self, draws: Draws, count: int, cells: int) -> Tensor:
+    def source(self, rng: SampleRNG, count: int, cells: int) -> Tensor:
         """Shifted by whole frames, so that sound and pictures stay together."""
-        part = self._amount(draws) * self.fraction * draws.uniform(-1, 1)
+        part = self._amount(rng) * self.fraction * rng.uniform(-1, 1)
         shift = torch.floor(part * cells + 0.5)[:, None] * (count / cells)
         place = torch.arange(count, device=part.device)
         return torch.remainder(place - shift.round().long(), count)

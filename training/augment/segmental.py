@@ -9,13 +9,13 @@ from torch import Tensor
 
 from avfeat.training.augment.augmentation import TemporalAugmentation
 from avfeat.training.augment.clips import Clips
-from avfeat.training.augment.draws import Draws
 from avfeat.training.augment.filters import (
     blur_space,
     from_spectrogram,
     low_pass,
     spectrogram,
 )
+from avfeat.training.augment.sample_rng import SampleRNG
 from avfeat.training.augment.segments import draw_blocks, inside
 
 
@@ -35,9 +35,9 @@ class _Segment(TemporalAugmentation):
         super().__post_init__()
         self._need(0 <= self.fraction <= 1, "fraction", "from 0 to 1")
 
-    def lost(self, draws: Draws) -> Tensor:
+    def lost(self, rng: SampleRNG) -> Tensor:
         """The segment: ``(batch, 1, 2)`` as parts of the clip."""
-        return draw_blocks(draws, self._amount(draws) * self.fraction, 1)
+        return draw_blocks(rng, self._amount(rng) * self.fraction, 1)
 
 
 @dataclass(frozen=True)
@@ -57,28 +57,28 @@ class Cuboid(_Segment):
         super().__post_init__()
         self._need(0 < self.side <= 1, "side", "above 0, to 1")
 
-    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+    def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Fill the box with the clip's mean colour."""
-        when = inside(self.lost(draws), frames.shape[1])
-        where = draws.fork("box")
+        when = inside(self.lost(rng), frames.shape[1])
+        where = rng.fork("box")
         down, across = (_span(where, self.side, count) for count in frames.shape[-2:])
         box = when[:, :, None, None, None] & down[:, None, None, :, None] & across[:, None, None, None, :]
         return torch.where(box, frames.mean((1, 3, 4), keepdim=True), frames)
 
-    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+    def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
         """Silence the rectangle."""
         spectrum = spectrogram(waveform)
-        when = inside(self.lost(draws), spectrum.shape[2])
-        band = _span(draws.fork("band"), self.side, spectrum.shape[1])
+        when = inside(self.lost(rng), spectrum.shape[2])
+        band = _span(rng.fork("band"), self.side, spectrum.shape[1])
         left = spectrum.masked_fill(when[:, None, :] & band[:, :, None], 0.0)
         changed = from_spectrogram(left, waveform.shape[1]).clamp(-1, 1)
         return torch.where(when.any(1, keepdim=True), changed, waveform)
 
 
-def _span(draws: Draws, part: float, count: int) -> Tensor:
+def _span(rng: SampleRNG, part: float, count: int) -> Tensor:
     """Which of ``count`` places lie in a stretch of ``part`` of them, anywhere: bool ``(batch, count)``."""
     length = max(1, round(part * count))
-    start = draws.integers(0, count - length + 1)[:, None]
+    start = rng.integers(0, count - length + 1)[:, None]
     place = torch.arange(count, device=start.device)
     return (place >= start) & (place < start + length)
 
@@ -100,15 +100,15 @@ class SegmentBlur(_Segment):
         self._need(self.sigma > 0, "sigma", "above 0")
         self._need(0 < self.cutoff <= 1, "cutoff", "above 0, to 1")
 
-    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+    def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Blur the frames of the segment."""
-        when = inside(self.lost(draws), frames.shape[1])
+        when = inside(self.lost(rng), frames.shape[1])
         widths = torch.full((len(frames),), self.sigma * self.strength * frames.shape[-2], device=frames.device)
         return torch.where(when[:, :, None, None, None], blur_space(frames, widths).clamp_(0, 1), frames)
 
-    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+    def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
         """Muffle the samples of the segment."""
-        when = inside(self.lost(draws), waveform.shape[1])
+        when = inside(self.lost(rng), waveform.shape[1])
         cutoff = torch.full((len(waveform),), self.cutoff**self.strength, device=waveform.device)
         return torch.where(when, low_pass(waveform, cutoff).clamp(-1, 1), waveform)
 
@@ -130,16 +130,16 @@ class SegmentNoise(_Segment):
         self._need(self.level > 0, "level", "above 0")
         self._need(abs(self.snr) <= 60, "snr", "from -60 to 60")
 
-    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+    def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Add noise to the frames of the segment."""
-        when = inside(self.lost(draws), frames.shape[1])
-        noise = draws.fork("noise").normal(*frames.shape[1:]).to(frames.dtype)
+        when = inside(self.lost(rng), frames.shape[1])
+        noise = rng.fork("noise").normal(*frames.shape[1:]).to(frames.dtype)
         covered = noise.mul_(self.level * self.strength).add_(frames).clamp_(0, 1)
         return torch.where(when[:, :, None, None, None], covered, frames)
 
-    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+    def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
         """Add noise to the samples of the segment."""
-        when = inside(self.lost(draws), waveform.shape[1])
+        when = inside(self.lost(rng), waveform.shape[1])
         level = waveform.square().mean(1, keepdim=True).sqrt() * (10 ** (-self.snr / 20) * self.strength)
-        noise = draws.fork("noise").normal(waveform.shape[1])
+        noise = rng.fork("noise").normal(waveform.shape[1])
         return torch.where(when, (waveform + level * noise).clamp(-1, 1), waveform)

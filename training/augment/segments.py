@@ -5,21 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from avfeat.training.augment.draws import Draws
+from avfeat.training.augment.sample_rng import SampleRNG
 
 
-def draw_blocks(draws: Draws, total: Tensor, blocks: int) -> Tensor:
+def draw_blocks(rng: SampleRNG, total: Tensor, blocks: int) -> Tensor:
     """Blocks of equal length that do not overlap, anywhere in a clip.
 
     Args:
-        draws: random numbers.
+        rng: random numbers.
         total: ``(batch,)``: the part of the clip that all blocks cover together, in [0, 1].
         blocks: how many.
 
     Returns:
         float32 ``(batch, blocks, 2)``: begin and end as parts of the clip's duration, ascending.
     """
-    free = (1 - total)[:, None] * draws.uniform(count=blocks).sort(dim=1).values
+    free = (1 - total)[:, None] * rng.uniform(count=blocks).sort(dim=1).values
     length = total[:, None] / blocks
     begin = free + length * torch.arange(blocks, device=total.device)
     return torch.stack([begin, begin + length], dim=-1)

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from avfeat.training.augment.augmentation import Augmentation
 from avfeat.training.augment.clips import Clips
-from avfeat.training.augment.draws import Draws
 from avfeat.training.augment.filters import blur_space
+from avfeat.training.augment.sample_rng import SampleRNG
 
 _LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the luma of ITU-R BT.601."""
@@ -32,14 +32,14 @@ class _Spatial(Augmentation):
 
     family = "lossy spatial"
 
-    def __call__(self, clips: Clips, draws: Draws) -> Clips:
+    def __call__(self, clips: Clips, rng: SampleRNG) -> Clips:
         """The augmented clips; their waveform is the same object."""
         if clips.frames is None or not self.strength or not self.p:
             return clips
-        return clips.with_(self.on_frames(clips.frames, draws.fork("frames")), clips.waveform)
+        return clips.with_(self.on_frames(clips.frames, rng.fork("frames")), clips.waveform)
 
     @abstractmethod
-    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+    def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Change frames ``(batch, T, 3, height, width)``."""
 
     def _need_range(self, name: str, low: float, high: float) -> None:
@@ -83,19 +83,19 @@ class ResizedCrop(_Spatial):
         self._need(self.scale[0] > 0, "scale", "above 0")
         self._need(self.ratio >= 1, "ratio", "1 or more")
 
-    def boxes(self, draws: Draws) -> Tensor:
+    def boxes(self, rng: SampleRNG) -> Tensor:
         """Top, left, height and width as parts of the picture's: float32 ``(batch, 4)``."""
-        amount, (low, high) = self._amount(draws), self.scale
-        area = 1 - amount * (1 - draws.uniform(low, high))
+        amount, (low, high) = self._amount(rng), self.scale
+        area = 1 - amount * (1 - rng.uniform(low, high))
         # Of a crop that fits, neither side is longer than the picture's.
         widest = torch.minimum(amount * math.log(self.ratio), -area.log())
-        wider = torch.exp(widest * draws.uniform(-1, 1))
+        wider = torch.exp(widest * rng.uniform(-1, 1))
         sides = torch.stack([area / wider, area * wider], dim=1).sqrt().clamp(max=1)
-        return torch.cat([(1 - sides) * draws.uniform(count=2), sides], dim=1)
+        return torch.cat([(1 - sides) * rng.uniform(count=2), sides], dim=1)
 
-    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+    def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Cut the boxes out and enlarge them."""
-        boxes = self.boxes(draws)
+        boxes = self.boxes(rng)
         return _where((boxes[:, 2:] < 1).any(1), crop(frames, boxes), frames)
 
 
@@ -137,9 +137,9 @@ class Flip(_Spatial):
 
     p: float = 0.5
 
-    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+    def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Mirror the chosen samples."""
-        return _where(draws.chance(self.p * self.strength), frames.flip(-1), frames)
+        return _where(rng.chance(self.p * self.strength), frames.flip(-1), frames)
 
 
 @dataclass(frozen=True)
@@ -171,16 +171,16 @@ class ColourJitter(_Spatial):
             self._need(0 <= getattr(self, name) <= 1, name, "from 0 to 1")
         self._need(0 <= self.hue <= 0.5, "hue", "from 0 to 0.5")
 
-    def factors(self, draws: Draws) -> Tensor:
+    def factors(self, rng: SampleRNG) -> Tensor:
         """Factors of brightness, contrast and saturation, and the turn of hue (of 1): ``(batch, 4)``."""
-        amount = self._amount(draws)
+        amount = self._amount(rng)
         largest = torch.tensor([self.brightness, self.contrast, self.saturation, self.hue], device=amount.device)
         neutral = torch.tensor([1.0, 1.0, 1.0, 0.0], device=amount.device)
-        return neutral + amount[:, None] * largest * draws.uniform(-1, 1, 4)
+        return neutral + amount[:, None] * largest * rng.uniform(-1, 1, 4)
 
-    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+    def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Apply each sample's map of colours."""
-        factors = self.factors(draws)
+        factors = self.factors(rng)
         neutral = (factors[:, :3] == 1).all(1) & (factors[:, 3] == 0)
         return _where(~neutral, recolour(frames, factors), frames)
 
@@ -224,11 +224,11 @@ class Grey(_Spatial):
     With probability 0.2 in CVRL, BraVe and CrissCross.
     """
 
-    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+    def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Blend with the luma."""
         weights = torch.tensor(_LUMA, device=frames.device, dtype=frames.dtype)
         luma = (weights @ frames.flatten(3)).clamp_(0, 1).view_as(frames[:, :, 0])
-        return frames.lerp(luma[:, :, None], over_frames(self._amount(draws)).to(frames.dtype))
+        return frames.lerp(luma[:, :, None], over_frames(self._amount(rng)).to(frames.dtype))
 
 
 @dataclass(frozen=True)
@@ -246,13 +246,13 @@ class Blur(_Spatial):
         super().__post_init__()
         self._need_range("sigma", 0.0, 56.0)
 
-    def widths(self, draws: Draws, height: int) -> Tensor:
+    def widths(self, rng: SampleRNG, height: int) -> Tensor:
         """Standard deviations in pixels of pictures of a ``height``: ``(batch,)``."""
-        return self._amount(draws) * draws.uniform(*self.sigma) * (height / 112)
+        return self._amount(rng) * rng.uniform(*self.sigma) * (height / 112)
 
-    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+    def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Blur; at the borders over what is there."""
-        widths = self.widths(draws, frames.shape[-2])
+        widths = self.widths(rng, frames.shape[-2])
         return _where(widths > 0, blur_space(frames, widths).clamp_(0, 1), frames)
 
 
@@ -273,14 +273,14 @@ class Noise(_Spatial):
         super().__post_init__()
         self._need(0 <= self.level <= 1, "level", "from 0 to 1")
 
-    def levels(self, draws: Draws) -> Tensor:
+    def levels(self, rng: SampleRNG) -> Tensor:
         """Standard deviation of each sample's noise: ``(batch,)``."""
-        return self._amount(draws) * self.level * draws.uniform()
+        return self._amount(rng) * self.level * rng.uniform()
 
-    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+    def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Add noise."""
-        levels = over_frames(self.levels(draws)).to(frames.dtype)
-        noise = draws.normal(*frames.shape[1:]).to(frames.dtype)
+        levels = over_frames(self.levels(rng)).to(frames.dtype)
+        noise = rng.normal(*frames.shape[1:]).to(frames.dtype)
         return noise.mul_(levels).add_(frames).clamp_(0, 1)
 
 
@@ -301,17 +301,17 @@ class Cutout(_Spatial):
         super().__post_init__()
         self._need(0 <= self.side <= 1, "side", "from 0 to 1")
 
-    def squares(self, draws: Draws, height: int, width: int) -> Tensor:
+    def squares(self, rng: SampleRNG, height: int, width: int) -> Tensor:
         """Top, left and side in pixels: int64 ``(batch, 3)``."""
-        side = torch.floor(self._amount(draws) * self.side * min(height, width) + 0.5)[:, None]
+        side = torch.floor(self._amount(rng) * self.side * min(height, width) + 0.5)[:, None]
         free = torch.tensor([height, width], device=side.device) - side
-        corner = torch.minimum(torch.floor(draws.uniform(count=2) * (free + 1)), free)
+        corner = torch.minimum(torch.floor(rng.uniform(count=2) * (free + 1)), free)
         return torch.cat([corner, side], dim=1).long()
 
-    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+    def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Fill the square."""
         height, width = frames.shape[-2:]
-        top, left, side = self.squares(draws, height, width)[:, :, None].unbind(1)
+        top, left, side = self.squares(rng, height, width)[:, :, None].unbind(1)
         down, across = (torch.arange(count, device=frames.device) for count in (height, width))
         rows, columns = (down >= top) & (down < top + side), (across >= left) & (across < left + side)
         square = rows[:, None, None, :, None] & columns[:, None, None, None, :]

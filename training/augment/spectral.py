@@ -14,7 +14,7 @@ from torch import Tensor
 
 from avfeat.training.augment.augmentation import Augmentation
 from avfeat.training.augment.clips import Clips
-from avfeat.training.augment.draws import Draws
+from avfeat.training.augment.sample_rng import SampleRNG
 from avfeat.training.augment.segments import draw_blocks
 from avfeat.training.augment.vocoder import change_speed, shift_pitch
 
@@ -30,14 +30,14 @@ class _Spectral(Augmentation):
 
     family = "lossy spectral"
 
-    def __call__(self, clips: Clips, draws: Draws) -> Clips:
+    def __call__(self, clips: Clips, rng: SampleRNG) -> Clips:
         """The augmented clips; their frames are the same object."""
         if clips.waveform is None or not self.strength or not self.p:
             return clips
-        return clips.with_(clips.frames, self.on_sound(clips.waveform, clips, draws.fork("sound")))
+        return clips.with_(clips.frames, self.on_sound(clips.waveform, clips, rng.fork("sound")))
 
     @abstractmethod
-    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+    def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
         """Change a waveform ``(batch, samples)``."""
 
 
@@ -69,13 +69,13 @@ class FrequencyMask(_Spectral):
         self._need(0 <= self.fraction <= 1, "fraction", "from 0 to 1")
         self._need(self.bands >= 1, "bands", "1 or more")
 
-    def lost(self, draws: Draws) -> Tensor:
+    def lost(self, rng: SampleRNG) -> Tensor:
         """The bands as parts of the mel axis: ``(batch, bands, 2)``."""
-        return draw_blocks(draws, self._amount(draws) * self.fraction, self.bands)
+        return draw_blocks(rng, self._amount(rng) * self.fraction, self.bands)
 
-    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+    def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
         """Remove the bands."""
-        lost, samples = self.lost(draws), waveform.shape[1]
+        lost, samples = self.lost(rng), waveform.shape[1]
         mel = _mel(torch.linspace(0, clips.sample_rate / 2, samples // 2 + 1, device=waveform.device))
         spectrum = torch.fft.rfft(waveform) * band_stop(lost, mel / _mel(torch.tensor(clips.sample_rate / 2)))
         return _where(lost[:, 0, 1] > lost[:, 0, 0], torch.fft.irfft(spectrum, n=samples), waveform)
@@ -124,13 +124,13 @@ class PitchShift(_Spectral):
         super().__post_init__()
         self._need(0 <= self.semitones <= 24, "semitones", "from 0 to 24")
 
-    def shifts(self, draws: Draws) -> Tensor:
+    def shifts(self, rng: SampleRNG) -> Tensor:
         """Semitones up: ``(batch,)``."""
-        return self._amount(draws) * self.semitones * draws.uniform(-1, 1)
+        return self._amount(rng) * self.semitones * rng.uniform(-1, 1)
 
-    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+    def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
         """Shift the pitch."""
-        shifts = self.shifts(draws)
+        shifts = self.shifts(rng)
         largest = 2 ** (self.strength * self.semitones / 12)
         return _where(shifts != 0, shift_pitch(waveform, torch.exp2(shifts / 12), largest), waveform)
 
@@ -153,13 +153,13 @@ class TimeStretch(_Spectral):
         super().__post_init__()
         self._need(0 <= self.change <= 0.9, "change", "from 0 to 0.9")
 
-    def rates(self, draws: Draws) -> Tensor:
+    def rates(self, rng: SampleRNG) -> Tensor:
         """How fast: ``(batch,)``."""
-        return 1 + self._amount(draws) * self.change * draws.uniform(-1, 1)
+        return 1 + self._amount(rng) * self.change * rng.uniform(-1, 1)
 
-    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+    def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
         """Stretch the sound."""
-        rates = self.rates(draws)
+        rates = self.rates(rng)
         return _where(rates != 1, change_speed(waveform, rates), waveform)
 
 
@@ -186,26 +186,26 @@ class ColouredNoise(_Spectral):
         self._need(-60 <= self.snr[0] <= self.snr[1], "snr", "two numbers from -60, the smaller one first")
         self._need(0 <= low <= high <= 4, "colour", "two numbers from 0 to 4, the smaller one first")
 
-    def levels(self, draws: Draws) -> Tensor:
+    def levels(self, rng: SampleRNG) -> Tensor:
         """Root mean square of the noise, as a part of the clip's: ``(batch,)``."""
-        return self._amount(draws) * 10 ** (draws.uniform(*self.snr) / -20)
+        return self._amount(rng) * 10 ** (rng.uniform(*self.snr) / -20)
 
-    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+    def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
         """Add noise."""
-        levels = self.levels(draws)
-        noise = coloured(draws, draws.uniform(*self.colour), waveform.shape[1], clips.sample_rate)
+        levels = self.levels(rng)
+        noise = colour_noise(rng, rng.uniform(*self.colour), waveform.shape[1], clips.sample_rate)
         power = waveform.square().mean(1, keepdim=True).sqrt()
         return _where(levels > 0, waveform + levels[:, None] * power * noise, waveform)
 
 
-def coloured(draws: Draws, exponents: Tensor, samples: int, sample_rate: int) -> Tensor:
+def colour_noise(rng: SampleRNG, exponents: Tensor, samples: int, sample_rate: int) -> Tensor:
     """Gaussian noise whose power falls with the frequency to an exponent ``(batch,)``; of unit power.
 
     Made in the spectrum right away: of white noise, that is Gaussian, too.
     """
     frequency = torch.linspace(0, sample_rate / 2, samples // 2 + 1, device=exponents.device)
     shape = (frequency.clamp(min=_LOWEST) / _LOWEST) ** (exponents[:, None] / -2) * (frequency >= _LOWEST)
-    real, imaginary = draws.normal(2, len(frequency)).unbind(1)
+    real, imaginary = rng.normal(2, len(frequency)).unbind(1)
     noise: Tensor = torch.fft.irfft(torch.complex(real * shape, imaginary * shape), n=samples)
     return noise / noise.square().mean(1, keepdim=True).sqrt().clamp(min=1e-12)
 
@@ -224,11 +224,11 @@ class Gain(_Spectral):
         super().__post_init__()
         self._need(0 <= self.decibels <= 60, "decibels", "from 0 to 60")
 
-    def gains(self, draws: Draws) -> Tensor:
+    def gains(self, rng: SampleRNG) -> Tensor:
         """Factors: ``(batch,)``."""
-        return torch.pow(10.0, self._amount(draws) * self.decibels * draws.uniform(-1, 1) / 20)
+        return torch.pow(10.0, self._amount(rng) * self.decibels * rng.uniform(-1, 1) / 20)
 
-    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+    def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
         """Change the level."""
-        gains = self.gains(draws)
+        gains = self.gains(rng)
         return _where(gains != 1, gains[:, None] * waveform, waveform)

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from avfeat.training.augment.augmentation import TemporalAugmentation
 from avfeat.training.augment.clips import Clips
-from avfeat.training.augment.draws import Draws
 from avfeat.training.augment.filters import blur_time, flatten_spectrum, smear_sound
+from avfeat.training.augment.sample_rng import SampleRNG
 from avfeat.training.augment.segments import draw_blocks, inside, spread
 
 Fill = Literal["zeros", "mean", "noise"]
@@ -29,7 +29,7 @@ _NOISE_IN_SOUND = 0.01
 _NOISE_IN_PICTURES = 0.25
 
 
-def _filled(content: Tensor, lost: Tensor, fill: Fill, draws: Draws) -> Tensor:
+def _fill_lost(content: Tensor, lost: Tensor, fill: Fill, rng: SampleRNG) -> Tensor:
     """``content`` with what is ``lost`` (broadcastable) replaced; pictures stay in [0, 1]."""
     if fill == "zeros":
         return content.masked_fill(lost, 0.0)
@@ -39,7 +39,7 @@ def _filled(content: Tensor, lost: Tensor, fill: Fill, draws: Draws) -> Tensor:
     if fill == "mean":
         return torch.where(lost, mean, content)
     # In place: memory that is fresh costs more than the arithmetic.
-    noise = draws.normal(*content.shape[1:]).to(content.dtype)
+    noise = rng.normal(*content.shape[1:]).to(content.dtype)
     if pictures:
         return torch.where(lost, noise.mul_(_NOISE_IN_PICTURES).add_(mean).clamp_(0, 1), content)
     return torch.where(lost, noise.mul_(_NOISE_IN_SOUND), content)
@@ -75,18 +75,18 @@ class TimeMask(TemporalAugmentation):
         self._need(0 <= self.fraction <= 1, "fraction", "from 0 to 1")
         self._need(1 <= self.blocks <= 64, "blocks", "from 1 to 64")
 
-    def lost(self, draws: Draws) -> Tensor:
+    def lost(self, rng: SampleRNG) -> Tensor:
         """The blocks that are lost: ``(batch, blocks, 2)`` as parts of the clip."""
-        return draw_blocks(draws, self._amount(draws) * self.fraction, self.blocks)
+        return draw_blocks(rng, self._amount(rng) * self.fraction, self.blocks)
 
-    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+    def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Fill the frames whose instants lie in a block."""
-        lost = inside(self.lost(draws), frames.shape[1])
-        return _filled(frames, _over_pictures(lost), self.fill, draws.fork("fill"))
+        lost = inside(self.lost(rng), frames.shape[1])
+        return _fill_lost(frames, _over_pictures(lost), self.fill, rng.fork("fill"))
 
-    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+    def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
         """Fill the samples that lie in a block."""
-        return _filled(waveform, inside(self.lost(draws), waveform.shape[1]), self.fill, draws.fork("fill"))
+        return _fill_lost(waveform, inside(self.lost(rng), waveform.shape[1]), self.fill, rng.fork("fill"))
 
 
 @dataclass(frozen=True)
@@ -112,26 +112,26 @@ class FrameDrop(TemporalAugmentation):
         self._need(0 <= self.fraction <= 1, "fraction", "from 0 to 1")
         self._need(self.cells >= 1, "cells", "1 or more")
 
-    def lost(self, draws: Draws, cells: int) -> Tensor:
+    def lost(self, rng: SampleRNG, cells: int) -> Tensor:
         """Which of ``cells`` equal parts are lost: bool ``(batch, cells)``."""
         first = 1 if self.fill == "freeze" else 0
-        count = torch.floor(self._amount(draws) * self.fraction * cells + 0.5).clamp(max=cells - first)
-        rank = draws.order(cells - first)
+        count = torch.floor(self._amount(rng) * self.fraction * cells + 0.5).clamp(max=cells - first)
+        rank = rng.order(cells - first)
         lost = rank < count[:, None]
         return torch.nn.functional.pad(lost, (first, 0))
 
-    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+    def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Blank the lost frames, or show the last one that is there."""
-        lost = self.lost(draws, frames.shape[1])
+        lost = self.lost(rng, frames.shape[1])
         if self.fill == "blank":
             return frames.masked_fill(_over_pictures(lost), 0.0)
         return frames.gather(1, _over_pictures(_last_kept(lost)).expand_as(frames))
 
-    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+    def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
         """Silence the lost parts, or play the last one that is there again."""
         frames = clips.frames if self.sync == "shared" else None
         cells = self.cells if frames is None else frames.shape[1]
-        lost = self.lost(draws, cells)
+        lost = self.lost(rng, cells)
         count = waveform.shape[1]
         if self.fill == "blank":
             return waveform.masked_fill(spread(lost, count), 0.0)
@@ -166,24 +166,24 @@ class Fade(TemporalAugmentation):
         super().__post_init__()
         self._need(0 <= self.fraction <= 1, "fraction", "from 0 to 1")
 
-    def gains(self, draws: Draws, count: int) -> Tensor:
+    def gains(self, rng: SampleRNG, count: int) -> Tensor:
         """The gain at each of ``count`` equal steps: float32 ``(batch, count)``."""
-        longest = self._amount(draws) * self.fraction
-        shape = draws.integers(0, len(FADES))
-        lengths = draws.uniform(count=2) * longest[:, None]
+        longest = self._amount(rng) * self.fraction
+        shape = rng.integers(0, len(FADES))
+        lengths = rng.uniform(count=2) * longest[:, None]
         time = (torch.arange(count, device=longest.device, dtype=torch.float32) + 0.5) / count
         # Within a fade of no length there is no step.
         rising = (time / lengths[:, :1].clamp(min=1e-6)).clamp(max=1)
         falling = ((1 - time) / lengths[:, 1:].clamp(min=1e-6)).clamp(max=1)
         return _gain(rising, shape) * _gain(falling, shape)
 
-    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+    def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """From black and to black."""
-        return frames * _over_pictures(self.gains(draws, frames.shape[1])).to(frames.dtype)
+        return frames * _over_pictures(self.gains(rng, frames.shape[1])).to(frames.dtype)
 
-    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+    def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
         """From silence and to silence."""
-        return waveform * self.gains(draws, waveform.shape[1])
+        return waveform * self.gains(rng, waveform.shape[1])
 
 
 FADES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -221,20 +221,20 @@ class TemporalBlur(TemporalAugmentation):
         super().__post_init__()
         self._need(0 <= self.fraction <= 1, "fraction", "from 0 to 1")
 
-    def widths(self, draws: Draws) -> Tensor:
+    def widths(self, rng: SampleRNG) -> Tensor:
         """Standard deviation for each sample, as a part of the clip: ``(batch,)``."""
-        amount = self._amount(draws)
-        return self.fraction * amount * draws.uniform(0.5, 1.0)
+        amount = self._amount(rng)
+        return self.fraction * amount * rng.uniform(0.5, 1.0)
 
-    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+    def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Average frames, weighted by their distance in time."""
-        widths = self.widths(draws)
+        widths = self.widths(rng)
         blurred = blur_time(frames, widths * frames.shape[1]).clamp_(0, 1)
         return torch.where(widths[:, None, None, None, None] > 0, blurred, frames)
 
-    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+    def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
         """Smear the magnitudes of the spectrogram."""
-        return smear_sound(waveform, self.widths(draws))
+        return smear_sound(waveform, self.widths(rng))
 
 
 @dataclass(frozen=True)
@@ -249,13 +249,13 @@ class Background(TemporalAugmentation):
 
     family = "lossy coherent"
 
-    def on_frames(self, frames: Tensor, draws: Draws) -> Tensor:
+    def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Take the mean frame away."""
-        amount = self._amount(draws)[:, None, None, None, None].to(frames.dtype)
+        amount = self._amount(rng)[:, None, None, None, None].to(frames.dtype)
         changed = (frames - amount * (frames.mean(1, keepdim=True) - 0.5)).clamp_(0, 1)
         return torch.where(amount > 0, changed, frames)
 
-    def on_sound(self, waveform: Tensor, clips: Clips, draws: Draws) -> Tensor:
+    def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
         """Make the long-term spectrum flat."""
-        amount = self._amount(draws)
+        amount = self._amount(rng)
         return torch.where(amount[:, None] > 0, flatten_spectrum(waveform, amount).clamp(-1, 1), waveform)

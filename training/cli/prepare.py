@@ -15,7 +15,7 @@ from avfeat.extras import extra_packages
 from avfeat.media import Aspect
 
 if TYPE_CHECKING:
-    from avfeat.training.data import Event, Finished
+    from avfeat.training.data import Event, PreparationFinished
 
 MaxFailedOption = Annotated[
     float,
@@ -54,9 +54,9 @@ def prepare(
     """
     begun = time.perf_counter()
     with extra_packages("train"):
-        from avfeat.training.data import Settings
+        from avfeat.training.data import CacheSettings
         from avfeat.training.data import prepare as build
-    settings = Settings(fps, size, sample_rate, aspect, quality)
+    settings = CacheSettings(fps, size, sample_rate, aspect, quality)
     with closing(build(data, cache, settings, workers=workers, max_failed=max_failed)) as events:
         finished = follow(events)
     if finished.failed:
@@ -69,18 +69,18 @@ def prepare(
     )
 
 
-def follow(events: Iterable[Event]) -> Finished:
+def follow(events: Iterable[Event]) -> PreparationFinished:
     """Show what happens, up to the end."""
-    from avfeat.training.data import Failed, Finished, Started
+    from avfeat.training.data import ItemFailed, PreparationFinished, PreparationStarted
 
     with ExitStack() as stack:
         advance: Callable[[str], None] = note
         for event in events:
-            if isinstance(event, Finished):
+            if isinstance(event, PreparationFinished):
                 return event
-            if isinstance(event, Started):
+            if isinstance(event, PreparationStarted):
                 advance = stack.enter_context(progress("preparing", event.total))
-            elif isinstance(event, Failed):
+            elif isinstance(event, ItemFailed):
                 note(f"error: {event.message}")
                 advance(event.name)
             else:

@@ -17,7 +17,7 @@ from avfeat.training.cli.prepare import MAX_FAILED, MaxFailedOption, follow
 from avfeat.training.cli.train import duration
 
 if TYPE_CHECKING:
-    from avfeat.training.study.study import Ended, Event, Over, Planned, Study
+    from avfeat.training.study.study import Event, Planned, RunEnded, Study, StudyEnded
 
 _DEFAULT = "default"
 
@@ -26,8 +26,8 @@ def _list_plans(value: bool) -> None:
     if not value:
         return
     with extra_packages("train"):
-        from avfeat.training.study import shipped
-    table(("plan", "description"), shipped().items())
+        from avfeat.training.study import list_plans
+    table(("plan", "description"), list_plans().items())
     raise typer.Exit
 
 
@@ -93,12 +93,12 @@ def study(
 
 
 def _list_runs(planned: Planned, jobs: int) -> None:
-    from avfeat.training.study.results import Failure
+    from avfeat.training.study.results import RunFailure
 
     rows = []
     for run in planned.runs:
         outcome = planned.outcomes.get(run.key)
-        state = "left" if outcome is None else "failed" if isinstance(outcome, Failure) else "done"
+        state = "left" if outcome is None else "failed" if isinstance(outcome, RunFailure) else "done"
         time = duration(planned.seconds[run.key]) if run.key in planned.seconds else ""
         rows.append((run.key, state, f"{run.seed}", time, "; ".join(f"{name}: {cell}" for name, cell in run.cells)))
     table(("run", "state", "seed", "time", "cells"), rows)
@@ -124,9 +124,9 @@ def _run(asked: Study, json: str | None) -> None:
         raise typer.Exit(1)
 
 
-def _show(events: Iterable[Event], asked: Study) -> Over:
+def _show(events: Iterable[Event], asked: Study) -> StudyEnded:
     """Print what happens, up to the end."""
-    from avfeat.training.study.study import Began, Busy, Ended, Over, Planned
+    from avfeat.training.study.study import Planned, RunBegan, RunBusy, RunEnded, StudyEnded
 
     with ExitStack() as stack:
         advance: Callable[[str], None] = note
@@ -135,25 +135,25 @@ def _show(events: Iterable[Event], asked: Study) -> Over:
                 case Planned():
                     note(_announcement(event, asked.options.jobs))
                     advance = stack.enter_context(progress("study", len(event.left)))
-                case Began():
+                case RunBegan():
                     pass
-                case Busy():
+                case RunBusy():
                     note(f"note: another process is at run {event.run.key}; it is left to that one")
-                case Ended():
+                case RunEnded():
                     note(_line(event))
                     advance("study")
-                case Over():
+                case StudyEnded():
                     return event
     raise AssertionError("the last event is Over")
 
 
-def _line(event: Ended) -> str:
+def _line(event: RunEnded) -> str:
     """A run for people."""
-    from avfeat.training.study.results import Failure
+    from avfeat.training.study.results import RunFailure
 
     run, outcome = event.run, event.outcome
     where = f"{': '.join(run.cells[-1])}, seed {run.seed}"
-    if isinstance(outcome, Failure):
+    if isinstance(outcome, RunFailure):
         return f"warning: {where}: failed: {outcome.message}"
     found = outcome.accuracy
     numbers = f"{found['av']:.3f} (video {found['video']:.3f}, audio {found['audio']:.3f})"

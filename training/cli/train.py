@@ -18,7 +18,14 @@ from avfeat.training.cli.ranks import errors_once, leads
 
 if TYPE_CHECKING:
     from avfeat.training.recipes import Recipe
-    from avfeat.training.trainer import Accuracy, Event, Finished, Logged, Started, Stopped
+    from avfeat.training.trainer import (
+        Accuracy,
+        Event,
+        MetricsLogged,
+        TrainingFinished,
+        TrainingStarted,
+        TrainingStopped,
+    )
 
 _DEFAULT = "mini"
 
@@ -27,8 +34,8 @@ def _list_recipes(value: bool) -> None:
     if not value:
         return
     with extra_packages("train"):
-        from avfeat.training.recipes import shipped
-    table(("recipe", "description"), shipped().items())
+        from avfeat.training.recipes import list_recipes
+    table(("recipe", "description"), list_recipes().items())
     raise typer.Exit
 
 
@@ -43,7 +50,7 @@ def train(
         str | None, typer.Option(metavar="NAME|FILE", help="What to do; mini if none, or that of RUN to resume.")
     ] = None,
     changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: optimizer.rate=0.01")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: optimizer.lr=0.01")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the optimizer.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Clips of a step, in all processes together.")] = None,
@@ -80,7 +87,7 @@ def train(
     if resume and leads() and not (run / LAST).exists():
         note(f"note: {run} has no checkpoint yet; beginning with step 1")
     # One that cannot teach is told of now, not when all has been decoded.
-    Teacher.of(chosen)
+    Teacher.from_recipe(chosen)
     cache = open_or_prepare(data, chosen.cache, max_failed=max_failed, follow=follow if leads() else None)
     with closing(events(cache, data, run, chosen, resume=resume, device=device)) as happening:
         _show(happening, run, _again(data, run, max_failed), chosen.steps)
@@ -104,28 +111,35 @@ def _recipe(name: str | None, run: Path, resume: bool, changes: list[str]) -> Re
 
 def _show(events: Iterable[Event], run: Path, again: str, steps: int) -> None:
     """Print what happens, up to the end; only the first of several processes does."""
-    from avfeat.training.trainer import Finished, Logged, Started, Stepped, Stopped, Warned
+    from avfeat.training.trainer import (
+        MetricsLogged,
+        StepDone,
+        TrainingFinished,
+        TrainingStarted,
+        TrainingStopped,
+        WarningIssued,
+    )
 
     say = note if leads() else _silent
     with ExitStack() as stack:
         advance: Callable[[str], None] = _silent
         for event in events:
             match event:
-                case Started():
+                case TrainingStarted():
                     say(_announcement(event, steps))
                     if leads():
                         advance = stack.enter_context(progress("training", event.cost.steps))
-                case Stepped():
+                case StepDone():
                     advance("training")
-                case Logged():
+                case MetricsLogged():
                     say(_line(event, steps))
-                case Warned():
+                case WarningIssued():
                     say(f"warning: {event.message}")
-                case Stopped() if not leads():
+                case TrainingStopped() if not leads():
                     raise typer.Exit(128 + event.signal)
-                case Stopped():
-                    raise StoppedError(_stopped(event, again, steps), 128 + event.signal)
-                case Finished() if leads():
+                case TrainingStopped():
+                    raise StoppedError(_describe_stop(event, again, steps), 128 + event.signal)
+                case TrainingFinished() if leads():
                     _conclude(event, run)
 
 
@@ -133,7 +147,7 @@ def _silent(text: str) -> None:
     """Another process says it."""
 
 
-def _announcement(event: Started, steps: int) -> str:
+def _announcement(event: TrainingStarted, steps: int) -> str:
     """What the training costs, before it starts."""
     cost = event.cost
     sizes = ", ".join(f"{name} {count / 1e6:.2f} M" for name, count in cost.parameters.items())
@@ -151,7 +165,7 @@ def _announcement(event: Started, steps: int) -> str:
     return "\n".join(lines)
 
 
-def _line(event: Logged, steps: int) -> str:
+def _line(event: MetricsLogged, steps: int) -> str:
     """A line of metrics for people."""
     found = event.metrics
     parts = [f"step {found['step']:g}/{steps}", f"loss {found['loss']:.3f}"]
@@ -162,11 +176,11 @@ def _line(event: Logged, steps: int) -> str:
     return "  ".join(parts)
 
 
-def _stopped(event: Stopped, again: str, steps: int) -> str:
+def _describe_stop(event: TrainingStopped, again: str, steps: int) -> str:
     return f"stopped after step {event.step} of {steps}, which {event.path} holds; go on with: {again}"
 
 
-def _conclude(event: Finished, run: Path) -> None:
+def _conclude(event: TrainingFinished, run: Path) -> None:
     """What came out, and what it took."""
     if not event.clips_per_second:
         note(f"{run}: all {event.steps} steps were done before; nothing was left to do.")

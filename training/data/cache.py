@@ -19,9 +19,9 @@ from avfeat.cache import cache_folder
 from avfeat.errors import ArgumentError
 from avfeat.training.data.clip import Clip
 from avfeat.training.data.index import NAME as INDEX
-from avfeat.training.data.index import Row, clip_path, read_index
+from avfeat.training.data.index import CacheRow, clip_path, read_index
 from avfeat.training.data.prepare import Event, prepare
-from avfeat.training.data.settings import CacheError, Settings
+from avfeat.training.data.settings import CacheError, CacheSettings
 from avfeat.training.data.sources.address import exists, parse
 
 Needs = Literal["any", "both"]
@@ -46,8 +46,8 @@ class Cache:
         """
         index = read_index(path)
         self.path = path
-        self.settings: Settings = index.settings
-        self.rows: tuple[Row, ...] = index.rows
+        self.settings: CacheSettings = index.settings
+        self.rows: tuple[CacheRow, ...] = index.rows
         self.classes = index.classes
 
     def __len__(self) -> int:
@@ -67,21 +67,21 @@ class Cache:
         numbers = {name: number for number, name in enumerate(self.classes)}
         return np.array([-1 if row.label is None else numbers[row.label] for row in self.rows], dtype=np.int64)
 
-    def members(self, needs: Needs = "any") -> NDArray[np.int64]:
+    def members(self, required_streams: Needs = "any") -> NDArray[np.int64]:
         """The items that take part, int64, ascending.
 
         Raises:
-            ArgumentError: ``needs`` is neither ``any`` nor ``both``.
+            ArgumentError: ``required_streams`` is neither ``any`` nor ``both``.
         """
-        if needs not in get_args(Needs):
-            raise ArgumentError(f"needs must be 'any' or 'both', not {needs!r}.")
+        if required_streams not in get_args(Needs):
+            raise ArgumentError(f"required_streams must be 'any' or 'both', not {required_streams!r}.")
         both = [row.video_end is not None and row.audio_end is not None for row in self.rows]
-        return np.flatnonzero(np.array(both) | (needs == "any"))
+        return np.flatnonzero(np.array(both) | (required_streams == "any"))
 
 
 def open_or_prepare(
     data: str,
-    settings: Settings | None = None,
+    settings: CacheSettings | None = None,
     root: Path | None = None,
     *,
     workers: int | None = None,
@@ -102,8 +102,8 @@ def open_or_prepare(
         AvfeatError: as ``prepare``, or a finished cache that has other settings than these (its quality aside).
     """
     if (Path(data) / INDEX).is_file():
-        return _finished(Path(data), settings)
-    chosen = settings or Settings()
+        return _open_finished(Path(data), settings)
+    chosen = settings or CacheSettings()
     path = (cache_folder("prepared") if root is None else root) / _key(data, chosen)
     with closing(prepare(data, path, chosen, workers=workers, max_failed=max_failed, wait=True)) as events:
         (follow or _drain)(events)
@@ -114,7 +114,7 @@ def _drain(events: Iterable[Event]) -> None:
     deque(events, maxlen=0)
 
 
-def _finished(path: Path, settings: Settings | None) -> Cache:
+def _open_finished(path: Path, settings: CacheSettings | None) -> Cache:
     cache = Cache(path)
     # How good its pictures are is the caller's choice; all else decides what a window is.
     if settings is not None and replace(settings, quality=cache.settings.quality) != cache.settings:
@@ -122,7 +122,7 @@ def _finished(path: Path, settings: Settings | None) -> Cache:
     return cache
 
 
-def _key(data: str, settings: Settings) -> str:
+def _key(data: str, settings: CacheSettings) -> str:
     """A folder's name for data and settings; a relative path and its absolute one are the same data."""
     address = parse(data)
     path = str(Path(address.path).resolve()) if exists(Path(address.path)) else address.path

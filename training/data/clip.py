@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from avfeat.grid import MICROSECONDS
 from avfeat.media import AudioSpec
 from avfeat.training.data.clip_writer import FULL_SCALE, Facts
-from avfeat.training.data.settings import CacheError, Settings
+from avfeat.training.data.settings import CacheError, CacheSettings
 from avfeat.training.data.speed import resample
 
 _MARGIN = 64
@@ -42,7 +42,7 @@ class Clip:
             # Mapped, not read: what is not asked for stays on disk.
             file = cast(Any, safe_open(str(path), framework="numpy"))
             note = json.loads(file.metadata()["avfeat"])
-            self.settings = Settings.of_json(note["settings"])
+            self.settings = CacheSettings.from_json(note["settings"])
             ends = {name: note[name] for name in ("video_end", "audio_end", "begin")}
             self.facts = Facts(**ends, damage=tuple(note["damage"]))
             self._offsets = cast("NDArray[np.uint64]", file.get_tensor("offsets")).astype(np.int64)

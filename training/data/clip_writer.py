@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from avfeat.grid import MICROSECONDS
 from avfeat.media.spec import Pixels
-from avfeat.training.data.settings import Settings
+from avfeat.training.data.settings import CacheSettings
 from avfeat.writers.atomic import PREFIX, atomic
 
 SUBSAMPLING = "444"
@@ -64,7 +64,7 @@ class Facts:
 class ClipWriter:
     """Takes pictures and samples in order, then saves them as one file; a context manager."""
 
-    def __init__(self, settings: Settings, scratch: Path) -> None:
+    def __init__(self, settings: CacheSettings, scratch: Path) -> None:
         """Keep what does not fit into memory in unnamed files in the folder ``scratch``."""
         self._settings = settings
         self._stack = ExitStack()

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from avfeat.grid import MICROSECONDS
-from avfeat.training.data.settings import CacheError, Settings
-from avfeat.writers.atomic import atomic, encoded
+from avfeat.training.data.settings import CacheError, CacheSettings
+from avfeat.writers.atomic import atomic, encode_line
 
 NAME = "index.json"
 VERSION = 1
@@ -19,7 +19,7 @@ _FORMAT = "avfeat-cache"
 
 
 @dataclass(frozen=True)
-class Row:
+class CacheRow:
     """One item of a cache.
 
     Attributes:
@@ -53,11 +53,11 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Index:
+class CacheIndex:
     """What ``index.json`` holds: how the clips were prepared, and the items in the order of their source."""
 
-    settings: Settings
-    rows: tuple[Row, ...]
+    settings: CacheSettings
+    rows: tuple[CacheRow, ...]
 
     @property
     def bytes(self) -> int:
@@ -80,7 +80,7 @@ def clip_path(cache: Path, clip: str) -> Path:
     return cache / "clips" / clip[:2] / f"{clip}.clip"
 
 
-def drop_others(cache: Path, index: Index) -> None:
+def drop_others(cache: Path, index: CacheIndex) -> None:
     """Remove the clips that ``index`` does not name: they can be made again. Only the holder of the lock may."""
     named = {row.clip for row in index.rows}
     # Names of clips alone: a folder "clips" may have been there before.
@@ -91,13 +91,13 @@ def drop_others(cache: Path, index: Index) -> None:
                 path.unlink()
 
 
-def write_index(cache: Path, settings: Settings, rows: Sequence[Row]) -> Index:
+def write_index(cache: Path, settings: CacheSettings, rows: Sequence[CacheRow]) -> CacheIndex:
     """Write ``index.json``, whole or not at all: one line an item, nothing that differs from run to run.
 
     Raises:
         OutputError: it cannot be written.
     """
-    index = Index(settings, tuple(rows))
+    index = CacheIndex(settings, tuple(rows))
     head = {
         "format": _FORMAT,
         "version": VERSION,
@@ -107,14 +107,16 @@ def write_index(cache: Path, settings: Settings, rows: Sequence[Row]) -> Index:
         "bytes": index.bytes,
     }
     with atomic(cache / NAME) as file:
-        file.write(encoded(json.dumps(head, ensure_ascii=False)[:-1] + ', "rows": ['))
+        file.write(encode_line(json.dumps(head, ensure_ascii=False)[:-1] + ', "rows": ['))
         for number, row in enumerate(rows, 1):
-            file.write(encoded(json.dumps(asdict(row), ensure_ascii=False) + ("," if number < len(rows) else "")))
+            file.write(
+                encode_line(json.dumps(asdict(row), ensure_ascii=False) + ("," if number < len(rows) else ""))
+            )
         file.write(b"]}\n")
     return index
 
 
-def read_index(cache: Path) -> Index:
+def read_index(cache: Path) -> CacheIndex:
     """Read ``index.json``.
 
     Raises:
@@ -126,7 +128,7 @@ def read_index(cache: Path) -> Index:
         if found["format"] != _FORMAT or found["version"] != VERSION:
             raise CacheError(f"{path}: not an index that this avfeat reads; prepare again with this version.")
         rows = tuple(_row(values) for values in found["rows"])
-        return Index(Settings.of_json(found["settings"]), rows)
+        return CacheIndex(CacheSettings.from_json(found["settings"]), rows)
     except FileNotFoundError as error:
         raise CacheError(
             f"{cache}: no prepared cache, or one that was never finished; run avfeat prepare."
@@ -135,8 +137,10 @@ def read_index(cache: Path) -> Index:
         raise CacheError(f"{path}: not an index ({error}); delete it and run avfeat prepare again.") from error
 
 
-def _row(values: dict[str, Any]) -> Row:
-    return Row(**{field.name: values[field.name] for field in fields(Row)} | {"damage": tuple(values["damage"])})
+def _row(values: dict[str, Any]) -> CacheRow:
+    return CacheRow(
+        **{field.name: values[field.name] for field in fields(CacheRow)} | {"damage": tuple(values["damage"])}
+    )
 
 
 def write_lines(path: Path, rows: Iterable[dict[str, str]]) -> None:
@@ -145,7 +149,7 @@ def write_lines(path: Path, rows: Iterable[dict[str, str]]) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    lines = [encoded(json.dumps(row, ensure_ascii=False)) for row in rows]
+    lines = [encode_line(json.dumps(row, ensure_ascii=False)) for row in rows]
     if not lines:
         path.unlink(missing_ok=True)
         return

@@ -39,16 +39,16 @@ Batch = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Place:
-    """Which part of a training's data this process loads: that of ``rank`` of ``world``."""
+class DataShard:
+    """Which part of a training's data this process loads: that of ``rank`` of ``world_size``."""
 
     seed: int = 0
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
 
     def __post_init__(self) -> None:
-        if self.world < 1 or not 0 <= self.rank < self.world:
-            raise ArgumentError(f"rank must be from 0 to world - 1, not {self.rank} of {self.world}.")
+        if self.world_size < 1 or not 0 <= self.rank < self.world_size:
+            raise ArgumentError(f"rank must be from 0 to world - 1, not {self.rank} of {self.world_size}.")
 
 
 class ViewDataset(Dataset[Batch]):
@@ -58,7 +58,12 @@ class ViewDataset(Dataset[Batch]):
     """
 
     def __init__(
-        self, cache: Cache, sampling: Sampling, batch_size: int, place: Place | None = None, needs: Needs = "any"
+        self,
+        cache: Cache,
+        sampling: Sampling,
+        batch_size: int,
+        place: DataShard | None = None,
+        required_streams: Needs = "any",
     ) -> None:
         """Sample views from ``cache``.
 
@@ -67,15 +72,15 @@ class ViewDataset(Dataset[Batch]):
             sampling: how.
             batch_size: items in a batch of one rank.
             place: seed, rank and world.
-            needs: which items take part.
+            required_streams: which items take part.
 
         Raises:
             ArgumentError: fewer items than a batch of all ranks holds.
         """
         self._cache = cache
         self._sampling = sampling
-        self._place = place or Place()
-        self._order = Order(cache.members(needs), self._place.seed, batch_size, self._place.world)
+        self._place = place or DataShard()
+        self._order = Order(cache.members(required_streams), self._place.seed, batch_size, self._place.world_size)
 
     def __getitem__(self, key: Key) -> Batch:
         """One sample, as a batch of one."""
@@ -128,9 +133,9 @@ def make_loader(
     start_step: int = 0,
     seed: int = 0,
     rank: int = 0,
-    world: int = 1,
+    world_size: int = 1,
     workers: int = 0,
-    needs: Needs = "any",
+    required_streams: Needs = "any",
 ) -> DataLoader[Batch]:
     """Load the batches of the steps from ``start_step`` to before ``steps``.
 
@@ -142,14 +147,14 @@ def make_loader(
         start_step: the first step to load: of a training that goes on, the number of those done.
         seed: of all randomness.
         rank: of this process among ``world``.
-        world: processes that train together, at disjoint items.
+        world_size: processes that train together, at disjoint items.
         workers: processes that load; 0 loads in this one. They make no difference to the batches.
-        needs: which items take part.
+        required_streams: which items take part.
 
     Raises:
         ArgumentError: fewer items than a batch of all ranks holds, or a rank outside the world.
     """
-    dataset = ViewDataset(cache, sampling, batch_size, Place(seed, rank, world), needs)
+    dataset = ViewDataset(cache, sampling, batch_size, DataShard(seed, rank, world_size), required_streams)
     return DataLoader(
         dataset,
         batch_sampler=_Steps(start_step, steps, batch_size),

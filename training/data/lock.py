@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from avfeat.errors import BusyError, OutputError
-from avfeat.lock import locked
+from avfeat.lock import hold_lock
 from avfeat.training.data.settings import CacheError
 from avfeat.writers.atomic import PREFIX
 
@@ -34,7 +34,7 @@ def building(cache: Path, wait: bool = False) -> Iterator[None]:
     again = getattr(multiprocessing.current_process(), "_inheriting", False)
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(cache / NAME, math.inf if wait and not again else 0.0))
+            stack.enter_context(hold_lock(cache / NAME, math.inf if wait and not again else 0.0))
         except BusyError as error:
             if again:
                 raise CacheError("A script must do its work under: if __name__ == '__main__'.") from error

@@ -11,35 +11,43 @@ from pathlib import Path
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.processors import available_processors
 from avfeat.training.data.clip import Clip
-from avfeat.training.data.crew import Crashed, run_all
-from avfeat.training.data.index import Index, Row, clip_path, drop_others, read_index, write_index, write_lines
+from avfeat.training.data.index import (
+    CacheIndex,
+    CacheRow,
+    clip_path,
+    drop_others,
+    read_index,
+    write_index,
+    write_lines,
+)
 from avfeat.training.data.lock import NAME as LOCK
 from avfeat.training.data.lock import building
 from avfeat.training.data.record import record
-from avfeat.training.data.settings import CacheError, Settings
-from avfeat.training.data.sources import Item, open_source
+from avfeat.training.data.settings import CacheError, CacheSettings
+from avfeat.training.data.sources import SourceItem, open_source
 from avfeat.training.data.sources.media import NoMedia
+from avfeat.training.data.worker_pool import Crashed, run_all
 from avfeat.writers.atomic import PREFIX
 
 FAILURES = "failures.jsonl"
 
 
 @dataclass(frozen=True)
-class Started:
+class PreparationStarted:
     """The work begins; ``total`` is the number of items, None where only the end of a stream tells."""
 
     total: int | None
 
 
 @dataclass(frozen=True)
-class Stored:
+class ItemStored:
     """An item is in the cache; ``row`` is what the index will say."""
 
-    row: Row
+    row: CacheRow
 
 
 @dataclass(frozen=True)
-class Failed:
+class ItemFailed:
     """An item is left out; ``source`` is the media as the data set calls it."""
 
     name: str
@@ -49,28 +57,28 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Finished:
+class PreparationFinished:
     """The index is written."""
 
-    index: Index
+    index: CacheIndex
     failed: int
 
 
-Event = Started | Stored | Failed | Finished
+Event = PreparationStarted | ItemStored | ItemFailed | PreparationFinished
 
 
 @dataclass(frozen=True)
-class _Task:
+class _ItemTask:
     number: int
-    item: Item
-    settings: Settings
+    item: SourceItem
+    settings: CacheSettings
     cache: Path
 
 
 def prepare(
     data: str,
     cache: Path,
-    settings: Settings | None = None,
+    settings: CacheSettings | None = None,
     *,
     workers: int | None = None,
     max_failed: float = 0.1,
@@ -98,16 +106,16 @@ def prepare(
     if not 0 <= max_failed <= 1:
         raise ArgumentError(f"max_failed must be a share from 0 to 1, not {max_failed!r}.")
     found = open_source(data)
-    build = _Build(data, cache, settings or Settings(), max_failed, found.count)
+    build = _Build(data, cache, settings or CacheSettings(), max_failed, found.count)
     with building(cache, wait):
-        yield Started(found.count)
+        yield PreparationStarted(found.count)
         try:
             count = available_processors() if workers is None else workers
             yield from build.run(found.items, count)
         finally:
             build.write_failures()
             _sweep(cache)
-        yield Finished(build.finish(), len(build.failures))
+        yield PreparationFinished(build.finish(), len(build.failures))
 
 
 @dataclass
@@ -116,21 +124,21 @@ class _Build:
 
     data: str
     cache: Path
-    settings: Settings
+    settings: CacheSettings
     max_failed: float
     total: int | None
-    rows: dict[int, Row] = field(default_factory=dict)
-    failures: dict[int, Failed] = field(default_factory=dict)
+    rows: dict[int, CacheRow] = field(default_factory=dict)
+    failures: dict[int, ItemFailed] = field(default_factory=dict)
 
-    def run(self, items: Iterable[Item], workers: int) -> Iterator[Stored | Failed]:
-        kept: list[Stored] = []
+    def run(self, items: Iterable[SourceItem], workers: int) -> Iterator[ItemStored | ItemFailed]:
+        kept: list[ItemStored] = []
         with closing(run_all(_prepare, self._to_do(items, kept), workers)) as results:
             for task, result in results:
-                yield from _taken(kept)
+                yield from _take_all(kept)
                 yield self._note(task, result)
-        yield from _taken(kept)
+        yield from _take_all(kept)
 
-    def finish(self) -> Index:
+    def finish(self) -> CacheIndex:
         """Write the index, if enough of the items are there, and remove the clips that it does not name."""
         self._check(len(self.rows) + len(self.failures))
         if not self.rows:
@@ -147,25 +155,25 @@ class _Build:
         rows = [{"source": one.source, "reason": one.reason, "message": one.message} for one in ordered]
         write_lines(self.cache / FAILURES, rows)
 
-    def _to_do(self, items: Iterable[Item], kept: list[Stored]) -> Iterator[_Task]:
+    def _to_do(self, items: Iterable[SourceItem], kept: list[ItemStored]) -> Iterator[_ItemTask]:
         """The items that an earlier run has not done; those that it has go to ``kept``."""
         before = _rows_before(self.cache, self.settings)
         for number, item in enumerate(items):
-            row = _unchanged(self.cache, item, before.get(item.name))
+            row = _find_unchanged(self.cache, item, before.get(item.name))
             if row is None:
-                yield _Task(number, item, self.settings, self.cache)
+                yield _ItemTask(number, item, self.settings, self.cache)
             else:
                 self.rows[number] = row
-                kept.append(Stored(row))
+                kept.append(ItemStored(row))
 
-    def _note(self, task: _Task, result: Row | Failed | Crashed) -> Stored | Failed:
-        if isinstance(result, Row):
+    def _note(self, task: _ItemTask, result: CacheRow | ItemFailed | Crashed) -> ItemStored | ItemFailed:
+        if isinstance(result, CacheRow):
             self.rows[task.number] = result
-            return Stored(result)
+            return ItemStored(result)
         if isinstance(result, Crashed):
             source = task.item.media.name
             message = f"{source}: its decoder crashed, or took more memory than there is."
-            result = Failed(task.item.name, source, "unreadable", message)
+            result = ItemFailed(task.item.name, source, "unreadable", message)
         self.failures[task.number] = result
         if self.total is not None:
             self._check(self.total)
@@ -183,7 +191,7 @@ class _Build:
         return f"most often ({count} of {len(self.failures)}) {reason}: see {self.cache / FAILURES}"
 
 
-def _prepare(task: _Task) -> Row | Failed:
+def _prepare(task: _ItemTask) -> CacheRow | ItemFailed:
     """Make the clip of an item, unless it is there; done in a worker."""
     item = task.item
     try:
@@ -197,9 +205,9 @@ def _prepare(task: _Task) -> Row | Failed:
             record(item.media, task.settings, path, task.cache)
         facts = Clip(path).facts
     except MediaError as error:
-        return Failed(item.name, item.media.name, error.reason, str(error))
+        return ItemFailed(item.name, item.media.name, error.reason, str(error))
     ends = (facts.video_end, facts.audio_end, facts.begin, facts.damage)
-    return Row(item.name, clip, item.label, item.group, *ends, path.stat().st_size, stamp)
+    return CacheRow(item.name, clip, item.label, item.group, *ends, path.stat().st_size, stamp)
 
 
 def _whole(path: Path) -> bool:
@@ -210,7 +218,7 @@ def _whole(path: Path) -> bool:
     return True
 
 
-def _rows_before(cache: Path, settings: Settings) -> dict[str, Row]:
+def _rows_before(cache: Path, settings: CacheSettings) -> dict[str, CacheRow]:
     """The rows of an earlier build with the same settings, by name."""
     try:
         index = read_index(cache)
@@ -220,7 +228,7 @@ def _rows_before(cache: Path, settings: Settings) -> dict[str, Row]:
     return {row.name: row for row in index.rows} if index.settings == settings else {}
 
 
-def _unchanged(cache: Path, item: Item, before: Row | None) -> Row | None:
+def _find_unchanged(cache: Path, item: SourceItem, before: CacheRow | None) -> CacheRow | None:
     """The row of an item whose file is the one that an earlier run prepared, with its label of today."""
     if before is None or before.stamp is None or before.stamp != item.media.stamp():
         return None
@@ -231,7 +239,7 @@ def _unchanged(cache: Path, item: Item, before: Row | None) -> Row | None:
     return replace(before, label=item.label, group=item.group) if there else None
 
 
-def _taken(kept: list[Stored]) -> Iterator[Stored]:
+def _take_all(kept: list[ItemStored]) -> Iterator[ItemStored]:
     yield from kept
     kept.clear()
 

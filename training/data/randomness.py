@@ -26,7 +26,7 @@ class Order:
     so that no global batch holds an item twice.
     """
 
-    def __init__(self, items: NDArray[np.int64], seed: int, batch_size: int, world: int = 1) -> None:
+    def __init__(self, items: NDArray[np.int64], seed: int, batch_size: int, world_size: int = 1) -> None:
         """Lay out ``items`` for global batches of ``batch_size * world``.
 
         Raises:
@@ -35,7 +35,7 @@ class Order:
         self._items = items
         self._seed = seed
         self._batch = batch_size
-        self._width = batch_size * world
+        self._width = batch_size * world_size
         self._epoch_length = len(items) // self._width * self._width
         self._permutation: tuple[int, NDArray[np.int64]] | None = None
         if not self._epoch_length:

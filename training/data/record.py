@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from avfeat.grid import MICROSECONDS, Grid, microseconds
-from avfeat.media import AudioSpec, Outcome, VideoSpec, Window, media_windows
+from avfeat.media import AudioSpec, MediaSummary, VideoSpec, Window, media_windows
 from avfeat.training.data.clip_writer import ClipWriter, Facts
-from avfeat.training.data.settings import Settings
-from avfeat.training.data.sources.media import FileLike, MadeMedia
+from avfeat.training.data.settings import CacheSettings
+from avfeat.training.data.sources.media import FileLike, SyntheticMedia
 
 
-def record(media: FileLike | MadeMedia, settings: Settings, path: Path, scratch: Path) -> None:
+def record(media: FileLike | SyntheticMedia, settings: CacheSettings, path: Path, scratch: Path) -> None:
     """Make the clip file ``path`` of ``media``: the instants and values of ``avfeat.media.decode``.
 
     Args:
@@ -29,12 +29,14 @@ def record(media: FileLike | MadeMedia, settings: Settings, path: Path, scratch:
     """
     with ClipWriter(settings, scratch) as writer:
         facts = (
-            _render(media, settings, writer) if isinstance(media, MadeMedia) else _decode(media, settings, writer)
+            _render(media, settings, writer)
+            if isinstance(media, SyntheticMedia)
+            else _decode(media, settings, writer)
         )
         writer.save(path, facts)
 
 
-def _render(media: MadeMedia, settings: Settings, writer: ClipWriter) -> Facts:
+def _render(media: SyntheticMedia, settings: CacheSettings, writer: ClipWriter) -> Facts:
     made = media.render(settings.fps, settings.size, settings.sample_rate, settings.aspect)
     video_end = audio_end = None
     if made.frames is not None:
@@ -47,8 +49,8 @@ def _render(media: MadeMedia, settings: Settings, writer: ClipWriter) -> Facts:
     return Facts(video_end, audio_end)
 
 
-def _decode(media: FileLike, settings: Settings, writer: ClipWriter) -> Facts:
-    outcome = Outcome()
+def _decode(media: FileLike, settings: CacheSettings, writer: ClipWriter) -> Facts:
+    outcome = MediaSummary()
     begins: dict[str, int] = {}
     silence = np.zeros(settings.sample_rate, dtype=np.float32)
     for window in _windows(media, settings, outcome):
@@ -61,7 +63,7 @@ def _decode(media: FileLike, settings: Settings, writer: ClipWriter) -> Facts:
     return Facts(outcome.video_end, outcome.audio_end, max(begins.values(), default=0), outcome.damage)
 
 
-def _windows(media: FileLike, settings: Settings, outcome: Outcome) -> Iterator[Window]:
+def _windows(media: FileLike, settings: CacheSettings, outcome: MediaSummary) -> Iterator[Window]:
     """Seconds of the media, side by side: what ``avfeat.media.decode`` is made of."""
     with media.open() as source:
         yield from media_windows(

@@ -21,7 +21,7 @@ class CacheError(AvfeatError):
 
 
 @dataclass(frozen=True)
-class Settings:
+class CacheSettings:
     """What a prepared clip holds.
 
     Attributes:
@@ -54,7 +54,7 @@ class Settings:
         return asdict(self)
 
     @classmethod
-    def of_json(cls, values: dict[str, Any]) -> Settings:
+    def from_json(cls, values: dict[str, Any]) -> CacheSettings:
         """From JSON values; raises KeyError where one is missing."""
         return cls(**{field.name: values[field.name] for field in fields(cls)})
 

@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 from avfeat.grid import microseconds
 from avfeat.media.spec import VideoSpec
 from avfeat.training.data.clip import Clip
-from avfeat.training.data.index import Row
+from avfeat.training.data.index import CacheRow
 
 Spread = Literal["edges", "middles"]
 """``edges``: the first window begins with the clip, the last ends with it; a single one lies in the middle.
 ``middles``: each lies in the middle of an equal part of the clip."""
 
 
-def room_of(row: Row, seconds: float) -> int:
+def room_of(row: CacheRow, seconds: float) -> int:
     """How far a window of ``seconds`` can move while all streams of the clip are there, in microseconds."""
     ends = [end for end in (row.video_end, row.audio_end) if end is not None]
     return max(0, min(ends) - row.begin - microseconds(seconds))
 
 
-def window_starts(row: Row, seconds: float, count: int, spread: Spread = "edges") -> NDArray[np.int64]:
+def window_starts(row: CacheRow, seconds: float, count: int, spread: Spread = "edges") -> NDArray[np.int64]:
     """Where the windows of a clip begin, in microseconds: int64 ``(count,)``.
 
     Five windows of 2 s of a clip of 10 s are, by ``edges``, those of the runtime's grid. In a clip that is shorter

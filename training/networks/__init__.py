@@ -8,7 +8,7 @@ Published weights come from torchvision, ImageNet's for MobileNetV3 and ResNet-1
 with convolutions over time; and from a package, EfficientNet-Lite0's.
 """
 
-from avfeat.training.networks.encoder import Encoder, EncoderPair
+from avfeat.training.networks.encoder import EncoderPair, ModalityEncoder
 from avfeat.training.networks.registry import AUDIO_NETWORKS, PAIRS, VIDEO_NETWORKS, Network, build_pair
 from avfeat.training.networks.spec import Init, PairSpec
 
@@ -16,9 +16,9 @@ __all__ = [
     "AUDIO_NETWORKS",
     "PAIRS",
     "VIDEO_NETWORKS",
-    "Encoder",
     "EncoderPair",
     "Init",
+    "ModalityEncoder",
     "Network",
     "PairSpec",
     "build_pair",

@@ -40,7 +40,7 @@ class Projection(nn.Module):
         return F.normalize(self.layers(features), dim=1)
 
 
-class Encoder(nn.Module):
+class ModalityEncoder(nn.Module):
     """One modality's encoder: ``features`` from the backbone and ``shared`` from the projection."""
 
     def __init__(self, backbone: nn.Module, shared: int) -> None:
@@ -59,7 +59,7 @@ class Encoder(nn.Module):
 class EncoderPair(nn.Module):
     """A video and an audio encoder with one shared space."""
 
-    def __init__(self, video: Encoder, audio: Encoder) -> None:
+    def __init__(self, video: ModalityEncoder, audio: ModalityEncoder) -> None:
         super().__init__()
         if video.shared_dim != audio.shared_dim:
             raise ArgumentError(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from avfeat.bundle import Bundle, Modality
-from avfeat.training.networks.encoder import Encoder
+from avfeat.training.networks.encoder import ModalityEncoder
 from avfeat.training.networks.published import WeightsError
 
 _PREFIX = "encoder."
@@ -22,7 +22,7 @@ _FOLDED = "_bias"
 """What the exporter calls the bias that a folded BatchNorm leaves: the weight's name, and this."""
 
 
-def load_folded(encoder: Encoder, bundle: Bundle, modality: Modality) -> None:
+def load_folded(encoder: ModalityEncoder, bundle: Bundle, modality: Modality) -> None:
     """Give ``encoder`` the weights of a bundle, so that it computes in evaluation mode what the bundle's file does.
 
     BatchNorm layers that were folded then change nothing but a bias; ``unfold`` gives them statistics of their own.
@@ -62,7 +62,7 @@ def unfold(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """
     network.eval()
     seen: dict[_BatchNorm, list[Tensor]] = {}
-    with _watched(network, seen):
+    with _record_inputs(network, seen):
         for batch in batches:
             network(batch)
     for layer, (count, total, squares) in seen.items():
@@ -81,7 +81,7 @@ def _take(layer: _BatchNorm, mean: Tensor, variance: Tensor) -> None:
 
 
 @contextmanager
-def _watched(network: nn.Module, seen: dict[_BatchNorm, list[Tensor]]) -> Iterator[None]:
+def _record_inputs(network: nn.Module, seen: dict[_BatchNorm, list[Tensor]]) -> Iterator[None]:
     """Add up what BatchNorm layers with weights are given: how much, its sum, and that of its squares."""
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:

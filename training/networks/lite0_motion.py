@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from avfeat.errors import ArgumentError
 from avfeat.training.networks.lite0 import DIM, lite0_trunk
 from avfeat.training.networks.parts import Pixels, mean_and_std
-from avfeat.training.networks.published import Published
+from avfeat.training.networks.published import PublishedWeights
 from avfeat.training.networks.resnet14 import WIDTHS, moving_pathway
 
 
@@ -51,7 +51,7 @@ class Lite0Motion(nn.Module):
         self.motion = nn.Linear(2 * WIDTHS[-1], motion, bias=False)
         self.norm = nn.BatchNorm1d(self.dim, affine=False)
 
-    def adopt(self, published: Published) -> None:
+    def adopt(self, published: PublishedWeights) -> None:
         """Take EfficientNet-Lite0's weights; the motion pathway stays as it is."""
         published.load_into(self.still)
         self.still_pixels.use(published.mean, published.std)

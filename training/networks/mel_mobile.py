@@ -11,7 +11,7 @@ from torchvision.models import mobilenet_v3_small
 from torchvision.ops import Conv2dNormActivation
 
 from avfeat.training.networks.parts import usual_momentum
-from avfeat.training.networks.published import Published
+from avfeat.training.networks.published import PublishedWeights
 
 
 class MelMobileNet(nn.Module):
@@ -35,7 +35,7 @@ class MelMobileNet(nn.Module):
         self.layers = usual_momentum(nn.Sequential(*layers))
         self.norm = nn.BatchNorm1d(features, affine=False)
 
-    def adopt(self, published: Published) -> None:
+    def adopt(self, published: PublishedWeights) -> None:
         """Take all weights but those of the last layer, whose width is its own, and of the classifier."""
         published.load_into(self.layers, below="features.", fresh=(f"{len(self.layers) - 1}.",), mono="0.0.weight")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-from avfeat.training.networks.published import Published
+from avfeat.training.networks.published import PublishedWeights
 
 
 class MelResNet(nn.Module):
@@ -22,7 +22,7 @@ class MelResNet(nn.Module):
         self.trunk.fc = nn.Identity()
         self.norm = nn.BatchNorm1d(self.dim, affine=False)
 
-    def adopt(self, published: Published) -> None:
+    def adopt(self, published: PublishedWeights) -> None:
         """Take all weights but the classifier's. A log-mel spectrogram has the scale of a picture already."""
         published.load_into(self.trunk, fresh=("fc.",), mono="conv1.weight")
 

@@ -67,11 +67,11 @@ class MelResNet16(nn.Module):
             found.append(x)
         return found[1:]
 
-    def pooled(self, x: Tensor) -> Tensor:
+    def pool(self, x: Tensor) -> Tensor:
         """The last maps ``(batch, 384, height, width)`` to features ``(batch, dim)``."""
         both = mean_and_std(x.mean(2))
         return torch.cat([self.heard(both[:, : self.LAST]), self.changes(both)], dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, 1, 128, time)`` to ``(batch, dim)``."""
-        return self.pooled(self.layers(x))
+        return self.pool(self.layers(x))

@@ -24,7 +24,7 @@ class WeightsError(AvfeatError):
 
 
 @dataclass(frozen=True, eq=False)
-class Published:
+class PublishedWeights:
     """Weights of a torchvision network.
 
     Attributes:
@@ -74,11 +74,11 @@ class Published:
 class Initialisable(Protocol):
     """A backbone that published weights exist for."""
 
-    def adopt(self, published: Published) -> None:
+    def adopt(self, published: PublishedWeights) -> None:
         """Take the weights, and the scale of pixels that goes with them."""
 
 
-def fetch(weights: WeightsEnum, instead: str = "take init: none") -> Published:
+def fetch(weights: WeightsEnum, instead: str = "take init: none") -> PublishedWeights:
     """Weights from the folder where torch keeps downloads (``$TORCH_HOME/hub/checkpoints``), or else from the net.
 
     Args:
@@ -94,7 +94,7 @@ def fetch(weights: WeightsEnum, instead: str = "take init: none") -> Published:
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{file}: holds no weights; delete it, and the next run fetches it again.")
     preset = weights.transforms()
-    return Published(file, state, tuple(preset.mean), tuple(preset.std))
+    return PublishedWeights(file, state, tuple(preset.mean), tuple(preset.std))
 
 
 def _state(weights: WeightsEnum, file: Path, instead: str) -> Any:

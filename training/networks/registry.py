@@ -20,14 +20,14 @@ from torchvision.models.video import (
 
 from avfeat.errors import ArgumentError
 from avfeat.suggest import suggestion
-from avfeat.training.networks.encoder import Encoder, EncoderPair
+from avfeat.training.networks.encoder import EncoderPair, ModalityEncoder
 from avfeat.training.networks.lite0 import published_lite0
 from avfeat.training.networks.lite0_motion import Lite0Motion
 from avfeat.training.networks.log_mel import LogMel
 from avfeat.training.networks.mel_mobile import MelMobileNet
 from avfeat.training.networks.mel_resnet import MelResNet
 from avfeat.training.networks.mel_resnet16 import MelResNet16, wide_band
-from avfeat.training.networks.published import Initialisable, Published, fetch
+from avfeat.training.networks.published import Initialisable, PublishedWeights, fetch
 from avfeat.training.networks.resnet14 import WIDE, MelResNet14, ShiftResNet14
 from avfeat.training.networks.s3d import S3D
 from avfeat.training.networks.spec import PairSpec, trained_start
@@ -38,7 +38,7 @@ from avfeat.training.networks.video_resnet import VideoResNet
 
 T = TypeVar("T")
 
-Start: TypeAlias = WeightsEnum | Callable[[], Published]
+Start: TypeAlias = WeightsEnum | Callable[[], PublishedWeights]
 """Published weights: torchvision's, or what reads others."""
 
 
@@ -117,7 +117,7 @@ def build_pair(spec: PairSpec | str, published: bool = True) -> EncoderPair:
     for modality, wanted in weights.items():
         found = fetch(wanted) if isinstance(wanted, WeightsEnum) else wanted()
         cast(Initialisable, backbones[modality]).adopt(found)
-    return EncoderPair(*(Encoder(backbone, spec.shared) for backbone in backbones.values()))
+    return EncoderPair(*(ModalityEncoder(backbone, spec.shared) for backbone in backbones.values()))
 
 
 def networks_of(spec: PairSpec) -> tuple[Network, Network]:
@@ -153,13 +153,13 @@ def _weights(spec: PairSpec) -> dict[str, Start]:
     """Which published weights each modality begins with; trained pairs are for who trains."""
     tables = {"video": VIDEO_NETWORKS, "audio": AUDIO_NETWORKS}
     return {
-        modality: _published(tables[modality], getattr(spec, modality), start, modality)
+        modality: _find_published(tables[modality], getattr(spec, modality), start, modality)
         for modality, start in spec.starts.items()
         if not trained_start(start)
     }
 
 
-def _published(table: Mapping[str, Network], name: str, init: str, modality: str) -> Start:
+def _find_published(table: Mapping[str, Network], name: str, init: str, modality: str) -> Start:
     own = table[name].published
     if init in own:
         return own[init]

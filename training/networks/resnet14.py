@@ -52,7 +52,7 @@ class Block(nn.Module):
         return F.relu(self.shortcut(x) + self.branch(mixed))
 
 
-def _projected(channels: int, out: int, stride: int) -> nn.Module:
+def _projection(channels: int, out: int, stride: int) -> nn.Module:
     layer: nn.Module = Conv2dNormActivation(channels, out, kernel_size=1, stride=stride, activation_layer=None)
     return layer
 

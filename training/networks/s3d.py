@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchvision.models.video import s3d
 
 from avfeat.training.networks.parts import Pixels, usual_momentum
-from avfeat.training.networks.published import Published
+from avfeat.training.networks.published import PublishedWeights
 
 
 class S3D(nn.Module):
@@ -30,7 +30,7 @@ class S3D(nn.Module):
         self.layers = usual_momentum(s3d(weights=None).features)
         self.norm = nn.BatchNorm1d(self.dim, affine=False)
 
-    def adopt(self, published: Published) -> None:
+    def adopt(self, published: PublishedWeights) -> None:
         """Take all weights but the classifier's."""
         published.load_into(self.layers, below="features.")
         self.pixels.use(published.mean, published.std)

@@ -15,7 +15,7 @@ from torchvision.models.mobilenetv3 import InvertedResidual
 from torchvision.ops import Conv2dNormActivation
 
 from avfeat.training.networks.parts import Pixels, usual_momentum
-from avfeat.training.networks.published import Published
+from avfeat.training.networks.published import PublishedWeights
 
 
 def temporal_shift(x: Tensor, frames: int, fold: int = 8) -> Tensor:
@@ -32,11 +32,11 @@ def temporal_shift(x: Tensor, frames: int, fold: int = 8) -> Tensor:
     """
     if not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last):
         # In the order that they lie in memory: otherwise the result has another layout, to be copied once more.
-        return _shifted(x.permute(0, 2, 3, 1), frames, x.shape[1] // fold, 4).permute(0, 3, 1, 2)
-    return _shifted(x, frames, x.shape[1] // fold, 2)
+        return _shift(x.permute(0, 2, 3, 1), frames, x.shape[1] // fold, 4).permute(0, 3, 1, 2)
+    return _shift(x, frames, x.shape[1] // fold, 2)
 
 
-def _shifted(x: Tensor, frames: int, part: int, channels: int) -> Tensor:
+def _shift(x: Tensor, frames: int, part: int, channels: int) -> Tensor:
     """The shift where dimension ``channels`` of a clip's frames, ``(batch, frames, ...)``, holds the channels."""
     clip = x.reshape(-1, frames, *x.shape[1:])
     past, future, rest = torch.split(clip, [part, part, clip.shape[channels] - 2 * part], dim=channels)
@@ -75,15 +75,15 @@ class ShiftMobileNet(nn.Module):
         layers[-1] = Conv2dNormActivation(
             width, features, kernel_size=1, norm_layer=nn.BatchNorm2d, activation_layer=nn.Hardswish
         )
-        self.layers = usual_momentum(nn.Sequential(*(self._shifted(layer) for layer in layers)))
+        self.layers = usual_momentum(nn.Sequential(*(self._shift_layer(layer) for layer in layers)))
         self.norm = nn.BatchNorm1d(features, affine=False)
 
-    def _shifted(self, layer: nn.Module) -> nn.Module:
+    def _shift_layer(self, layer: nn.Module) -> nn.Module:
         if isinstance(layer, InvertedResidual) and layer.use_res_connect:
             return ShiftedResidual(layer, self.frames)
         return layer
 
-    def adopt(self, published: Published) -> None:
+    def adopt(self, published: PublishedWeights) -> None:
         """Take all weights but those of the last layer, whose width is its own, and of the classifier."""
         published.load_into(self.layers, below="features.", fresh=(f"{len(self.layers) - 1}.",))
         self.pixels.use(published.mean, published.std)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from avfeat.training.networks.parts import Pixels
-from avfeat.training.networks.published import Published
+from avfeat.training.networks.published import PublishedWeights
 
 
 class VideoResNet(nn.Module):
@@ -29,7 +29,7 @@ class VideoResNet(nn.Module):
         self.trunk.fc = nn.Identity()
         self.norm = nn.BatchNorm1d(self.dim, affine=False)
 
-    def adopt(self, published: Published) -> None:
+    def adopt(self, published: PublishedWeights) -> None:
         """Take all weights but the classifier's."""
         published.load_into(self.trunk, fresh=("fc.",))
         self.pixels.use(published.mean, published.std)

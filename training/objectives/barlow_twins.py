@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from avfeat.training.objectives.embedded import Embedded
-from avfeat.training.objectives.gather import Rows, gather
+from avfeat.training.objectives.embedded import HeadOutput
+from avfeat.training.objectives.gather import GatheredRows, gather
 from avfeat.training.objectives.heads import mlp
 from avfeat.training.objectives.objective import Objective
 from avfeat.training.objectives.settings import HeadSettings
@@ -48,14 +48,14 @@ class BarlowTwins(Objective[BarlowTwinsSettings]):
         hidden = self.settings.hidden
         return mlp((features, hidden, hidden, self.settings.out))
 
-    def _loss(self, first: Embedded, second: Embedded, rows: Rows) -> Tensor:
+    def _loss(self, first: HeadOutput, second: HeadOutput, rows: GatheredRows) -> Tensor:
         found = correlation(first.projection, second.projection, rows)
         on = (1 - found.diagonal()).square().sum()
         off = off_diagonal(found).square().sum()
         return self.settings.scale * (on + self.settings.redundancy * off)
 
 
-def correlation(first: Tensor, second: Tensor, rows: Rows) -> Tensor:
+def correlation(first: Tensor, second: Tensor, rows: GatheredRows) -> Tensor:
     """Cross-correlation ``(dim, dim)`` over the samples of all processes that count.
 
     Statistics and gradient are those of the whole batch. (The published all-reduce passes no gradient on, which
@@ -67,7 +67,7 @@ def correlation(first: Tensor, second: Tensor, rows: Rows) -> Tensor:
         rows: those that count.
     """
     count = rows.total.clamp(min=1)
-    one, other = (rows.centred(gather(side)) for side in (first, second))
+    one, other = (rows.centre(gather(side)) for side in (first, second))
     one, other = (side / torch.sqrt(side.square().sum(0) / count + _EPSILON) for side in (one, other))
     return one.T @ other / count
 

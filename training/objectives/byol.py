@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from avfeat.training.objectives.embedded import Embedded
-from avfeat.training.objectives.gather import Rows
+from avfeat.training.objectives.embedded import HeadOutput
+from avfeat.training.objectives.gather import GatheredRows
 from avfeat.training.objectives.heads import mlp
 from avfeat.training.objectives.objective import Objective
 from avfeat.training.objectives.settings import MomentumSettings
@@ -34,7 +34,7 @@ class BYOL(Objective[BYOLSettings]):
     def _predictor(self) -> nn.Module:
         return mlp((self.settings.out, self.settings.hidden, self.settings.out))
 
-    def _loss(self, first: Embedded, second: Embedded, rows: Rows) -> Tensor:
+    def _loss(self, first: HeadOutput, second: HeadOutput, rows: GatheredRows) -> Tensor:
         there = cosine(first.prediction, second.target)
         back = cosine(second.prediction, first.target)
         return rows.mean(4 - 2 * (there + back))

@@ -23,10 +23,10 @@ from avfeat.errors import ArgumentError
 from avfeat.suggest import suggestion
 from avfeat.training.networks.spec import MODALITIES
 from avfeat.training.objectives.embedded import Chosen, statistics_kept
-from avfeat.training.objectives.gather import Rows
+from avfeat.training.objectives.gather import GatheredRows
 from avfeat.training.objectives.heads import mlp
 from avfeat.training.objectives.imitation import classification, regression, smooth_regression
-from avfeat.training.teachers.lesson import Lesson, Taught
+from avfeat.training.teachers.lesson import Lesson, TeacherOutput
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Distillation(nn.Module):
         features: Mapping[Modality, Tensor],
         rows: Mapping[Modality, Chosen],
         present: Mapping[Modality, Tensor],
-        taught: Mapping[Modality, Taught],
+        taught: Mapping[Modality, TeacherOutput],
     ) -> Tensor:
         """How far predictions are from what is taught: the mean over the modalities; this process' share.
 
@@ -140,7 +140,12 @@ class Distillation(nn.Module):
         each: list[Tensor] = []
         scores: list[Tensor] = []
         for name in self._lessons:
-            found, chosen, here, said = features[name], rows[name], Rows.of(present[name]), taught[name]
+            found, chosen, here, said = (
+                features[name],
+                rows[name],
+                GatheredRows.from_mask(present[name]),
+                taught[name],
+            )
             predicted = _through(self.heads[name], found, chosen)
             with torch.autocast(predicted.device.type, enabled=False):
                 if name in self.norms:

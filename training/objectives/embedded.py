@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @dataclass(frozen=True, eq=False)
-class Embedded:
+class HeadOutput:
     """One side of a batch after the heads; all ``(batch, out)``.
 
     Attributes:
@@ -25,11 +25,11 @@ class Embedded:
     prediction: Tensor
     target: Tensor
 
-    def ready(self, here: Tensor) -> Embedded:
+    def ready(self, here: Tensor) -> HeadOutput:
         """At least float32, and zeros for samples that do not count, so that not even a NaN of theirs does."""
         keep = here[:, None]
         every = (self.projection, self.prediction, self.target)
-        return Embedded(*(torch.where(keep, z.float() if z.dtype.itemsize < 4 else z, 0) for z in every))
+        return HeadOutput(*(torch.where(keep, z.float() if z.dtype.itemsize < 4 else z, 0) for z in every))
 
 
 class Chosen:

@@ -46,7 +46,7 @@ class _Gather(torch.autograd.Function):
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class GatheredRows:
     """The samples that a pair of sides has.
 
     Attributes:
@@ -60,7 +60,7 @@ class Rows:
     offset: int
 
     @classmethod
-    def of(cls, here: Tensor) -> Rows:
+    def from_mask(cls, here: Tensor) -> GatheredRows:
         """Ask all processes for theirs."""
         # As bytes: not every backend sends truth values.
         everywhere = gather(here.to(torch.uint8)).bool()
@@ -75,7 +75,7 @@ class Rows:
         """This process' share of the mean of ``values`` ``(batch,)`` over all samples that count; 0 without any."""
         return torch.where(self.here, values, 0).sum() * processes() / self.total.clamp(min=1)
 
-    def centred(self, gathered: Tensor) -> Tensor:
+    def centre(self, gathered: Tensor) -> Tensor:
         """Gathered rows ``(processes * batch, dim)`` less the mean of those that count; zeros for the others."""
         keep = self.everywhere[:, None]
         mean = torch.where(keep, gathered, 0).sum(0) / self.total.clamp(min=1)

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from avfeat.training.objectives.gather import Rows
+from avfeat.training.objectives.gather import GatheredRows
 from avfeat.training.objectives.simsiam import cosine
 
 
-def regression(predicted: Tensor, taught: Tensor, rows: Rows) -> Tensor:
+def regression(predicted: Tensor, taught: Tensor, rows: GatheredRows) -> Tensor:
     """The mean squared distance of unit vectors, ``2 - 2 cos``: of each clip the mean over its views.
 
     Args:
@@ -25,13 +25,13 @@ def regression(predicted: Tensor, taught: Tensor, rows: Rows) -> Tensor:
     return _mean(rows, 2 - 2 * cosine(predicted, taught))
 
 
-def smooth_regression(predicted: Tensor, standardised: Tensor, rows: Rows) -> Tensor:
+def smooth_regression(predicted: Tensor, standardised: Tensor, rows: GatheredRows) -> Tensor:
     """The smooth L1 distance, a mean over features; otherwise as ``regression``."""
     predicted, standardised = _there(rows, predicted, standardised)
     return _mean(rows, F.smooth_l1_loss(predicted, standardised, reduction="none").mean(1))
 
 
-def classification(predicted: Tensor, scores: Tensor, rows: Rows, several: bool) -> Tensor:
+def classification(predicted: Tensor, scores: Tensor, rows: GatheredRows, several: bool) -> Tensor:
     """How badly class scores are predicted; otherwise as ``regression``.
 
     Args:
@@ -46,12 +46,12 @@ def classification(predicted: Tensor, scores: Tensor, rows: Rows, several: bool)
     return _mean(rows, F.cross_entropy(predicted, scores, reduction="none"))
 
 
-def _there(rows: Rows, *sides: Tensor) -> list[Tensor]:
+def _there(rows: GatheredRows, *sides: Tensor) -> list[Tensor]:
     """float32, and zeros for clips that do not count, so that not even a NaN of theirs does."""
     here = rows.here.repeat_interleave(len(sides[0]) // len(rows.here))[:, None]
     return [torch.where(here, side.float(), 0) for side in sides]
 
 
-def _mean(rows: Rows, distance: Tensor) -> Tensor:
+def _mean(rows: GatheredRows, distance: Tensor) -> Tensor:
     """This process' share of the mean over clips; ``distance`` is that of each view, ``(batch * views,)``."""
     return rows.mean(distance.view(len(rows.here), -1).mean(1))

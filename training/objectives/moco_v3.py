@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from avfeat.training.objectives.embedded import Embedded
-from avfeat.training.objectives.gather import Rows, gather
+from avfeat.training.objectives.embedded import HeadOutput
+from avfeat.training.objectives.gather import GatheredRows, gather
 from avfeat.training.objectives.heads import mlp
 from avfeat.training.objectives.objective import Objective
 from avfeat.training.objectives.settings import MomentumSettings
@@ -46,13 +46,13 @@ class MoCoV3(Objective[MoCoV3Settings]):
     def _predictor(self) -> nn.Module:
         return mlp((self.settings.out, self.settings.hidden, self.settings.out))
 
-    def _loss(self, first: Embedded, second: Embedded, rows: Rows) -> Tensor:
-        heat = self.settings.temperature
-        there = contrast(first.prediction, second.target, rows, heat)
-        return there + contrast(second.prediction, first.target, rows, heat)
+    def _loss(self, first: HeadOutput, second: HeadOutput, rows: GatheredRows) -> Tensor:
+        temperature = self.settings.temperature
+        there = contrast(first.prediction, second.target, rows, temperature)
+        return there + contrast(second.prediction, first.target, rows, temperature)
 
 
-def contrast(queries: Tensor, keys: Tensor, rows: Rows, temperature: float) -> Tensor:
+def contrast(queries: Tensor, keys: Tensor, rows: GatheredRows, temperature: float) -> Tensor:
     """Cross entropy of each query's own key among the keys of all processes, times twice the temperature.
 
     Args:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
-from avfeat.training.objectives.embedded import Chosen, Embedded
-from avfeat.training.objectives.gather import Rows
+from avfeat.training.objectives.embedded import Chosen, HeadOutput
+from avfeat.training.objectives.gather import GatheredRows
 from avfeat.training.objectives.momentum import MomentumCopy
 from avfeat.training.objectives.pairs import Kind, Pairs, Side, terms
 from avfeat.training.objectives.settings import HeadSettings
@@ -92,7 +92,7 @@ class Objective(nn.Module, ABC, Generic[S]):
         return nn.Identity()
 
     @abstractmethod
-    def _loss(self, first: Embedded, second: Embedded, rows: Rows) -> Tensor:
+    def _loss(self, first: HeadOutput, second: HeadOutput, rows: GatheredRows) -> Tensor:
         """The loss of one pair of sides, in which both have the same part."""
 
     def forward(self, features: Features, target: Features | None, present: Mapping[Modality, Tensor]) -> Losses:
@@ -107,11 +107,13 @@ class Objective(nn.Module, ABC, Generic[S]):
             ArgumentError: no ``target`` where one is needed, or not as many views as were promised.
         """
         self._check(features, target)
-        sides: dict[Side, Embedded] = {}
+        sides: dict[Side, HeadOutput] = {}
         for name in self.modalities:
             sides |= self._embed(name, features, target, present[name])
         places = {term.kind: (term.first.modality, term.second.modality) for term in self.terms}
-        rows = {kind: Rows.of(present[one] & present[other]) for kind, (one, other) in places.items()}
+        rows = {
+            kind: GatheredRows.from_mask(present[one] & present[other]) for kind, (one, other) in places.items()
+        }
         each = [self.pair_loss(sides[term.first], sides[term.second], rows[term.kind]) for term in self.terms]
         return Losses(
             total=torch.stack([term.weight * loss for term, loss in zip(self.terms, each, strict=True)]).sum(),
@@ -120,7 +122,7 @@ class Objective(nn.Module, ABC, Generic[S]):
             projections={side: embedded.projection.detach() for side, embedded in sides.items()},
         )
 
-    def pair_loss(self, first: Embedded, second: Embedded, rows: Rows) -> Tensor:
+    def pair_loss(self, first: HeadOutput, second: HeadOutput, rows: GatheredRows) -> Tensor:
         """The loss of two sides over the samples of ``rows``: in float32 under any autocast, 0 without samples."""
         with torch.autocast(first.projection.device.type, enabled=False):
             loss = self._loss(first.ready(rows.here), second.ready(rows.here), rows)
@@ -147,7 +149,7 @@ class Objective(nn.Module, ABC, Generic[S]):
 
     def _embed(
         self, name: Modality, features: Features, target: Features | None, present: Tensor
-    ) -> dict[Side, Embedded]:
+    ) -> dict[Side, HeadOutput]:
         """All views of a modality through its heads."""
         choose = Chosen(present)
         found = {}
@@ -158,5 +160,5 @@ class Objective(nn.Module, ABC, Generic[S]):
             if self.targets is not None and target is not None:
                 with torch.no_grad():
                     aim = self.targets.module[name](choose(target[name][view]))
-            found[Side(name, view)] = Embedded(*(choose.back(rows) for rows in (projection, prediction, aim)))
+            found[Side(name, view)] = HeadOutput(*(choose.back(rows) for rows in (projection, prediction, aim)))
         return found

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from avfeat.errors import ArgumentError
-from avfeat.training.objectives.gather import Rows, gather
+from avfeat.training.objectives.gather import GatheredRows, gather
 
 Reach = Literal["projection", "encoder"]
 
@@ -45,7 +45,7 @@ class SharedSettings:
             raise ArgumentError(f"temperature must be above 0, not {self.temperature!r}.")
 
 
-def info_nce(video: Tensor, audio: Tensor, rows: Rows, temperature: float) -> Tensor:
+def info_nce(video: Tensor, audio: Tensor, rows: GatheredRows, temperature: float) -> Tensor:
     """Each picture's own sound among all sounds, and each sound's own picture among all pictures: their mean.
 
     Args:

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from avfeat.training.objectives.embedded import Embedded
-from avfeat.training.objectives.gather import Rows, gather
+from avfeat.training.objectives.embedded import HeadOutput
+from avfeat.training.objectives.gather import GatheredRows, gather
 from avfeat.training.objectives.heads import mlp
 from avfeat.training.objectives.objective import Objective
 from avfeat.training.objectives.settings import HeadSettings
@@ -46,11 +46,11 @@ class SimCLR(Objective[SimCLRSettings]):
     def _projector(self, features: int) -> nn.Module:
         return mlp((features, self.settings.hidden, self.settings.out), last_norm="affine")
 
-    def _loss(self, first: Embedded, second: Embedded, rows: Rows) -> Tensor:
+    def _loss(self, first: HeadOutput, second: HeadOutput, rows: GatheredRows) -> Tensor:
         return nt_xent(first.projection, second.projection, rows, self.settings.temperature)
 
 
-def nt_xent(first: Tensor, second: Tensor, rows: Rows, temperature: float) -> Tensor:
+def nt_xent(first: Tensor, second: Tensor, rows: GatheredRows, temperature: float) -> Tensor:
     """Normalised temperature-scaled cross entropy in the published 2N form (SimCLR, equation 1).
 
     Negatives of an anchor are both sides of all other samples of the batch in all processes: for a pair of picture

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from avfeat.training.objectives.embedded import Embedded
-from avfeat.training.objectives.gather import Rows
+from avfeat.training.objectives.embedded import HeadOutput
+from avfeat.training.objectives.gather import GatheredRows
 from avfeat.training.objectives.heads import mlp
 from avfeat.training.objectives.objective import Objective
 from avfeat.training.objectives.settings import HeadSettings
@@ -45,7 +45,7 @@ class SimSiam(Objective[SimSiamSettings]):
     def _predictor(self) -> nn.Module:
         return mlp((self.settings.out, self.settings.predictor_hidden, self.settings.out), last_bias=True)
 
-    def _loss(self, first: Embedded, second: Embedded, rows: Rows) -> Tensor:
+    def _loss(self, first: HeadOutput, second: HeadOutput, rows: GatheredRows) -> Tensor:
         there = cosine(first.prediction, second.target)
         back = cosine(second.prediction, first.target)
         return -rows.mean(there + back) / 2

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from avfeat.training.objectives.barlow_twins import off_diagonal
-from avfeat.training.objectives.embedded import Embedded
-from avfeat.training.objectives.gather import Rows, gather
+from avfeat.training.objectives.embedded import HeadOutput
+from avfeat.training.objectives.gather import GatheredRows, gather
 from avfeat.training.objectives.heads import mlp
 from avfeat.training.objectives.objective import Objective
 from avfeat.training.objectives.settings import HeadSettings
@@ -51,7 +51,7 @@ class VICReg(Objective[VICRegSettings]):
         hidden = self.settings.hidden
         return mlp((features, hidden, hidden, self.settings.out))
 
-    def _loss(self, first: Embedded, second: Embedded, rows: Rows) -> Tensor:
+    def _loss(self, first: HeadOutput, second: HeadOutput, rows: GatheredRows) -> Tensor:
         one, other = first.projection, second.projection
         distance = rows.mean((one - other).square().mean(1))
         (spread, mixed), (spread_other, mixed_other) = (regularities(side, rows) for side in (one, other))
@@ -62,14 +62,14 @@ class VICReg(Objective[VICRegSettings]):
         )
 
 
-def regularities(side: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+def regularities(side: Tensor, rows: GatheredRows) -> tuple[Tensor, Tensor]:
     """The variance term v (equation 1) and the covariance term c (equation 4) over the samples of all processes.
 
     Args:
         side: ``(batch, dim)``.
         rows: the samples that count.
     """
-    centred = rows.centred(gather(side))
+    centred = rows.centre(gather(side))
     freedom = (rows.total - 1).clamp(min=1)
     deviation = torch.sqrt(centred.square().sum(0) / freedom + _EPSILON)
     covariance = centred.T @ centred / freedom

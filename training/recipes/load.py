@@ -18,7 +18,7 @@ from avfeat.training.schema import parse_yaml, read_yaml
 _SHIPPED = files("avfeat.training.recipes") / "shipped"
 
 
-def shipped() -> dict[str, str]:
+def list_recipes() -> dict[str, str]:
     """The recipes that come with avfeat: name and description."""
     return {name: str(_read(name)[0].get("description", "")) for name in _names()}
 
@@ -31,7 +31,7 @@ def load_recipe(name: str, changes: Iterable[str] = ()) -> Recipe:
 
     Args:
         name: which.
-        changes: settings of the form ``optimizer.rate=0.01``; the value is YAML.
+        changes: settings of the form ``optimizer.lr=0.01``; the value is YAML.
 
     Raises:
         ArgumentError: no such recipe, a file that is none, or a change that no recipe can have.
@@ -39,8 +39,8 @@ def load_recipe(name: str, changes: Iterable[str] = ()) -> Recipe:
     values, folder = _read(name)
     values = _with_composition(values, folder, name)
     for change in changes:
-        values = _changed(values, change)
-    return Recipe.of(values, name)
+        values = _apply_change(values, change)
+    return Recipe.from_values(values, name)
 
 
 def _names() -> list[str]:
@@ -64,7 +64,7 @@ def _read(name: str, seen: tuple[str, ...] = ()) -> tuple[dict[str, Any], Path]:
         raise ArgumentError(f"{name}: extends must be the name of a recipe, not {base!r}.")
     beside = path.parent / base
     known, folder = _read(str(beside) if _is_file(base) and not Path(base).is_absolute() else base, (*seen, here))
-    return _merged(_with_composition(known, folder, base), values), path.parent
+    return _merge(_with_composition(known, folder, base), values), path.parent
 
 
 def _path(name: str) -> Path:
@@ -79,11 +79,11 @@ def _is_file(name: str) -> bool:
     return Path(name).suffix in (".yaml", ".yml")
 
 
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for name, value in over.items():
         old = merged.get(name)
-        merged[name] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+        merged[name] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
 
 
@@ -104,19 +104,19 @@ def _with_composition(values: dict[str, Any], folder: Path, where: str) -> dict[
     return values | {"augment": dict(named)}
 
 
-def _changed(values: Mapping[str, Any], change: str) -> dict[str, Any]:
+def _apply_change(values: Mapping[str, Any], change: str) -> dict[str, Any]:
     key, sign, text = change.partition("=")
     if not sign or not key:
-        raise ArgumentError(f"--set {change}: must be key=value, such as optimizer.rate=0.01.")
+        raise ArgumentError(f"--set {change}: must be key=value, such as optimizer.lr=0.01.")
     try:
         value = parse_yaml(text)
     except yaml.YAMLError as error:
         raise ArgumentError(f"--set {change}: the value is not YAML.") from error
-    changed = _placed(values, key.split("."), value, change)
+    changed = _set_value(values, key.split("."), value, change)
     return _with_composition(changed, Path(), f"--set {change}")
 
 
-def _placed(values: Any, keys: list[str], value: Any, change: str) -> dict[str, Any]:
+def _set_value(values: Any, keys: list[str], value: Any, change: str) -> dict[str, Any]:
     """A copy with ``value`` at the place that ``keys`` name; lists are entered by number."""
     if not keys:
         return value  # type: ignore[no-any-return]
@@ -125,9 +125,9 @@ def _placed(values: Any, keys: list[str], value: Any, change: str) -> dict[str, 
         if not key.isdigit() or int(key) >= len(values):
             raise ArgumentError(f"--set {change}: {key!r} is no number from 0 to {len(values) - 1}.")
         place = int(key)
-        return [*values[:place], _placed(values[place], rest, value, change), *values[place + 1 :]]  # type: ignore[return-value]
+        return [*values[:place], _set_value(values[place], rest, value, change), *values[place + 1 :]]  # type: ignore[return-value]
     if values is None:
         values = {}
     if not isinstance(values, Mapping):
         raise ArgumentError(f"--set {change}: {values!r} has no settings of its own.")
-    return {**values, key: _placed(values.get(key), rest, value, change)}
+    return {**values, key: _set_value(values.get(key), rest, value, change)}

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from avfeat.errors import ArgumentError
 from avfeat.training.augment import Composition
 from avfeat.training.augment.compose import values_of
-from avfeat.training.data import Needs, Sampling, Settings
+from avfeat.training.data import CacheSettings, Needs, Sampling
 from avfeat.training.networks import PairSpec
 from avfeat.training.networks.registry import networks_of
 from avfeat.training.objectives import Pairs, objective_type
@@ -72,40 +72,45 @@ class OptimizerSettings:
     Attributes:
         name: ``adamw`` (Loshchilov and Hutter, arXiv 1711.05101), ``sgd``, or ``lars`` (You et al., arXiv
             1708.03888).
-        rate: learning rate at its peak.
+        lr: learning rate at its peak.
         scaling: ``none``: the rate is as it stands; ``linear`` or ``sqrt``: it is that of a batch of 256, times
             ``batch_size / 256`` or the root of it.
         weight_decay: of weights; biases and norms have none.
         momentum: of SGD and LARS; AdamW's first beta.
-        trust: LARS' trust coefficient.
-        clip: longest gradient, by its norm; None for no limit.
+        trust_coefficient: LARS' trust coefficient.
+        max_grad_norm: longest gradient, by its norm; None for no limit.
         warmup: part of the steps in which the rate grows linearly.
-        final: rate at the end of the cosine, as a part of the peak.
+        min_lr_ratio: rate at the end of the cosine, as a part of the peak.
     """
 
     name: Literal["adamw", "sgd", "lars"] = "adamw"
-    rate: float = 1e-3
+    lr: float = 1e-3
     scaling: Literal["none", "linear", "sqrt"] = "none"
     weight_decay: float = 0.01
     momentum: float = 0.9
-    trust: float = 0.001
-    clip: float | None = None
+    trust_coefficient: float = 0.001
+    max_grad_norm: float | None = None
     warmup: float = 0.1
-    final: float = 0.0
+    min_lr_ratio: float = 0.0
 
     def __post_init__(self) -> None:
-        _need(0 < self.rate < math.inf, "rate", "above 0", self.rate)
+        _need(0 < self.lr < math.inf, "lr", "above 0", self.lr)
         _need(0 <= self.weight_decay < math.inf, "weight_decay", "from 0 on", self.weight_decay)
         _need(0 <= self.momentum < 1, "momentum", "from 0 to below 1", self.momentum)
-        _need(0 < self.trust < math.inf, "trust", "above 0", self.trust)
-        _need(self.clip is None or 0 < self.clip < math.inf, "clip", "above 0, or null", self.clip)
+        _need(0 < self.trust_coefficient < math.inf, "trust_coefficient", "above 0", self.trust_coefficient)
+        _need(
+            self.max_grad_norm is None or 0 < self.max_grad_norm < math.inf,
+            "max_grad_norm",
+            "above 0, or null",
+            self.max_grad_norm,
+        )
         _need(0 <= self.warmup <= 1, "warmup", "from 0 to 1", self.warmup)
-        _need(0 <= self.final <= 1, "final", "from 0 to 1", self.final)
+        _need(0 <= self.min_lr_ratio <= 1, "min_lr_ratio", "from 0 to 1", self.min_lr_ratio)
 
     def peak(self, batch_size: int) -> float:
         """The highest learning rate, for a batch of that many clips."""
         share = batch_size / _REFERENCE_BATCH
-        return self.rate * {"none": 1.0, "linear": share, "sqrt": math.sqrt(share)}[self.scaling]
+        return self.lr * {"none": 1.0, "linear": share, "sqrt": math.sqrt(share)}[self.scaling]
 
 
 @dataclass(frozen=True)
@@ -144,8 +149,8 @@ class Recipe:
         probe: what is measured on the way.
         steps: of the optimizer.
         batch_size: clips of a step, of all processes and passes together.
-        accumulate: passes of a step; contrasts are within a pass.
-        needs: which clips take part: ``both`` for those with picture and sound, or ``any``.
+        grad_accumulation_steps: passes of a step; contrasts are within a pass.
+        required_streams: which clips take part: ``both`` for those with picture and sound, or ``any``.
         seed: of all randomness.
         precision: ``fp32``, ``bf16`` (autocast), or ``auto``: bf16 on a GPU that has it, fp32 elsewhere.
         compile: whether the backbones are compiled (a minute or two at the start).
@@ -164,8 +169,8 @@ class Recipe:
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     steps: int = 1000
     batch_size: int = 64
-    accumulate: int = 1
-    needs: Needs = "any"
+    grad_accumulation_steps: int = 1
+    required_streams: Needs = "any"
     seed: int = 0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
@@ -175,10 +180,20 @@ class Recipe:
     description: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "accumulate", "log_every", "checkpoint_every"):
+        for name in ("steps", "grad_accumulation_steps", "log_every", "checkpoint_every"):
             _need(getattr(self, name) >= 1, name, "from 1 on", getattr(self, name))
-        _need(self.batch_size >= 2 * self.accumulate, "batch_size", "2 clips a pass or more", self.batch_size)
-        _need(self.batch_size % self.accumulate == 0, "batch_size", "divisible by accumulate", self.batch_size)
+        _need(
+            self.batch_size >= 2 * self.grad_accumulation_steps,
+            "batch_size",
+            "2 clips a pass or more",
+            self.batch_size,
+        )
+        _need(
+            self.batch_size % self.grad_accumulation_steps == 0,
+            "batch_size",
+            "divisible by grad_accumulation_steps",
+            self.batch_size,
+        )
         _need(0 <= self.seed < 2**63, "seed", "from 0 to 2 ** 63 - 1", self.seed)
         _need(self.workers is None or self.workers >= 0, "workers", "from 0 on, or null", self.workers)
         networks_of(self.encoders)
@@ -197,10 +212,10 @@ class Recipe:
         return replace(self.augment.effective_sampling(), seconds=spec.seconds, frames=spec.frames)
 
     @property
-    def cache(self) -> Settings:
+    def cache(self) -> CacheSettings:
         """What a cache for this training holds."""
         spec = self.encoders
-        return Settings(fps=spec.fps, size=spec.size, sample_rate=spec.sample_rate, aspect=spec.aspect)
+        return CacheSettings(fps=spec.fps, size=spec.size, sample_rate=spec.sample_rate, aspect=spec.aspect)
 
     def to_values(self) -> dict[str, Any]:
         """All settings as JSON values, the composition in full."""
@@ -220,7 +235,7 @@ class Recipe:
         return as_json
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], where: str = "recipe") -> Recipe:
+    def from_values(cls, values: Mapping[str, Any], where: str = "recipe") -> Recipe:
         """From JSON values.
 
         Raises:

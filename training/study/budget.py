@@ -14,10 +14,10 @@ import torch
 from avfeat.errors import ArgumentError
 from avfeat.training.data.loader import Batch
 from avfeat.training.recipes import Recipe
-from avfeat.training.study.results import Result
+from avfeat.training.study.results import RunResult
 from avfeat.training.trainer.memory import keep_freed_memory
 from avfeat.training.trainer.model import Pretraining
-from avfeat.training.trainer.views import augmented, seeds_of
+from avfeat.training.trainer.views import augment_views, seeds_of
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _TRIALS = 3
@@ -78,7 +78,7 @@ class Estimator:
     _measured: dict[tuple[str, ...], list[Rates]] = field(default_factory=dict)
     _tried: dict[tuple[str, ...], Rates] = field(default_factory=dict)
 
-    def learn(self, result: Result, machine: dict[str, Any]) -> None:
+    def learn(self, result: RunResult, machine: dict[str, Any]) -> None:
         """Take in a finished run, if it ran on a machine like this one."""
         same = all(result.machine.get(name) == machine.get(name) for name in ("device", "cores", "threads"))
         if not same or not all(result.cost.get(name) for name in ("training", "probing")):
@@ -113,18 +113,18 @@ def trial(recipe: Recipe, device: torch.device, threads: int) -> Rates:
         with torch.random.fork_rng():
             torch.manual_seed(0)
             model = Pretraining(recipe, published=False).to(device)
-        clips = recipe.batch_size // recipe.accumulate
+        clips = recipe.batch_size // recipe.grad_accumulation_steps
         frames = clips * recipe.sampling.views * recipe.encoders.frames
         batch = _noise(recipe, clips, device)
-        step = min(_timed(lambda: _step(model, batch, recipe)) for _ in range(_TRIALS))
+        step = min(_time(lambda: _step(model, batch, recipe)) for _ in range(_TRIALS))
         model.eval()
-        embedding = min(_timed(lambda: _embed(model, batch)) for _ in range(_TRIALS))
+        embedding = min(_time(lambda: _embed(model, batch)) for _ in range(_TRIALS))
         return step / frames, embedding / frames
     finally:
         torch.set_num_threads(before)
 
 
-def _timed(work: Any) -> float:
+def _time(work: Any) -> float:
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
@@ -132,7 +132,7 @@ def _timed(work: Any) -> float:
 
 def _step(model: Pretraining, batch: Batch, recipe: Recipe) -> float:
     seeds = seeds_of(0, 0, 0, batch["frames"].shape[0] * batch["frames"].shape[1])
-    views = augmented(batch, recipe.augment, recipe.encoders.sample_rate, seeds)
+    views = augment_views(batch, recipe.augment, recipe.encoders.sample_rate, seeds)
     outcome = model(views.frames, views.waveform, views.present)
     outcome.total.backward()
     return float(outcome.total.item())

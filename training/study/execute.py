@@ -11,19 +11,19 @@ from typing import Any, Literal
 import torch
 
 from avfeat.errors import BusyError
-from avfeat.lock import locked
+from avfeat.lock import hold_lock
 from avfeat.stop import StopRequest
 from avfeat.training.data import Cache
 from avfeat.training.data.lock import NAME as LOCK
 from avfeat.training.provenance import describe_data, describe_machine, revision, versions
 from avfeat.training.study.budget import work
 from avfeat.training.study.grid import Run
-from avfeat.training.study.material import PARTS, Part, opened
+from avfeat.training.study.material import PARTS, Part, open_caches
 from avfeat.training.study.measure import ProbeError, measure
-from avfeat.training.study.results import Failure, Result, read, write
-from avfeat.training.trainer import Device, DivergedError, Finished, Stopped, train
+from avfeat.training.study.results import RunFailure, RunResult, read, write
+from avfeat.training.trainer import Device, DivergedError, TrainingFinished, TrainingStopped, train
 from avfeat.training.trainer.journal import read_metrics
-from avfeat.training.trainer.process import joined
+from avfeat.training.trainer.process import join_processes
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def execute(job: Job) -> Ending:
     """
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(job.folder / LOCK))
+            stack.enter_context(hold_lock(job.folder / LOCK))
         except BusyError:
             return Ending("busy")
         if read(job.folder) is not None:
@@ -83,7 +83,7 @@ def execute(job: Job) -> Ending:
         before = torch.get_num_threads()
         stack.callback(torch.set_num_threads, before)
         torch.set_num_threads(job.threads)
-        process = stack.enter_context(joined(job.device))
+        process = stack.enter_context(join_processes(job.device))
         stop = stack.enter_context(StopRequest())
         return _Execution(job, process.device, stop).go()
 
@@ -98,22 +98,22 @@ class _Execution:
         try:
             return self._go()
         except (DivergedError, ProbeError) as error:
-            write(self.job.folder, Failure(**self._facts(), message=str(error)))
+            write(self.job.folder, RunFailure(**self._facts(), message=str(error)))
             return Ending("over")
         except _Asked:
             return Ending("stopped", self.stop.signal or 0)
 
     def _go(self) -> Ending:
         job = self.job
-        caches = opened(job.caches)
+        caches = open_caches(job.caches)
         recipe = job.run.recipe
-        end = self._trained(caches["train"])
-        if isinstance(end, Stopped):
+        end = self._train(caches["train"])
+        if isinstance(end, TrainingStopped):
             return Ending("stopped", end.signal)
         begun = time.perf_counter()
         measured = measure(job.folder, caches, job.windows, self.device, self._alive)
         seconds = {"training": end.seconds, "probing": time.perf_counter() - begun}
-        result = Result(
+        result = RunResult(
             **self._facts(),
             data=describe_data(job.source, caches["train"]),
             windows=job.windows,
@@ -128,14 +128,14 @@ class _Execution:
         write(job.folder, result)
         return Ending("over")
 
-    def _trained(self, cache: Cache) -> Finished | Stopped:
+    def _train(self, cache: Cache) -> TrainingFinished | TrainingStopped:
         job, recipe = self.job, self.job.run.recipe
         if recipe.workers is None:
             # What loads the clips makes no difference to them.
             recipe = replace(recipe, workers=job.workers)
         with closing(train(cache, job.source, job.folder, recipe, resume=True, device=job.device)) as events:
             *_, end = events
-        assert isinstance(end, Finished | Stopped)
+        assert isinstance(end, TrainingFinished | TrainingStopped)
         return end
 
     def _facts(self) -> dict[str, Any]:

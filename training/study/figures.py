@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.extras import extra_packages
-from avfeat.training.study.plan import AXES, Family, Kind, Table
+from avfeat.training.study.plan import AXES, Family, Kind, StudyTable
 from avfeat.training.study.statistics import Estimate, estimate
-from avfeat.training.study.summary import Row, Summary
+from avfeat.training.study.summary import Summary, SummaryRow
 from avfeat.training.study.verdicts import family_means
 from avfeat.writers.atomic import atomic
 
@@ -81,7 +81,7 @@ def _save(figure: Figure, path: Path) -> None:
         file.write(drawn.getvalue())
 
 
-def matrix(table: Table, rows: Sequence[Row], summary: Summary) -> Figure | None:
+def matrix(table: StudyTable, rows: Sequence[SummaryRow], summary: Summary) -> Figure | None:
     """Gains of pairs as a matrix, singles on its diagonal."""
     names = list(table.pairs)
     if len(names) < 2:
@@ -102,7 +102,7 @@ def matrix(table: Table, rows: Sequence[Row], summary: Summary) -> Figure | None
     return figure
 
 
-def _gains_of_pairs(names: list[str], rows: Sequence[Row]) -> NDArray[np.float64]:
+def _gains_of_pairs(names: list[str], rows: Sequence[SummaryRow]) -> NDArray[np.float64]:
     """``(names, names)``, in points; what was not measured is no number."""
     values = np.full((len(names), len(names)), np.nan)
     for row in rows:
@@ -113,7 +113,7 @@ def _gains_of_pairs(names: list[str], rows: Sequence[Row]) -> NDArray[np.float64
     return values
 
 
-def forest(table: Table, rows: Sequence[Row], summary: Summary) -> Figure | None:
+def forest(table: StudyTable, rows: Sequence[SummaryRow], summary: Summary) -> Figure | None:
     """Gain of every single augmentation with its interval, by family, and the mean of each family."""
     single = [row for row in rows if len(row.place.cell.pieces) < 2 and not row.is_baseline]
     if not single:
@@ -149,18 +149,18 @@ def _point(axes: Axes, found: Estimate | None, height: float, colour: str, marke
         axes.annotate(f"n = {found.n}", (100 * found.mean, height), (6, 3), textcoords="offset points", fontsize=7)
 
 
-def strengths(table: Table, rows: Sequence[Row], summary: Summary) -> Figure | None:
+def strengths(table: StudyTable, rows: Sequence[SummaryRow], summary: Summary) -> Figure | None:
     """Accuracy over the strength, a line a series."""
     return _curves(table, rows, lambda row: row.mean(), "accuracy in percent, audio + video")
 
 
-def gains(table: Table, rows: Sequence[Row], summary: Summary) -> Figure | None:
+def gains(table: StudyTable, rows: Sequence[SummaryRow], summary: Summary) -> Figure | None:
     """The gain over the table's axis."""
     return _curves(table, [row for row in rows if row.place.cell.against], lambda row: row.mean_gain(), _GAIN)
 
 
 def _curves(
-    table: Table, rows: Sequence[Row], value: Callable[[Row], Estimate | None], label: str
+    table: StudyTable, rows: Sequence[SummaryRow], value: Callable[[SummaryRow], Estimate | None], label: str
 ) -> Figure | None:
     if not rows:
         return None
@@ -203,7 +203,7 @@ def _curve(axes: Axes, known: Sequence[tuple[float, Estimate]], name: str, colou
     axes.annotate(name, (x, 100 * last.mean), (7, 0), color=colour, **text)
 
 
-def bars(table: Table, rows: Sequence[Row], summary: Summary) -> Figure | None:
+def bars(table: StudyTable, rows: Sequence[SummaryRow], summary: Summary) -> Figure | None:
     """Accuracy of each cell beside that of the cell that it is against."""
     compared = [row for row in rows if row.place.cell.against is not None]
     if not compared:
@@ -222,7 +222,7 @@ def bars(table: Table, rows: Sequence[Row], summary: Summary) -> Figure | None:
     return figure
 
 
-def _bar_name(row: Row) -> str:
+def _bar_name(row: SummaryRow) -> str:
     return f"{row.name},\nagainst\n{row.against.removeprefix(f'{row.name}, ')}"
 
 
@@ -234,7 +234,7 @@ def _bar(axes: Axes, place: float, found: Estimate | None, colour: str) -> None:
         axes.plot([place, place], [100 * found.low, 100 * found.high], color="black", linewidth=1.2)
 
 
-def _gain_above(axes: Axes, place: float, row: Row) -> None:
+def _gain_above(axes: Axes, place: float, row: SummaryRow) -> None:
     gain, own = row.mean_gain(), row.mean()
     if gain is None or own is None:
         return
@@ -244,7 +244,7 @@ def _gain_above(axes: Axes, place: float, row: Row) -> None:
     axes.annotate(f"{100 * gain.mean:+.1f}{count}", (place, top), (0, 4), **text)
 
 
-Draw = Callable[[Table, Sequence[Row], Summary], Any]
+Draw = Callable[[StudyTable, Sequence[SummaryRow], Summary], Any]
 _DRAWN: dict[Kind, tuple[tuple[str, Draw], ...]] = {
     "composition": (("-matrix", matrix), ("-families", forest)),
     "intensity": (("", strengths),),

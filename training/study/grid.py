@@ -11,8 +11,8 @@ from typing import Any
 from avfeat.errors import ArgumentError
 from avfeat.suggest import suggestion
 from avfeat.training.recipes import Recipe
-from avfeat.training.study.load import Loaded, placed
-from avfeat.training.study.plan import Cell, Family, Kind, Plan
+from avfeat.training.study.load import Loaded, set_values
+from avfeat.training.study.plan import Cell, Family, Kind, StudyPlan
 
 OWN = "baseline and reference"
 """The table of the two cells that are not in one of the plan's."""
@@ -21,7 +21,7 @@ _FREE = ("description", "workers", "log_every", "checkpoint_every", "probe", "co
 
 
 @dataclass(frozen=True)
-class Place:
+class TableCell:
     """A cell in its table.
 
     Attributes:
@@ -66,7 +66,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Grid:
+class StudyGrid:
     """All cells of a study and the runs that they need.
 
     Attributes:
@@ -75,12 +75,12 @@ class Grid:
         runs: in order: a cell's seeds together.
     """
 
-    plan: Plan
-    places: tuple[Place, ...]
+    plan: StudyPlan
+    places: tuple[TableCell, ...]
     runs: tuple[Run, ...]
 
 
-def lay_out(loaded: Loaded, data: str, *, only: Iterable[str] = (), seeds: int | None = None) -> Grid:
+def lay_out(loaded: Loaded, data: str, *, only: Iterable[str] = (), seeds: int | None = None) -> StudyGrid:
     """Resolve every cell, and put the runs in order.
 
     Args:
@@ -93,8 +93,8 @@ def lay_out(loaded: Loaded, data: str, *, only: Iterable[str] = (), seeds: int |
         ArgumentError: no such table, or a cell with a recipe that no training can have.
     """
     places = tuple(_places(loaded, data, seeds))
-    chosen = _chosen(places, loaded.plan, list(only))
-    return Grid(loaded.plan, places, tuple(_runs(chosen, places)))
+    chosen = _choose(places, loaded.plan, list(only))
+    return StudyGrid(loaded.plan, places, tuple(_runs(chosen, places)))
 
 
 def key_of(identity: str, seed: int) -> str:
@@ -102,7 +102,7 @@ def key_of(identity: str, seed: int) -> str:
     return f"{identity}-{seed}"
 
 
-def _places(loaded: Loaded, data: str, seeds: int | None) -> Iterator[Place]:
+def _places(loaded: Loaded, data: str, seeds: int | None) -> Iterator[TableCell]:
     plan = loaded.plan
     resolve = _Resolver(loaded, data, seeds)
     base = resolve(OWN, None, plan.baseline, None)
@@ -123,10 +123,10 @@ class _Resolver:
     data: str
     seeds: int | None
 
-    def __call__(self, table: str, kind: Kind | None, cell: Cell, against: str | None) -> Place:
+    def __call__(self, table: str, kind: Kind | None, cell: Cell, against: str | None) -> TableCell:
         plan = self.loaded.plan
         try:
-            recipe = Recipe.of(self._values(cell), "recipe")
+            recipe = Recipe.from_values(self._values(cell), "recipe")
         except ArgumentError as error:
             raise ArgumentError(f"{self.loaded.where}: {table}: {cell.name}: {error}") from error
         if recipe.distillation is not None:
@@ -136,20 +136,20 @@ class _Resolver:
             )
         identity = identity_of(recipe, self.data, plan.windows)
         count = self.seeds or cell.seeds or plan.seeds
-        return Place(table, kind, cell, plan.family(cell), recipe, identity, against or identity, count)
+        return TableCell(table, kind, cell, plan.family(cell), recipe, identity, against or identity, count)
 
     def _values(self, cell: Cell) -> Any:
         plan = self.loaded.plan
-        values: Any = placed(self.loaded.base, {"seed": 0, "probe": {"every": 0}})
+        values: Any = set_values(self.loaded.base, {"seed": 0, "probe": {"every": 0}})
         pieces = [plan.augmentations[name] for name in plan.ordered(cell)]
         for piece in pieces:
-            values = placed(values, {"augment": {"sampling": piece.sampling}})
-        added = [entry for piece in pieces for entry in _added(piece.add, cell.strength)]
+            values = set_values(values, {"augment": {"sampling": piece.sampling}})
+        added = [entry for piece in pieces for entry in _add(piece.add, cell.strength)]
         listed = [*values["augment"]["augmentations"], *added]
-        return placed(placed(values, {"augment": {"augmentations": listed}}), cell.settings)
+        return set_values(set_values(values, {"augment": {"augmentations": listed}}), cell.settings)
 
 
-def _added(add: Mapping[str, Mapping[str, Any]], strength: float) -> list[dict[str, Any]]:
+def _add(add: Mapping[str, Mapping[str, Any]], strength: float) -> list[dict[str, Any]]:
     """Augmentations at this strength; at 0 they change nothing, and are left out."""
     if not strength:
         return []
@@ -165,7 +165,7 @@ def identity_of(recipe: Recipe, data: str, windows: int) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def _chosen(places: tuple[Place, ...], plan: Plan, only: list[str]) -> list[Place]:
+def _choose(places: tuple[TableCell, ...], plan: StudyPlan, only: list[str]) -> list[TableCell]:
     """What is run, in order: what gains are measured from comes before the tables."""
     known = [table.name for table in plan.tables]
     for name in only:
@@ -178,7 +178,7 @@ def _chosen(places: tuple[Place, ...], plan: Plan, only: list[str]) -> list[Plac
     return [place for place in places if place.table == OWN and place.identity in needed] + asked
 
 
-def _runs(chosen: list[Place], places: tuple[Place, ...]) -> Iterator[Run]:
+def _runs(chosen: list[TableCell], places: tuple[TableCell, ...]) -> Iterator[Run]:
     """Each run once, where it is first needed; equal cells have the seeds of the one with the most."""
     counts: dict[str, int] = {}
     for place in chosen:

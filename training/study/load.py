@@ -14,7 +14,7 @@ from avfeat.errors import ArgumentError
 from avfeat.suggest import suggestion
 from avfeat.training.recipes import Recipe, load_recipe
 from avfeat.training.schema import build, read_yaml
-from avfeat.training.study.plan import Plan
+from avfeat.training.study.plan import StudyPlan
 from avfeat.writers.atomic import atomic
 
 _SHIPPED = files("avfeat.training.study") / "plans"
@@ -32,12 +32,12 @@ class Loaded:
         where: how messages call it.
     """
 
-    plan: Plan
+    plan: StudyPlan
     base: Mapping[str, Any]
     where: str
 
 
-def shipped() -> dict[str, str]:
+def list_plans() -> dict[str, str]:
     """The plans that come with avfeat: name and description."""
     return {name: str(read_yaml(_path(name)).get("description", "")) for name in _names()}
 
@@ -53,7 +53,7 @@ def load_plan(name: str, data: str | None = None) -> Loaded:
         ArgumentError: no such plan, a file that is none, or a recipe that no training can have.
     """
     path = _path(name)
-    plan = build(Plan, read_yaml(path), name)
+    plan = build(StudyPlan, read_yaml(path), name)
     base = _base(plan, path.parent, name)
     return Loaded(replace(plan, recipe=base, data=data or plan.data), base, name)
 
@@ -65,7 +65,7 @@ def write_plan(loaded: Loaded, path: Path) -> None:
         file.write(text.encode())
 
 
-def to_values(plan: Plan) -> dict[str, Any]:
+def to_values(plan: StudyPlan) -> dict[str, Any]:
     """A plan as YAML values."""
     values = {name: getattr(plan, name) for name in plan.__dataclass_fields__}
     values["tables"] = [asdict(table) | {"cells": [_cell(cell) for cell in table.cells]} for table in plan.tables]
@@ -78,35 +78,35 @@ def to_values(plan: Plan) -> dict[str, Any]:
     return plain
 
 
-def placed(values: Any, over: Any) -> Any:
+def set_values(values: Any, over: Any) -> Any:
     """``values`` with ``over`` laid on top: mappings setting by setting, lists by number, all else replaced.
 
     Raises:
         ArgumentError: a number that the list does not have.
     """
     if isinstance(over, Mapping) and isinstance(values, Mapping):
-        return {**values, **{name: placed(values.get(name), value) for name, value in over.items()}}
+        return {**values, **{name: set_values(values.get(name), value) for name, value in over.items()}}
     if isinstance(over, Mapping) and isinstance(values, list):
         found = list(values)
         for key, value in over.items():
             if not str(key).isdecimal() or int(key) >= len(found):
                 raise ArgumentError(f"{key!r} is no number from 0 to {len(found) - 1} of a list.")
-            found[int(key)] = placed(found[int(key)], value)
+            found[int(key)] = set_values(found[int(key)], value)
         return found
     return over
 
 
-def _base(plan: Plan, folder: Path, where: str) -> dict[str, Any]:
+def _base(plan: StudyPlan, folder: Path, where: str) -> dict[str, Any]:
     values = {"extends": plan.recipe} if isinstance(plan.recipe, str) else dict(plan.recipe)
     parent = values.pop("extends", None)
     steps = {} if plan.steps is None else {"steps": plan.steps}
     try:
         if parent is None:
-            return Recipe.of(values | steps, "recipe").to_values()
+            return Recipe.from_values(values | steps, "recipe").to_values()
         beside = folder / str(parent)
         chosen = str(beside) if Path(str(parent)).suffix in (".yaml", ".yml") else str(parent)
         known = load_recipe(chosen).to_values()
-        return Recipe.of(placed(known, values | steps), "recipe").to_values()
+        return Recipe.from_values(set_values(known, values | steps), "recipe").to_values()
     except ArgumentError as error:
         raise ArgumentError(f"{where}: {error}") from error
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from avfeat.errors import ArgumentError, AvfeatError
-from avfeat.training.data import Cache, Event, Settings, open_or_prepare
+from avfeat.training.data import Cache, CacheSettings, Event, open_or_prepare
 from avfeat.training.data.sources import open_source
 from avfeat.training.data.sources.address import parse
 
@@ -71,7 +71,7 @@ class Material:
         return sum(len(items) for items in self._listed.values())
 
     def prepare(
-        self, settings: Settings, max_failed: float, follow: Callable[[Iterable[Event]], object] | None
+        self, settings: CacheSettings, max_failed: float, follow: Callable[[Iterable[Event]], object] | None
     ) -> dict[Part, Path]:
         """Caches of all parts, built where they are not there; arguments and errors as of ``open_or_prepare``."""
         return {
@@ -80,7 +80,7 @@ class Material:
         }
 
 
-def opened(paths: dict[Part, Path]) -> dict[Part, Cache]:
+def open_caches(paths: dict[Part, Path]) -> dict[Part, Cache]:
     """Open prepared parts; clips of val and test are left out of train, as ``avfeat eval ave`` does by default."""
     caches = {part: Cache(path) for part, path in paths.items()}
     evaluated = {row.name for part in ("val", "test") for row in caches[part].rows}

@@ -25,7 +25,7 @@ class ProbeError(AvfeatError):
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """Test accuracy in [0, 1] and the chosen C, for ``video``, ``audio`` and ``av``."""
 
     accuracy: dict[str, float]
@@ -34,7 +34,7 @@ class Measured:
 
 def measure(
     run: Path, caches: dict[Part, Cache], windows: int, device: torch.device, alive: Callable[[], None]
-) -> Measured:
+) -> Measurement:
     """Embed all clips with the trained backbones of ``run``, fit on train, choose C on val, count on test.
 
     Args:
@@ -50,10 +50,10 @@ def measure(
     found = Checkpoint.load(run)
     pair = found.pair().to(device)
     features = {part: clip_features(caches[part], pair, found.spec, windows, device, alive) for part in PARTS}
-    return probed(features, dict(zip(PARTS, labels_of(caches), strict=True)))
+    return probe_features(features, dict(zip(PARTS, labels_of(caches), strict=True)))
 
 
-def probed(features: dict[Part, Features], labels: dict[Part, NDArray[np.int64]]) -> Measured:
+def probe_features(features: dict[Part, Features], labels: dict[Part, NDArray[np.int64]]) -> Measurement:
     """The linear probe on each modality, and on both side by side.
 
     Raises:
@@ -63,7 +63,7 @@ def probed(features: dict[Part, Features], labels: dict[Part, NDArray[np.int64]]
     for name in MODALITIES:
         rows = {part: _rows(features[part], name) for part in PARTS}
         if not all(np.isfinite(one).all() for one in rows.values()):
-            raise ProbeError(f"The {name} features are no finite numbers; take a lower optimizer.rate.")
+            raise ProbeError(f"The {name} features are no finite numbers; take a lower optimizer.lr.")
         train, val = ((rows[part], labels[part]) for part in PARTS[:2])
         try:
             result = linear_probe(train, val, rows["test"])
@@ -71,7 +71,7 @@ def probed(features: dict[Part, Features], labels: dict[Part, NDArray[np.int64]]
             raise ProbeError(f"The {name} features cannot be probed: {error}") from error
         accuracy[name] = float(np.mean(result.predicted == labels["test"]))
         chosen[name] = result.c
-    return Measured(accuracy, chosen)
+    return Measurement(accuracy, chosen)
 
 
 def labels_of(caches: dict[Part, Cache]) -> list[NDArray[np.int64]]:

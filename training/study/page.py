@@ -7,9 +7,9 @@ from pathlib import Path
 
 from avfeat.training.study.figures import FOLDER, of_table
 from avfeat.training.study.measure import MODALITIES
-from avfeat.training.study.results import Failure, Outcome, Result
+from avfeat.training.study.results import RunFailure, RunOutcome, RunResult
 from avfeat.training.study.statistics import Estimate
-from avfeat.training.study.summary import Row, Summary
+from avfeat.training.study.summary import Summary, SummaryRow
 from avfeat.training.study.verdicts import verdicts
 from avfeat.writers.atomic import atomic
 
@@ -17,7 +17,7 @@ NAME = "study.md"
 _COLUMNS = ("cell", "family", "seeds", *MODALITIES, "gain over", "gain, av")
 
 
-def write_page(out: Path, summary: Summary, outcomes: Mapping[str, Outcome], figures: Sequence[str]) -> None:
+def write_page(out: Path, summary: Summary, outcomes: Mapping[str, RunOutcome], figures: Sequence[str]) -> None:
     """Write ``study.md``.
 
     Args:
@@ -34,12 +34,12 @@ def write_page(out: Path, summary: Summary, outcomes: Mapping[str, Outcome], fig
         file.write(("\n".join(lines).rstrip() + "\n").encode())
 
 
-def _head(summary: Summary, outcomes: Mapping[str, Outcome]) -> Iterator[str]:
+def _head(summary: Summary, outcomes: Mapping[str, RunOutcome]) -> Iterator[str]:
     plan, base = summary.grid.plan, summary.baseline.place.recipe
     spec = base.encoders
     runs = summary.grid.runs
     done = [outcomes[run.key] for run in runs if run.key in outcomes]
-    finished = [one for one in done if isinstance(one, Result)]
+    finished = [one for one in done if isinstance(one, RunResult)]
     yield "# Augmentation study"
     yield ""
     yield (
@@ -69,7 +69,7 @@ def _head(summary: Summary, outcomes: Mapping[str, Outcome]) -> Iterator[str]:
     yield ""
 
 
-def _machine(one: Result) -> str:
+def _machine(one: RunResult) -> str:
     known = one.machine
     return f"{known.get('device')}, {known.get('cores')} cores, {known.get('threads')} of them a run"
 
@@ -78,7 +78,7 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _clips(finished: Sequence[Result]) -> str:
+def _clips(finished: Sequence[RunResult]) -> str:
     return f", {finished[0].data['clips']} clips to train on" if finished else ""
 
 
@@ -108,7 +108,7 @@ def _table(summary: Summary, name: str, figures: Sequence[str]) -> Iterator[str]
     yield ""
 
 
-def _row(row: Row) -> tuple[str, ...]:
+def _row(row: SummaryRow) -> tuple[str, ...]:
     numbers = [shown(row.mean(modality)) for modality in MODALITIES]
     failed = f" ({len(row.failed)} failed)" if row.failed else ""
     count = len(row.accuracy["av"])
@@ -134,14 +134,14 @@ def shown(found: Estimate | None, signed: bool = False) -> str:
     return f"{text} ({100 * found.low:{form}} to {100 * found.high:{form}})"
 
 
-def _failures(summary: Summary, outcomes: Mapping[str, Outcome]) -> Iterator[str]:
-    failed = [outcomes[run.key] for run in summary.grid.runs if isinstance(outcomes.get(run.key), Failure)]
+def _failures(summary: Summary, outcomes: Mapping[str, RunOutcome]) -> Iterator[str]:
+    failed = [outcomes[run.key] for run in summary.grid.runs if isinstance(outcomes.get(run.key), RunFailure)]
     if not failed:
         return
     yield "## Failed runs"
     yield ""
     for one in failed:
-        assert isinstance(one, Failure)
+        assert isinstance(one, RunFailure)
         yield f"- {', '.join(cell for _, cell in one.cells)}, seed {one.seed}: {one.message}"
     yield ""
 

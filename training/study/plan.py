@@ -81,11 +81,11 @@ class Cells(tuple[Cell, ...]):
     @classmethod
     def from_values(cls, values: Any, where: str) -> Cells:
         """Each of a list of settings."""
-        return cls(build(Cell, one, place) for one, place in _listed(values, where))
+        return cls(build(Cell, one, place) for one, place in _enumerate(values, where))
 
 
 @dataclass(frozen=True)
-class Table:
+class StudyTable:
     """Cells that answer one question.
 
     Attributes:
@@ -131,13 +131,13 @@ class Table:
             yield Cell(" + ".join(pair), pair)
 
 
-class Tables(tuple[Table, ...]):
+class StudyTables(tuple[StudyTable, ...]):
     """Tables in the order in which they are run."""
 
     @classmethod
-    def from_values(cls, values: Any, where: str) -> Tables:
+    def from_values(cls, values: Any, where: str) -> StudyTables:
         """Each of a list of settings."""
-        found = cls(build(Table, one, place) for one, place in _listed(values, where))
+        found = cls(build(StudyTable, one, place) for one, place in _enumerate(values, where))
         names = [table.name for table in found]
         twice = next((name for name in names if names.count(name) > 1), None)
         _need(twice is None, f"{where}: the table {twice!r} occurs twice.")
@@ -155,7 +155,7 @@ class Pieces(dict[str, Piece]):
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """A whole study.
 
     Attributes:
@@ -174,7 +174,7 @@ class Plan:
     recipe: str | dict[str, Any]
     baseline: Cell
     reference: Cell
-    tables: Tables
+    tables: StudyTables
     augmentations: Pieces = field(default_factory=Pieces)
     data: str = "synthetic:ave?videos=1400&seed=0"
     seeds: int = 3
@@ -210,7 +210,7 @@ class Plan:
         return found.pop() if len(found) == 1 else "mixed"
 
 
-def _listed(values: Any, where: str) -> Iterator[tuple[Any, str]]:
+def _enumerate(values: Any, where: str) -> Iterator[tuple[Any, str]]:
     _need(isinstance(values, list), f"{where}: must be a list, not {values!r}.")
     for number, one in enumerate(values):
         yield one, f"{where}[{number}]"

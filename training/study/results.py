@@ -28,7 +28,7 @@ class ResultError(AvfeatError):
 
 
 @dataclass(frozen=True)
-class Result:
+class RunResult:
     """A finished run.
 
     Attributes:
@@ -65,7 +65,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Failure:
+class RunFailure:
     """A run that gave no number: the training diverged, or its features cannot be probed.
 
     Attributes:
@@ -85,12 +85,12 @@ class Failure:
     machine: dict[str, Any]
 
 
-Outcome = Result | Failure
+RunOutcome = RunResult | RunFailure
 
 
-def write(folder: Path, outcome: Outcome) -> None:
+def write(folder: Path, outcome: RunOutcome) -> None:
     """Note how a run ended, and remove what only its training needed."""
-    name = RESULT if isinstance(outcome, Result) else FAILED
+    name = RESULT if isinstance(outcome, RunResult) else FAILED
     values = {key: _finite(value) for key, value in asdict(outcome).items()}
     with atomic(folder / name) as file:
         file.write((json.dumps(values, indent=2, allow_nan=False) + "\n").encode())
@@ -104,13 +104,13 @@ def clear(folder: Path) -> None:
             shutil.rmtree(folder / name)
 
 
-def read(folder: Path) -> Outcome | None:
+def read(folder: Path) -> RunOutcome | None:
     """How a run ended; None while it has not.
 
     Raises:
         ResultError: the file is none that a study writes.
     """
-    for name, kind in ((RESULT, Result), (FAILED, Failure)):
+    for name, kind in ((RESULT, RunResult), (FAILED, RunFailure)):
         path = folder / name
         try:
             text = path.read_text("utf-8")
@@ -118,11 +118,11 @@ def read(folder: Path) -> Outcome | None:
             continue
         except (OSError, UnicodeDecodeError) as error:
             raise ResultError(f"{path}: cannot be read ({error}).") from error
-        return _parsed(text, kind, path)
+        return _parse(text, kind, path)
     return None
 
 
-def read_all(out: Path) -> dict[str, Outcome]:
+def read_all(out: Path) -> dict[str, RunOutcome]:
     """How all runs of a study ended, by key; unfinished ones are not in it.
 
     Raises:
@@ -133,9 +133,9 @@ def read_all(out: Path) -> dict[str, Outcome]:
     return {key: outcome for key, outcome in found.items() if outcome is not None}
 
 
-def _parsed(text: str, kind: type[Result] | type[Failure], path: Path) -> Outcome:
+def _parse(text: str, kind: type[RunResult] | type[RunFailure], path: Path) -> RunOutcome:
     try:
-        outcome: Outcome = build(kind, json.loads(text), path.name)
+        outcome: RunOutcome = build(kind, json.loads(text), path.name)
     except (ValueError, RecursionError) as error:
         raise ResultError(
             f"{path}: is not what a study writes ({error}); delete it, and the run is done again."

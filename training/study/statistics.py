@@ -43,12 +43,12 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     return Estimate(n, mean, mean - half, mean + half)
 
 
-def paired(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, float]:
+def pair_seeds(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, float]:
     """``one - other`` for every seed that both have."""
     return {seed: one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())}
 
 
-def averaged(cells: Sequence[Mapping[int, float]]) -> dict[int, float]:
+def average_cells(cells: Sequence[Mapping[int, float]]) -> dict[int, float]:
     """The mean over cells for every seed that all of them have."""
     if not cells:
         return {}

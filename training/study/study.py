@@ -14,23 +14,23 @@ import torch
 
 from avfeat.errors import OutputError
 from avfeat.extras import check_eval
+from avfeat.training.data import CacheSettings
 from avfeat.training.data import Event as Preparation
-from avfeat.training.data import Settings
 from avfeat.training.provenance import describe_machine
 from avfeat.training.study import load
 from avfeat.training.study.budget import Estimator
-from avfeat.training.study.crew import Crew, crew_of
 from avfeat.training.study.execute import Ending, Job
 from avfeat.training.study.figures import draw_figures, drawn
-from avfeat.training.study.grid import Grid, Run, lay_out, shard
+from avfeat.training.study.grid import Run, StudyGrid, lay_out, shard
 from avfeat.training.study.load import Loaded
 from avfeat.training.study.material import Material, Part
 from avfeat.training.study.page import write_page
-from avfeat.training.study.results import RUNS, Outcome, Result, clear, read, read_all
+from avfeat.training.study.results import RUNS, RunOutcome, RunResult, clear, read, read_all
 from avfeat.training.study.summary import summarise
 from avfeat.training.study.tables import as_json, write_tables
+from avfeat.training.study.worker_pool import WorkerPool, make_pool
 from avfeat.training.trainer import Device
-from avfeat.training.trainer.process import joined
+from avfeat.training.trainer.process import join_processes
 from avfeat.writers.atomic import atomic
 
 _DATA = "data.json"
@@ -66,7 +66,7 @@ class Planned:
     """Before the first run: of ``runs``, ``done`` are finished or failed; the others' seconds, one by one."""
 
     runs: tuple[Run, ...]
-    outcomes: Mapping[str, Outcome]
+    outcomes: Mapping[str, RunOutcome]
     seconds: Mapping[str, float]
 
     @property
@@ -76,7 +76,7 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Began:
+class RunBegan:
     """A run is given to someone, who takes about so many seconds."""
 
     run: Run
@@ -84,22 +84,22 @@ class Began:
 
 
 @dataclass(frozen=True)
-class Ended:
+class RunEnded:
     """A run is over."""
 
     run: Run
-    outcome: Outcome
+    outcome: RunOutcome
 
 
 @dataclass(frozen=True)
-class Busy:
+class RunBusy:
     """Another process is at a run."""
 
     run: Run
 
 
 @dataclass(frozen=True)
-class Over:
+class StudyEnded:
     """Nothing more is done: all runs were begun, the next one does not fit (``short``), or a signal came.
 
     Attributes:
@@ -115,7 +115,7 @@ class Over:
     signal: int
 
 
-Event = Planned | Began | Ended | Busy | Over
+Event = Planned | RunBegan | RunEnded | RunBusy | StudyEnded
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Study:
         """The data."""
         return Material(self.loaded.plan.data)
 
-    def grid(self, known: bool = False) -> Grid:
+    def grid(self, known: bool = False) -> StudyGrid:
         """Cells and runs.
 
         Args:
@@ -151,10 +151,10 @@ class Study:
 
     def planned(self) -> Planned:
         """What there is to do, and how long it takes."""
-        return self._planned(self.grid(), self._estimator())
+        return self._make_plan(self.grid(), self._estimator())
 
     def run(self, follow: Follow | None = None) -> Generator[Event, None, None]:
-        """Do what is left; yields what happens, at the end ``Over``.
+        """Do what is left; yields what happens, at the end ``StudyEnded``.
 
         Args:
             follow: called with what happens while data is prepared, to be iterated to its end.
@@ -166,12 +166,12 @@ class Study:
         grid, estimator = self.grid(), self._estimator()
         load.write_plan(self.loaded, self.out / load.NAME)
         _write(self.out / _DATA, {"source": self.material.source, "identity": self.material.identity})
-        planned = self._planned(grid, estimator)
+        planned = self._make_plan(grid, estimator)
         yield planned
-        with crew_of(self.options.jobs) as crew:
-            yield from _Loop(self, grid, planned, estimator, crew, follow, begun).go()
+        with make_pool(self.options.jobs) as pool:
+            yield from _StudyLoop(self, grid, planned, estimator, pool, follow, begun).go()
 
-    def publish(self, grid: Grid, draw: bool = True) -> dict[str, Any]:
+    def publish(self, grid: StudyGrid, draw: bool = True) -> dict[str, Any]:
         """Write tables and page from all results that are there; gives what ``study.json`` holds.
 
         Args:
@@ -187,18 +187,18 @@ class Study:
         _write(self.out / _STUDY, values)
         return values
 
-    def _planned(self, grid: Grid, estimator: Estimator) -> Planned:
+    def _make_plan(self, grid: StudyGrid, estimator: Estimator) -> Planned:
         outcomes = read_all(self.out)
         machine = self.machine(estimator)
         for outcome in outcomes.values():
-            if isinstance(outcome, Result):
+            if isinstance(outcome, RunResult):
                 estimator.learn(outcome, machine)
         runs = shard(grid.runs, self.options.part)
         seconds = {run.key: estimator.seconds(run.recipe) for run in runs if run.key not in outcomes}
         return Planned(runs, outcomes, seconds)
 
     def _estimator(self) -> Estimator:
-        with joined(self.options.device) as process:
+        with join_processes(self.options.device) as process:
             device = process.device
         threads = max(1, torch.get_num_threads() // self.options.jobs)
         return Estimator(device, threads, self.material.clips, self.loaded.plan.windows)
@@ -210,15 +210,15 @@ class Study:
 
 
 @dataclass
-class _Loop:
+class _StudyLoop:
     study: Study
-    grid: Grid
+    grid: StudyGrid
     planned: Planned
     estimator: Estimator
-    crew: Crew
+    pool: WorkerPool
     follow: Follow | None
     begun: float
-    _prepared: dict[Settings, dict[Part, Path]] = field(default_factory=dict)
+    _prepared: dict[CacheSettings, dict[Part, Path]] = field(default_factory=dict)
     _preparing: float = 0.0
 
     def go(self) -> Iterator[Event]:
@@ -227,14 +227,14 @@ class _Loop:
             clear(self.study.out / RUNS / key)
         short = False
         for run in self.planned.left:
-            yield from self._all_after(self.crew.room())
+            yield from self._all_after(self.pool.room())
             seconds = self.estimator.seconds(run.recipe)
-            if self.crew.signal or (short := not self._fits(run, seconds)):
+            if self.pool.signal or (short := not self._fits(run, seconds)):
                 break
             job = self._job(run, self._caches(run))
-            yield Began(run, seconds)
-            yield from self._all_after(self.crew.give(job))
-        yield from self._all_after(self.crew.finish())
+            yield RunBegan(run, seconds)
+            yield from self._all_after(self.pool.give(job))
+        yield from self._all_after(self.pool.finish())
         yield self._over(short)
 
     def _all_after(self, endings: Iterable[tuple[Job, Ending]]) -> Iterator[Event]:
@@ -273,20 +273,20 @@ class _Loop:
 
     def _after(self, run: Run, ending: Ending) -> Iterator[Event]:
         if ending.how == "busy":
-            yield Busy(run)
+            yield RunBusy(run)
         if ending.how != "over":
             return
         outcome = read(self.study.out / RUNS / run.key)
         assert outcome is not None
-        if isinstance(outcome, Result):
+        if isinstance(outcome, RunResult):
             self.estimator.learn(outcome, self.study.machine(self.estimator))
         self.study.publish(self.grid, draw=False)
-        yield Ended(run, outcome)
+        yield RunEnded(run, outcome)
 
-    def _over(self, short: bool) -> Over:
+    def _over(self, short: bool) -> StudyEnded:
         outcomes = read_all(self.study.out)
         left = tuple(run for run in self.planned.runs if run.key not in outcomes)
-        return Over(left, sum(self.estimator.seconds(run.recipe) for run in left), short, self.crew.signal)
+        return StudyEnded(left, sum(self.estimator.seconds(run.recipe) for run in left), short, self.pool.signal)
 
 
 def _identity(path: Path, source: str) -> str | None:

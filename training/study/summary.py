@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from avfeat.training.study.grid import Grid, Place
+from avfeat.training.study.grid import StudyGrid, TableCell
 from avfeat.training.study.measure import MODALITIES
 from avfeat.training.study.plan import Kind
-from avfeat.training.study.results import Failure, Outcome, Result
-from avfeat.training.study.statistics import Estimate, estimate, paired
+from avfeat.training.study.results import RunFailure, RunOutcome, RunResult
+from avfeat.training.study.statistics import Estimate, estimate, pair_seeds
 
 Seeds = Mapping[int, float]
 
 
 @dataclass(frozen=True)
-class Row:
+class SummaryRow:
     """A cell and what is known of it.
 
     Attributes:
@@ -27,7 +27,7 @@ class Row:
         against: name of the cell that gains are measured from.
     """
 
-    place: Place
+    place: TableCell
     accuracy: Mapping[str, Seeds]
     gain: Mapping[str, Seeds]
     failed: tuple[int, ...]
@@ -61,35 +61,35 @@ class Summary:
         rows: one a cell, in the order of the grid.
     """
 
-    grid: Grid
-    rows: tuple[Row, ...]
+    grid: StudyGrid
+    rows: tuple[SummaryRow, ...]
 
-    def table(self, name: str) -> list[Row]:
+    def table(self, name: str) -> list[SummaryRow]:
         """The rows of a table."""
         return [row for row in self.rows if row.place.table == name]
 
-    def of_kind(self, kind: Kind) -> list[Row]:
+    def of_kind(self, kind: Kind) -> list[SummaryRow]:
         """The rows of all tables of a kind."""
         return [row for row in self.rows if row.place.kind == kind]
 
     @property
-    def baseline(self) -> Row:
+    def baseline(self) -> SummaryRow:
         """What gains are measured from."""
         return self.rows[0]
 
     @property
-    def reference(self) -> Row:
+    def reference(self) -> SummaryRow:
         """The composition that stands for the paper's."""
         return self.rows[1]
 
 
-def summarise(grid: Grid, outcomes: Mapping[str, Outcome]) -> Summary:
+def summarise(grid: StudyGrid, outcomes: Mapping[str, RunOutcome]) -> Summary:
     """Put results to their cells: every finished seed counts, however many the plan asks for."""
-    finished: dict[str, dict[int, Result]] = {}
+    finished: dict[str, dict[int, RunResult]] = {}
     failed: dict[str, list[int]] = {}
     for key, outcome in outcomes.items():
         identity = key.rpartition("-")[0]
-        if isinstance(outcome, Failure):
+        if isinstance(outcome, RunFailure):
             failed.setdefault(identity, []).append(outcome.seed)
         else:
             finished.setdefault(identity, {})[outcome.seed] = outcome
@@ -97,18 +97,18 @@ def summarise(grid: Grid, outcomes: Mapping[str, Outcome]) -> Summary:
     return Summary(grid, tuple(_rows(grid, accuracy, failed)))
 
 
-def _accuracy(results: Mapping[int, Result]) -> dict[str, Seeds]:
+def _accuracy(results: Mapping[int, RunResult]) -> dict[str, Seeds]:
     return {name: {seed: results[seed].accuracy[name] for seed in sorted(results)} for name in MODALITIES}
 
 
 def _rows(
-    grid: Grid, accuracy: Mapping[str, Mapping[str, Seeds]], failed: Mapping[str, list[int]]
-) -> Iterator[Row]:
+    grid: StudyGrid, accuracy: Mapping[str, Mapping[str, Seeds]], failed: Mapping[str, list[int]]
+) -> Iterator[SummaryRow]:
     nothing: Mapping[str, Seeds] = {name: {} for name in MODALITIES}
     for place in grid.places:
         own = accuracy.get(place.identity, nothing)
         other = accuracy.get(place.against, nothing)
         itself = place.identity == place.against
-        gain = nothing if itself else {name: paired(own[name], other[name]) for name in MODALITIES}
+        gain = nothing if itself else {name: pair_seeds(own[name], other[name]) for name in MODALITIES}
         against = place.cell.against or grid.plan.baseline.name
-        yield Row(place, own, gain, tuple(sorted(failed.get(place.identity, ()))), against)
+        yield SummaryRow(place, own, gain, tuple(sorted(failed.get(place.identity, ()))), against)

@@ -10,9 +10,9 @@ from typing import Any
 
 from avfeat.training.study.load import to_values
 from avfeat.training.study.measure import MODALITIES
-from avfeat.training.study.results import Outcome, Result
+from avfeat.training.study.results import RunOutcome, RunResult
 from avfeat.training.study.statistics import Estimate
-from avfeat.training.study.summary import Row, Summary
+from avfeat.training.study.summary import Summary, SummaryRow
 from avfeat.training.study.verdicts import Verdict, verdicts
 from avfeat.writers.atomic import atomic
 
@@ -22,22 +22,22 @@ _CELL = ("table", "kind", "cell", "family", "series", "x", "modality", "n", "mea
 _CELL_END = ("against", "gain_n", "gain", "gain_low", "gain_high")
 
 
-def write_tables(out: Path, summary: Summary, outcomes: Mapping[str, Outcome]) -> None:
+def write_tables(out: Path, summary: Summary, outcomes: Mapping[str, RunOutcome]) -> None:
     """``results.csv``, one row a run; ``cells.csv``, one row a cell and modality. Accuracies are in [0, 1]."""
     _write(out / "results.csv", (*_RUN, *_RUN_END), [_run(outcomes[key]) for key in sorted(outcomes)])
     _write(out / "cells.csv", (*_CELL, *_CELL_END), [cell for row in summary.rows for cell in _cells(row)])
 
 
-def as_json(summary: Summary, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+def as_json(summary: Summary, outcomes: Mapping[str, RunOutcome]) -> dict[str, Any]:
     """Everything that the page says, as JSON values with stable keys."""
-    results = [one for one in outcomes.values() if isinstance(one, Result)]
+    results = [one for one in outcomes.values() if isinstance(one, RunResult)]
     wanted = {run.key for run in summary.grid.runs}
     return {
         "plan": to_values(summary.grid.plan),
         "counts": {
             "runs": len(wanted),
             "finished": sum(one.key in wanted for one in results),
-            "failed": sum(key in wanted and not isinstance(one, Result) for key, one in outcomes.items()),
+            "failed": sum(key in wanted and not isinstance(one, RunResult) for key, one in outcomes.items()),
         },
         "cells": [cell for row in summary.rows for cell in _cells(row)],
         "verdicts": [_verdict(one) for one in verdicts(summary)],
@@ -51,18 +51,18 @@ def _verdict(one: Verdict) -> dict[str, Any]:
     return {"statement": one.statement, "verdict": one.word, "numbers": one.numbers, "paper": one.paper}
 
 
-def _run(outcome: Outcome) -> dict[str, Any]:
+def _run(outcome: RunOutcome) -> dict[str, Any]:
     cells = "; ".join(f"{table}: {cell}" for table, cell in outcome.cells)
     machine = {name: outcome.machine.get(name) for name in ("device", "threads")}
     row: dict[str, Any] = {"key": outcome.key, "seed": outcome.seed, "cells": cells, **machine}
-    if not isinstance(outcome, Result):
+    if not isinstance(outcome, RunResult):
         return row | {"status": "failed", "message": outcome.message}
     row |= outcome.accuracy | {f"c_{name}": value for name, value in outcome.c.items()}
     row |= {f"seconds_{name}": round(value, 2) for name, value in outcome.seconds.items()}
     return row | {"status": "finished", "loss": outcome.loss, "revision": outcome.revision}
 
 
-def _cells(row: Row) -> Iterator[dict[str, Any]]:
+def _cells(row: SummaryRow) -> Iterator[dict[str, Any]]:
     place = row.place
     facts: dict[str, Any] = {"table": place.table, "kind": place.kind, "cell": row.name, "family": place.family}
     facts |= {"series": place.cell.series, "x": place.cell.x}

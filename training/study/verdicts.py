@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from avfeat.training.study.plan import Family
-from avfeat.training.study.statistics import Estimate, averaged, estimate, paired, slopes
-from avfeat.training.study.summary import Row, Summary
+from avfeat.training.study.statistics import Estimate, average_cells, estimate, pair_seeds, slopes
+from avfeat.training.study.summary import Summary, SummaryRow
 
 Word = Literal["confirmed", "refuted", "open"]
 SEEDS = 3
@@ -70,7 +70,7 @@ def family_means(summary: Summary) -> dict[Family, Mapping[int, float]]:
     for row in summary.of_kind("composition"):
         if len(row.place.cell.pieces) == 1 and not row.is_baseline:
             found.setdefault(row.place.family, []).append(row.gain["av"])
-    return {family: averaged(cells) for family, cells in found.items()}
+    return {family: average_cells(cells) for family, cells in found.items()}
 
 
 def _family(summary: Summary) -> Verdict:
@@ -83,7 +83,7 @@ def _family(summary: Summary) -> Verdict:
     if not lossy or not others:
         return Verdict(statement, "open", "the single augmentations of two families are not measured yet")
     # All families: the best one is not known before.
-    ahead = {family: estimate(list(paired(lossy, other).values())) for family, other in others.items()}
+    ahead = {family: estimate(list(pair_seeds(lossy, other).values())) for family, other in others.items()}
     words = [word(one) for one in ahead.values()]
     complete = set(_OTHERS) <= set(others)
     said: Word = "open"
@@ -103,7 +103,7 @@ def _resolution(summary: Summary) -> Verdict:
     return Verdict(statement, word(found), numbers)
 
 
-def _slope(rows: Sequence[Row]) -> Estimate | None:
+def _slope(rows: Sequence[SummaryRow]) -> Estimate | None:
     """Of the gain over the logarithm to base 2 of ``x``, seed by seed; all cells must be there."""
     if any(not row.gain["av"] for row in rows):
         return None
@@ -113,7 +113,7 @@ def _slope(rows: Sequence[Row]) -> Estimate | None:
 
 def _intensity(summary: Summary) -> Verdict:
     statement = "The effect grows with the intensity of the transformation."
-    series: dict[str, list[Row]] = {}
+    series: dict[str, list[SummaryRow]] = {}
     for row in summary.of_kind("intensity"):
         series.setdefault(row.place.cell.series, []).append(row)
     lossy = [rows for rows in series.values() if rows[-1].place.family == "lossy coherent"]
@@ -122,7 +122,7 @@ def _intensity(summary: Summary) -> Verdict:
     return Verdict(statement, word(found), f"from strength 0 to 1: {points(found)}{''.join(controls)}")
 
 
-def _growth(rows: Sequence[Row]) -> Estimate | None:
+def _growth(rows: Sequence[SummaryRow]) -> Estimate | None:
     """The slope of the accuracy over the strength, seed by seed; all cells must be there."""
     if any(not row.accuracy["av"] for row in rows):
         return None
@@ -156,7 +156,7 @@ def _gain(summary: Summary) -> Verdict:
     ]
     if sampling:
         _, best = max(sampling, key=lambda one: one[0])
-        ahead = estimate(list(paired(reference.accuracy["av"], best.accuracy["av"]).values()))
+        ahead = estimate(list(pair_seeds(reference.accuracy["av"], best.accuracy["av"]).values()))
         numbers += f"; over the best sampling-based one ({best.name}): {points(ahead)}"
     return Verdict(statement, word(found), numbers)
 

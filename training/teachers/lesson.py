@@ -12,7 +12,7 @@ from torch import Tensor
 from avfeat.errors import AvfeatError
 
 
-class Taught(NamedTuple):
+class TeacherOutput(NamedTuple):
     """What a teacher says of a batch.
 
     Attributes:
@@ -51,7 +51,7 @@ class OneModality(Protocol):
     lesson: Lesson
     facts: dict[str, Any]
 
-    def __call__(self, x: Tensor) -> Taught:
+    def __call__(self, x: Tensor) -> TeacherOutput:
         """Look at, or hear, the student's windows.
 
         Args:
@@ -61,7 +61,7 @@ class OneModality(Protocol):
 
 
 @contextmanager
-def named(setting: str) -> Iterator[None]:
+def name_setting(setting: str) -> Iterator[None]:
     """Errors of the block begin with the setting that asked for what failed."""
     try:
         yield

@@ -25,7 +25,7 @@ CLASSES = 527
 
 
 @dataclass(frozen=True)
-class _Row:
+class _BlockConfig:
     """One inverted residual of the table: kernel, channels inside and after, and how it moves and gates."""
 
     kernel: int
@@ -38,21 +38,21 @@ class _Row:
 
 _STEM = 8
 _TABLE = (
-    _Row(3, 8, 8),
-    _Row(3, 24, 16, 2),
-    _Row(3, 32, 16),
-    _Row(5, 32, 16, 2, gated=True),
-    _Row(5, 48, 16, gated=True),
-    _Row(5, 48, 16, gated=True),
-    _Row(3, 96, 32, 2, hard=True),
-    _Row(3, 80, 32, hard=True),
-    _Row(3, 72, 32, hard=True),
-    _Row(3, 72, 32, hard=True),
-    _Row(3, 192, 48, gated=True, hard=True),
-    _Row(3, 272, 48, gated=True, hard=True),
-    _Row(5, 272, 64, 2, gated=True, hard=True),
-    _Row(5, 384, 64, gated=True, hard=True),
-    _Row(5, 384, 64, gated=True, hard=True),
+    _BlockConfig(3, 8, 8),
+    _BlockConfig(3, 24, 16, 2),
+    _BlockConfig(3, 32, 16),
+    _BlockConfig(5, 32, 16, 2, gated=True),
+    _BlockConfig(5, 48, 16, gated=True),
+    _BlockConfig(5, 48, 16, gated=True),
+    _BlockConfig(3, 96, 32, 2, hard=True),
+    _BlockConfig(3, 80, 32, hard=True),
+    _BlockConfig(3, 72, 32, hard=True),
+    _BlockConfig(3, 72, 32, hard=True),
+    _BlockConfig(3, 192, 48, gated=True, hard=True),
+    _BlockConfig(3, 272, 48, gated=True, hard=True),
+    _BlockConfig(5, 272, 64, 2, gated=True, hard=True),
+    _BlockConfig(5, 384, 64, gated=True, hard=True),
+    _BlockConfig(5, 384, 64, gated=True, hard=True),
 )
 
 
@@ -143,7 +143,7 @@ class _Gates(nn.Module):
 
 
 class _Block(nn.Module):
-    def __init__(self, channels: int, row: _Row) -> None:
+    def __init__(self, channels: int, row: _BlockConfig) -> None:
         super().__init__()
         activation = nn.Hardswish if row.hard else nn.ReLU
         layers = [] if row.inside == channels else [_layer(channels, row.inside, 1, activation=activation)]

@@ -13,10 +13,10 @@ from avfeat.errors import ArgumentError
 from avfeat.suggest import suggestion
 from avfeat.training.networks import PairSpec
 from avfeat.training.networks.spec import MODALITIES
+from avfeat.training.teachers.audio import mn04_as
 from avfeat.training.teachers.lesson import OneModality
-from avfeat.training.teachers.pictures import efficientnet_lite0, of_timm, of_torchvision
 from avfeat.training.teachers.run import open_run
-from avfeat.training.teachers.sounds import mn04_as
+from avfeat.training.teachers.video import efficientnet_lite0, of_timm, of_torchvision
 
 NAMES: Mapping[Modality, tuple[str, ...]] = {
     "video": ("efficientnet_lite0", "timm:NAME", "torchvision:NAME"),
@@ -25,7 +25,7 @@ NAMES: Mapping[Modality, tuple[str, ...]] = {
 """What can be asked for, beside a run."""
 
 
-def published(source: str) -> Modality | None:
+def published_modality(source: str) -> Modality | None:
     """The modality that the published network of that name teaches; None for a name that is no such network's."""
     kind, colon, rest = source.partition(":")
     for modality in MODALITIES:
@@ -51,7 +51,7 @@ def open_teacher(modality: Modality, source: str, student: PairSpec, frames: int
         CheckpointError: a run that is broken, or still being trained.
         WeightsError: weights that cannot be fetched or read.
     """
-    known = published(source)
+    known = published_modality(source)
     if known is None:
         if not Path(source).expanduser().exists():
             raise ArgumentError(

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
 from avfeat.training.checkpoint import Checkpoint, CheckpointError
-from avfeat.training.networks import Encoder, PairSpec
+from avfeat.training.networks import ModalityEncoder, PairSpec
 from avfeat.training.networks.channels_last import to_channels_last
 from avfeat.training.networks.log_mel import LogMel
 from avfeat.training.networks.registry import log_mel_of
 from avfeat.training.networks.spec import MODALITIES
 from avfeat.training.provenance import weights_fingerprint
-from avfeat.training.teachers.lesson import Lesson, Taught
+from avfeat.training.teachers.lesson import Lesson, TeacherOutput
 
 _WINDOW: dict[str, tuple[Modality, ...]] = {
     "seconds": MODALITIES,
@@ -38,19 +38,19 @@ class RunTeacher(nn.Module):
         facts: ``source``, ``fingerprint`` of the pair's weights, ``step``, and ``data`` that it was trained on.
     """
 
-    def __init__(self, encoder: Encoder, log_mel: LogMel | None, facts: dict[str, Any]) -> None:
+    def __init__(self, encoder: ModalityEncoder, log_mel: LogMel | None, facts: dict[str, Any]) -> None:
         """Take a trained encoder; ``log_mel`` is the spectrogram that one of audio takes."""
         super().__init__()
         self._backbone, self._log_mel = to_channels_last(encoder.backbone), log_mel
         self.requires_grad_(False).eval()
         self.lesson, self.facts = Lesson(encoder.dim), facts
 
-    def forward(self, x: Tensor) -> Taught:
+    def forward(self, x: Tensor) -> TeacherOutput:
         """The student's frames or waveform to features."""
         if self._log_mel is not None:
             with torch.autocast(x.device.type, enabled=False):
                 x = self._log_mel(x)
-        return Taught(self._backbone(x))
+        return TeacherOutput(self._backbone(x))
 
 
 def open_run(source: str, student: PairSpec, modalities: Collection[Modality]) -> dict[Modality, RunTeacher]:

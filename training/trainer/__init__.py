@@ -9,12 +9,12 @@
 from avfeat.training.trainer.events import (
     Cost,
     Event,
-    Finished,
-    Logged,
-    Started,
-    Stepped,
-    Stopped,
-    Warned,
+    MetricsLogged,
+    StepDone,
+    TrainingFinished,
+    TrainingStarted,
+    TrainingStopped,
+    WarningIssued,
 )
 from avfeat.training.trainer.probe import Accuracy
 from avfeat.training.trainer.process import Device
@@ -28,12 +28,12 @@ __all__ = [
     "Device",
     "DivergedError",
     "Event",
-    "Finished",
-    "Logged",
-    "Started",
-    "Stepped",
-    "Stopped",
+    "MetricsLogged",
+    "StepDone",
     "Teacher",
-    "Warned",
+    "TrainingFinished",
+    "TrainingStarted",
+    "TrainingStopped",
+    "WarningIssued",
     "train",
 ]

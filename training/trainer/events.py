@@ -35,7 +35,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Started:
+class TrainingStarted:
     """Everything is loaded and checked; training begins, or goes on, after ``step``."""
 
     step: int
@@ -45,7 +45,7 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Logged:
+class MetricsLogged:
     """A line of ``metrics.jsonl``; ``remaining`` seconds are to go."""
 
     metrics: Mapping[str, float]
@@ -53,21 +53,21 @@ class Logged:
 
 
 @dataclass(frozen=True)
-class Stepped:
+class StepDone:
     """A step was done."""
 
     step: int
 
 
 @dataclass(frozen=True)
-class Warned:
+class WarningIssued:
     """Something that people should know."""
 
     message: str
 
 
 @dataclass(frozen=True)
-class Stopped:
+class TrainingStopped:
     """A signal has asked to stop after ``step``; the checkpoint is written, and ``--resume`` goes on from it."""
 
     step: int
@@ -76,7 +76,7 @@ class Stopped:
 
 
 @dataclass(frozen=True)
-class Finished:
+class TrainingFinished:
     """All steps are done.
 
     Attributes:
@@ -98,4 +98,4 @@ class Finished:
     path: Path
 
 
-Event = Started | Stepped | Logged | Warned | Stopped | Finished
+Event = TrainingStarted | StepDone | MetricsLogged | WarningIssued | TrainingStopped | TrainingFinished

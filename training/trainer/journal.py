@@ -19,7 +19,7 @@ RECIPE = "recipe.yaml"
 RUN = "run.json"
 
 
-class Journal:
+class RunLogger:
     """The files of a run, beside its checkpoints; a context manager."""
 
     def __init__(self, run: Path, step: int) -> None:
@@ -40,7 +40,7 @@ class Journal:
             raise OutputError(f"{self._path}: cannot be written ({error.strerror}).") from error
         self._board = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> RunLogger:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from avfeat import bench
-from avfeat.training.trainer.model import Outcome
+from avfeat.training.trainer.model import StepOutput
 from avfeat.training.trainer.process import Process
 
 
@@ -25,7 +25,7 @@ class Meter:
         self._waited = 0.0
         self._begun = time.perf_counter()
 
-    def add(self, outcomes: Sequence[Outcome], norm: Tensor, clips: int) -> None:
+    def add(self, outcomes: Sequence[StepOutput], norm: Tensor, clips: int) -> None:
         """Take in a step: the outcomes of its passes, the norm of its gradient, and how many clips it had."""
         for outcome in outcomes:
             self._sum("loss", outcome.total.detach() / len(outcomes))

@@ -15,16 +15,16 @@ from avfeat.training.networks.registry import log_mel_of
 from avfeat.training.objectives import Kind, MomentumCopy, Objective, build_objective
 from avfeat.training.objectives.distillation import Distillation
 from avfeat.training.objectives.embedded import Chosen, statistics_kept
-from avfeat.training.objectives.gather import Rows
+from avfeat.training.objectives.gather import GatheredRows
 from avfeat.training.objectives.shared import info_nce
 from avfeat.training.recipes import Recipe
-from avfeat.training.teachers.lesson import Lesson, Taught
+from avfeat.training.teachers.lesson import Lesson, TeacherOutput
 
 MODALITIES: tuple[Modality, ...] = ("video", "audio")
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class StepOutput:
     """What a batch costs, and what it looked like; this process' share, see ``objectives.gather``.
 
     Attributes:
@@ -93,8 +93,8 @@ class Pretraining(nn.Module):
         frames: Tensor | None,
         waveform: Tensor | None,
         present: Mapping[Modality, Tensor],
-        taught: Mapping[Modality, Taught] | None = None,
-    ) -> Outcome:
+        taught: Mapping[Modality, TeacherOutput] | None = None,
+    ) -> StepOutput:
         """The loss of a batch.
 
         Args:
@@ -121,7 +121,7 @@ class Pretraining(nn.Module):
             name: [projection for side, projection in losses.projections.items() if side.modality == name]
             for name in inputs
         }
-        return Outcome(
+        return StepOutput(
             total=total,
             objective=losses.total.detach(),
             terms=losses.terms,
@@ -202,7 +202,7 @@ class Pretraining(nn.Module):
             projection = self._encoder(name).projection
             with statistics_kept(projection, rows[name].filled):
                 embedded[name] = rows[name].back(projection(found if outer else found.detach()))
-        both = Rows.of(present["video"] & present["audio"])
+        both = GatheredRows.from_mask(present["video"] & present["audio"])
         views = zip(*(self._apart(embedded[name]) for name in MODALITIES), strict=True)
         with torch.autocast(embedded["video"].device.type, enabled=False):
             each = [info_nce(video, audio, both, self.shared.temperature) for video, audio in views]

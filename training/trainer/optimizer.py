@@ -13,7 +13,7 @@ from avfeat.training.trainer.model import Pretraining
 
 
 def rate_at(step: int, steps: int, settings: OptimizerSettings, batch_size: int) -> float:
-    """The learning rate of a step: linear warm-up, then half a cosine down to ``final`` of the peak.
+    """The learning rate of a step: linear warm-up, then half a cosine down to ``min_lr_ratio`` of the peak.
 
     Args:
         step: from 0 on.
@@ -25,7 +25,7 @@ def rate_at(step: int, steps: int, settings: OptimizerSettings, batch_size: int)
     if step < rising:
         return peak * (step + 1) / rising
     progress = (step - rising) / max(1, steps - rising)
-    return peak * (settings.final + (1 - settings.final) * (1 + math.cos(math.pi * progress)) / 2)
+    return peak * (settings.min_lr_ratio + (1 - settings.min_lr_ratio) * (1 + math.cos(math.pi * progress)) / 2)
 
 
 def build_optimizer(model: Pretraining, settings: OptimizerSettings, batch_size: int) -> Optimizer:
@@ -48,7 +48,9 @@ def build_optimizer(model: Pretraining, settings: OptimizerSettings, batch_size:
             for group in groups:
                 # Else it would leave out weights, too, where they have no decay.
                 group["always_adapt"] = group["decays"]
-            lars: Optimizer = Lars(groups, lr=peak, momentum=settings.momentum, trust_coeff=settings.trust)
+            lars: Optimizer = Lars(
+                groups, lr=peak, momentum=settings.momentum, trust_coeff=settings.trust_coefficient
+            )
             return lars
 
 

@@ -41,7 +41,7 @@ class Accuracy:
     audio: float
 
 
-class Probe:
+class KnnProbe:
     """A fixed choice of labelled clips and their windows."""
 
     def __init__(self, cache: Cache, spec: PairSpec, settings: ProbeSettings, seed: int) -> None:
@@ -86,7 +86,7 @@ class Probe:
             found["video"].append(pair.video.backbone(frames))
             found["audio"].append(pair.audio.backbone(log_mel(waveform)))
         pair.train(training)
-        features = {name: self._pooled(torch.cat(parts)) for name, parts in found.items()}
+        features = {name: self._pool(torch.cat(parts)) for name, parts in found.items()}
         both = torch.cat([features["video"], features["audio"]], dim=1)
         return Accuracy(*(self._accuracy(one) for one in (both, features["video"], features["audio"])))
 
@@ -105,7 +105,7 @@ class Probe:
         starts = window_starts(self._cache.rows[item], spec.seconds, self._settings.windows, "middles")
         return read_window(self._cache.clip(item), int(starts[window]), spec.seconds, spec.fps, spec.sample_rate)
 
-    def _pooled(self, features: Tensor) -> Tensor:
+    def _pool(self, features: Tensor) -> Tensor:
         """Mean of each clip's windows, each dimension at zero mean and unit variance, then of unit length."""
         clips = features.float().view(-1, self._settings.windows, features.shape[1]).mean(1)
         clips = (clips - clips.mean(0)) / (clips.std(0) + 1e-6)

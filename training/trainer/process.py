@@ -20,16 +20,16 @@ Device = Literal["auto", "cpu", "cuda"]
 
 @dataclass(frozen=True)
 class Process:
-    """One of ``world`` processes.
+    """One of ``world_size`` processes.
 
     Attributes:
         rank: from 0 on; 0 writes the files.
-        world: how many there are.
+        world_size: how many there are.
         device: what this one computes on.
     """
 
     rank: int
-    world: int
+    world_size: int
     device: torch.device
 
     @property
@@ -39,7 +39,7 @@ class Process:
 
     def wrapped(self, model: nn.Module) -> nn.Module:
         """``model``, averaging gradients over all processes; on GPUs, BatchNorm statistics too."""
-        if self.world == 1:
+        if self.world_size == 1:
             return model
         if self.device.type == "cuda":
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
@@ -48,13 +48,13 @@ class Process:
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean of ``values`` over all processes."""
-        if self.world > 1:
+        if self.world_size > 1:
             dist.all_reduce(values)
-        return values / self.world
+        return values / self.world_size
 
     def any(self, flag: bool) -> bool:
         """Whether it is true in some process; asked over the CPU, so that no GPU has to be waited for."""
-        if self.world == 1:
+        if self.world_size == 1:
             return flag
         found = torch.tensor(int(flag))
         dist.all_reduce(found, dist.ReduceOp.MAX)
@@ -62,20 +62,20 @@ class Process:
 
 
 @contextmanager
-def joined(device: Device = "auto") -> Iterator[Process]:
+def join_processes(device: Device = "auto") -> Iterator[Process]:
     """This process, in touch with the others if ``torchrun`` has started it.
 
     Raises:
         BackendError: ``cuda`` was asked for, and is not there.
     """
-    rank, world, local = (int(os.environ.get(name, default)) for name, default in _VARIABLES)
+    rank, world_size, local = (int(os.environ.get(name, default)) for name, default in _VARIABLES)
     chosen = _device(device, local)
-    if world > 1:
+    if world_size > 1:
         dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
     try:
-        yield Process(rank, world, chosen)
+        yield Process(rank, world_size, chosen)
     finally:
-        if world > 1:
+        if world_size > 1:
             dist.destroy_process_group()
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from avfeat.bundle import MANIFEST, Bundle, Modality, default_bundle
 from avfeat.training.checkpoint import Checkpoint, CheckpointError
-from avfeat.training.networks import Encoder, EncoderPair, PairSpec
+from avfeat.training.networks import EncoderPair, ModalityEncoder, PairSpec
 from avfeat.training.networks.folded import load_folded, unfold
 from avfeat.training.networks.spec import DEFAULT, trained_start
 
@@ -37,7 +37,7 @@ def begin(pair: EncoderPair, spec: PairSpec, batches: Batches) -> dict[str, str]
     for modality, start in spec.starts.items():
         if not trained_start(start):
             continue
-        encoder: Encoder = getattr(pair, modality)
+        encoder: ModalityEncoder = getattr(pair, modality)
         path = default_bundle() if start == DEFAULT else Path(start).expanduser()
         if (path / MANIFEST).is_file():
             bundle = Bundle.open(path)
@@ -52,7 +52,7 @@ def begin(pair: EncoderPair, spec: PairSpec, batches: Batches) -> dict[str, str]
     return facts
 
 
-def _take(encoder: Encoder, found: Checkpoint, modality: Modality, start: str) -> None:
+def _take(encoder: ModalityEncoder, found: Checkpoint, modality: Modality, start: str) -> None:
     prefix = f"{modality}."
     own = {name.removeprefix(prefix): value for name, value in found.encoders.items() if name.startswith(prefix)}
     try:

@@ -14,8 +14,8 @@ from avfeat.errors import ArgumentError
 from avfeat.training.networks.spec import MODALITIES
 from avfeat.training.objectives.distillation import DistillationSettings
 from avfeat.training.recipes import Recipe
-from avfeat.training.teachers.lesson import Lesson, OneModality, Taught, named
-from avfeat.training.teachers.registry import open_teacher, published
+from avfeat.training.teachers.lesson import Lesson, OneModality, TeacherOutput, name_setting
+from avfeat.training.teachers.registry import open_teacher, published_modality
 from avfeat.training.teachers.run import open_run
 from avfeat.training.trainer.views import Views
 
@@ -42,7 +42,7 @@ class Teacher(nn.Module):
         self.facts = each["video"] if isinstance(source, str) else each
 
     @classmethod
-    def of(cls, recipe: Recipe) -> Teacher | None:
+    def from_recipe(cls, recipe: Recipe) -> Teacher | None:
         """The one that a recipe asks for; None if it asks for none. Draws from torch's global generator.
 
         Raises:
@@ -61,7 +61,7 @@ class Teacher(nn.Module):
         return found
 
     @torch.no_grad()
-    def forward(self, views: Views) -> dict[Modality, Taught]:
+    def forward(self, views: Views) -> dict[Modality, TeacherOutput]:
         """What is taught of all views, ``batch * views`` rows; those of clips without the modality mean nothing."""
         inputs = {"video": views.frames, "audio": views.waveform}
         return {name: self._parts[name](inputs[name]) for name in self.lessons if inputs[name] is not None}
@@ -77,8 +77,8 @@ def setting_of(source: str | Mapping[str, str], modality: Modality) -> str:
 def _parts(settings: DistillationSettings, recipe: Recipe) -> dict[Modality, OneModality]:
     source = settings.teacher
     if isinstance(source, str):
-        with named(setting_of(source, "video")):
-            modality = published(source)
+        with name_setting(setting_of(source, "video")):
+            modality = published_modality(source)
             if modality is not None and not Path(source).expanduser().exists():
                 raise ArgumentError(
                     f"is a network that teaches {modality} alone; --set {SETTING}.{modality}={source}."
@@ -87,6 +87,6 @@ def _parts(settings: DistillationSettings, recipe: Recipe) -> dict[Modality, One
     found: dict[Modality, OneModality] = {}
     for name in MODALITIES:
         if name in source:
-            with named(setting_of(source, name)):
+            with name_setting(setting_of(source, name)):
                 found[name] = open_teacher(name, source[name], recipe.encoders, settings.frames)
     return found

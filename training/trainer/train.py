@@ -16,13 +16,21 @@ from avfeat.training.data import Cache
 from avfeat.training.data.loader import Batch
 from avfeat.training.provenance import describe_data, describe_machine
 from avfeat.training.recipes import Recipe
-from avfeat.training.trainer.events import Event, Finished, Logged, Started, Stepped, Stopped, Warned
-from avfeat.training.trainer.journal import Journal, write_recipe, write_run
+from avfeat.training.trainer.events import (
+    Event,
+    MetricsLogged,
+    StepDone,
+    TrainingFinished,
+    TrainingStarted,
+    TrainingStopped,
+    WarningIssued,
+)
+from avfeat.training.trainer.journal import RunLogger, write_recipe, write_run
 from avfeat.training.trainer.memory import keep_freed_memory
 from avfeat.training.trainer.meter import peak_memory
-from avfeat.training.trainer.model import Outcome
-from avfeat.training.trainer.probe import Accuracy, Probe
-from avfeat.training.trainer.process import Device, joined
+from avfeat.training.trainer.model import StepOutput
+from avfeat.training.trainer.probe import Accuracy, KnnProbe
+from avfeat.training.trainer.process import Device, join_processes
 from avfeat.training.trainer.resume import check_same, check_teacher, same_probe
 from avfeat.training.trainer.trainer import Trainer
 from avfeat.training.trainer.views import Views
@@ -32,7 +40,7 @@ from avfeat.training.trainer.watch import collapse
 def train(
     cache: Cache, source: str, run: Path, recipe: Recipe, *, resume: bool = False, device: Device = "auto"
 ) -> Generator[Event, None, None]:
-    """Train as ``recipe`` says, and write ``run``; yields what happens, at the end ``Finished`` or ``Stopped``.
+    """Train as ``recipe`` says, and write ``run``; yields what happens, at the end ``TrainingFinished`` or ``TrainingStopped``.
 
     Under ``torchrun`` every process calls this; the first one writes, and its events are the ones to show.
 
@@ -51,7 +59,7 @@ def train(
         AvfeatError: data, device or folder that cannot be used.
     """
     before = _checkpoint(run, resume)
-    with joined(device) as process, StopRequest() as stop:
+    with join_processes(device) as process, StopRequest() as stop:
         if process.device.type == "cpu":
             keep_freed_memory()
         if before is not None:
@@ -62,14 +70,14 @@ def train(
         trainer = Trainer(recipe, cache, source, process, published=before is None or untrained)
         if before is not None:
             check_teacher(before, trainer.teacher)
-        yield from _Loop(trainer, run, probe, stop).go(before, untrained)
+        yield from _TrainingLoop(trainer, run, probe, stop).go(before, untrained)
 
 
-def _probe(cache: Cache, recipe: Recipe) -> Probe | None:
+def _probe(cache: Cache, recipe: Recipe) -> KnnProbe | None:
     """None where it is not asked for, or where no two clips share a label."""
     if not recipe.probe.every:
         return None
-    probe = Probe(cache, recipe.encoders, recipe.probe, recipe.seed)
+    probe = KnnProbe(cache, recipe.encoders, recipe.probe, recipe.seed)
     return probe if probe.useful else None
 
 
@@ -83,13 +91,13 @@ def _checkpoint(run: Path, resume: bool) -> Checkpoint | None:
     return Checkpoint.load(run)
 
 
-class _Loop:
+class _TrainingLoop:
     """One start of a run, from the step after its checkpoint to the last, or to a signal."""
 
-    def __init__(self, trainer: Trainer, run: Path, probe: Probe | None, stop: StopRequest) -> None:
+    def __init__(self, trainer: Trainer, run: Path, probe: KnnProbe | None, stop: StopRequest) -> None:
         self._trainer, self._run, self._probe, self._stop = trainer, run, probe, stop
         self._recipe, self._process = trainer.recipe, trainer.process
-        self._journal: Journal | None = None
+        self._journal: RunLogger | None = None
         self._done = self._first = 0
         self._spent = 0.0
         self._began = time.perf_counter()
@@ -101,7 +109,7 @@ class _Loop:
         """Begin, or go on from ``before``; ``untrained`` tells to measure what the encoders begin with."""
         if before is not None and before.step >= self._recipe.steps:
             self._load(before)
-            yield self._finished()
+            yield self._finish()
             return
         took = self._trainer.trial()
         random_init = None
@@ -112,18 +120,18 @@ class _Loop:
         self._random_init = random_init or self._random_init
         chance = self._probe.chance if self._probe else None
         cost = self._trainer.cost(self._done, took)
-        yield Started(self._done, cost, self._random_init, chance)
+        yield TrainingStarted(self._done, cost, self._random_init, chance)
         with self._trainer.batches(self._done) as batches:
             if not self._process.leads:
                 yield from self._steps(batches)
                 return
             self._write_facts()
-            with Journal(self._run, self._done) as self._journal:
+            with RunLogger(self._run, self._done) as self._journal:
                 yield from self._steps(batches)
 
     def _write_facts(self) -> None:
         write_recipe(self._run, self._recipe)
-        machine = describe_machine(self._process.device, self._process.world)
+        machine = describe_machine(self._process.device, self._process.world_size)
         facts = {"step": self._done, "steps": self._recipe.steps, "data": self._trainer.data}
         write_run(self._run, facts | self._trainer.provenance | machine)
 
@@ -132,17 +140,17 @@ class _Loop:
         while self._done < self._recipe.steps:
             outcome, views = self._trainer.step(self._done, batches)
             self._done += 1
-            yield Stepped(self._done)
+            yield StepDone(self._done)
             yield from self._report(outcome, views)
             asked = self._process.any(self._stop.signal is not None)
             if asked or self._due(self._recipe.checkpoint_every):
                 self._save()
             if asked and self._done < self._recipe.steps:
-                yield Stopped(self._done, self._stop.signal or signal.SIGTERM, self._run / LAST)
+                yield TrainingStopped(self._done, self._stop.signal or signal.SIGTERM, self._run / LAST)
                 return
-        yield self._finished()
+        yield self._finish()
 
-    def _report(self, outcome: Outcome, views: Views) -> Iterator[Event]:
+    def _report(self, outcome: StepOutput, views: Views) -> Iterator[Event]:
         """A line of metrics, if one is due."""
         probing = bool(self._recipe.probe.every) and self._due(self._recipe.probe.every)
         if not probing and not self._due(self._recipe.log_every):
@@ -155,9 +163,9 @@ class _Loop:
         if self._journal is not None:
             self._journal.write(metrics)
         here = self._seconds() - self._spent
-        yield Logged(metrics, here / (self._done - self._first) * (self._recipe.steps - self._done))
+        yield MetricsLogged(metrics, here / (self._done - self._first) * (self._recipe.steps - self._done))
         if sentence := collapse(metrics, self._collapsed):
-            yield Warned(sentence)
+            yield WarningIssued(sentence)
 
     def _due(self, every: int) -> bool:
         return self._done % every == 0 or self._done == self._recipe.steps
@@ -181,9 +189,9 @@ class _Loop:
         kept = (before.training[name] for name in ("random_init", "accuracy"))
         self._random_init, self._accuracy = (None if one is None else Accuracy(**one) for one in kept)
 
-    def _finished(self) -> Finished:
+    def _finish(self) -> TrainingFinished:
         here = self._seconds() - self._spent
-        return Finished(
+        return TrainingFinished(
             steps=self._done,
             seconds=self._seconds(),
             accuracy=self._accuracy,

@@ -25,12 +25,12 @@ from avfeat.training.provenance import describe_data, revision, versions
 from avfeat.training.recipes import Recipe
 from avfeat.training.trainer.events import Cost
 from avfeat.training.trainer.meter import Meter
-from avfeat.training.trainer.model import MODALITIES, Outcome, Pretraining, count_parameters
+from avfeat.training.trainer.model import MODALITIES, Pretraining, StepOutput, count_parameters
 from avfeat.training.trainer.optimizer import build_optimizer, rate_at, set_rate
 from avfeat.training.trainer.process import Process
 from avfeat.training.trainer.start import begin
 from avfeat.training.trainer.teacher import Teacher
-from avfeat.training.trainer.views import Views, augmented, seeds_of, to_device
+from avfeat.training.trainer.views import Views, augment_views, seeds_of, to_device
 from avfeat.training.trainer.watch import Finite, signs
 
 _PAIR = "pair."
@@ -68,10 +68,10 @@ class Trainer:
         self.recipe, self.cache, self.process = recipe, cache, process
         self.data = describe_data(source, cache)
         self.provenance: dict[str, Any] = {"revision": revision(), "versions": versions()}
-        self.part = _part(recipe, process.world)
-        _check_data(recipe, cache, self.part, process.world)
+        self.part = _part(recipe, process.world_size)
+        _check_data(recipe, cache, self.part, process.world_size)
         with torch.random.fork_rng():
-            self.teacher = Teacher.of(recipe)
+            self.teacher = Teacher.from_recipe(recipe)
             torch.manual_seed(recipe.seed)
             self.model = Pretraining(recipe, published, self.teacher.lessons if self.teacher else None)
             if published:
@@ -91,8 +91,8 @@ class Trainer:
     @contextmanager
     def batches(self, done: int) -> Iterator[Iterator[Batch]]:
         """All passes of the steps after ``done``, from worker processes that leave with the block."""
-        recipe, world = self.recipe, self.process.world
-        passes = recipe.accumulate
+        recipe, world_size = self.recipe, self.process.world_size
+        passes = recipe.grad_accumulation_steps
         loader = make_loader(
             self.cache,
             recipe.sampling,
@@ -101,14 +101,14 @@ class Trainer:
             start_step=done * passes,
             seed=recipe.seed,
             rank=self.process.rank,
-            world=world,
+            world_size=world_size,
             workers=self._workers() if done < recipe.steps else 0,
-            needs=recipe.needs,
+            required_streams=recipe.required_streams,
         )
         with loading(loader) as batches:
             yield batches
 
-    def step(self, step: int, batches: Iterator[Batch]) -> tuple[Outcome, Views]:
+    def step(self, step: int, batches: Iterator[Batch]) -> tuple[StepOutput, Views]:
         """One step of the optimizer; gives the outcome and the views of its last pass.
 
         Raises:
@@ -118,13 +118,13 @@ class Trainer:
         peak = recipe.optimizer.peak(recipe.batch_size)
         set_rate(self.optimizer, self.rate(step), peak)
         outcomes = []
-        for number in range(recipe.accumulate):
+        for number in range(recipe.grad_accumulation_steps):
             with self.meter.waiting():
                 batch = next(batches)
-            last = number + 1 == recipe.accumulate
-            outcome, views = self.forward_backward(batch, step * recipe.accumulate + number, last)
+            last = number + 1 == recipe.grad_accumulation_steps
+            outcome, views = self.forward_backward(batch, step * recipe.grad_accumulation_steps + number, last)
             outcomes.append(outcome)
-        norm = nn.utils.clip_grad_norm_(self._trained, recipe.optimizer.clip or float("inf"))
+        norm = nn.utils.clip_grad_norm_(self._trained, recipe.optimizer.max_grad_norm or float("inf"))
         self._finite.watch(step + 1, torch.stack([one.total.detach() for one in outcomes]).sum(), norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -133,7 +133,7 @@ class Trainer:
         self.meter.add(outcomes, norm, recipe.batch_size)
         return outcomes[-1], views
 
-    def forward_backward(self, batch: Batch, number: int, last: bool = True) -> tuple[Outcome, Views]:
+    def forward_backward(self, batch: Batch, number: int, last: bool = True) -> tuple[StepOutput, Views]:
         """One pass: augment, embed, compare, and the gradient of it.
 
         Args:
@@ -144,13 +144,13 @@ class Trainer:
         recipe, device = self.recipe, self.process.device
         seeds = seeds_of(recipe.seed, number, self.process.rank, len(batch["item"]) * self.model.views)
         inputs = to_device(batch, device, self.model.modalities)
-        views = augmented(inputs, recipe.augment, recipe.encoders.sample_rate, seeds)
-        apart = nullcontext() if last or self.process.world == 1 else cast(Any, self.wrapped).no_sync()
+        views = augment_views(inputs, recipe.augment, recipe.encoders.sample_rate, seeds)
+        apart = nullcontext() if last or self.process.world_size == 1 else cast(Any, self.wrapped).no_sync()
         with apart:
             with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
                 taught = None if self.teacher is None else self.teacher(views)
-                outcome: Outcome = self.wrapped(views.frames, views.waveform, views.present, taught)
-            torch.autograd.backward(outcome.total / recipe.accumulate)
+                outcome: StepOutput = self.wrapped(views.frames, views.waveform, views.present, taught)
+            torch.autograd.backward(outcome.total / recipe.grad_accumulation_steps)
         return outcome, views
 
     @property
@@ -165,7 +165,7 @@ class Trainer:
         recipe = self.recipe
         return rate_at(step, recipe.steps, recipe.optimizer, recipe.batch_size)
 
-    def metrics(self, done: int, outcome: Outcome, views: Views) -> dict[str, float]:
+    def metrics(self, done: int, outcome: StepOutput, views: Views) -> dict[str, float]:
         """Means since the last call, and how alive the last batch's embeddings are."""
         return {
             "step": done,
@@ -180,7 +180,7 @@ class Trainer:
         took = 0.0
         for _ in range(_TRIALS):
             begun = time.perf_counter()
-            for _ in range(self.recipe.accumulate):
+            for _ in range(self.recipe.grad_accumulation_steps):
                 outcome, _ = self.forward_backward(self._noise(), 0)
             outcome.total.item()
             took = time.perf_counter() - begun
@@ -191,7 +191,7 @@ class Trainer:
     def cost(self, done: int, seconds: float) -> Cost:
         """What is to come after ``done`` steps of so many seconds."""
         recipe, model, device = self.recipe, self.model, self.process.device
-        clips = len(self.cache.members(recipe.needs))
+        clips = len(self.cache.members(recipe.required_streams))
         parameters = {str(name): count_parameters([getattr(model.pair, name)]) for name in MODALITIES}
         heads: list[nn.Module] = [model.objective.projectors, model.objective.predictors]
         heads += [] if model.distillation is None else [model.distillation]
@@ -203,7 +203,7 @@ class Trainer:
             epochs=(recipe.steps - done) * recipe.batch_size / clips,
             seconds=(recipe.steps - done) * seconds,
             device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-            processes=self.process.world,
+            processes=self.process.world_size,
         )
 
     def checkpoint(self, done: int, extra: dict[str, Any]) -> Checkpoint:
@@ -253,13 +253,18 @@ class Trainer:
         """Take the weights of trained pairs that the recipe names."""
         recipe = self.recipe
         loader = make_loader(
-            self.cache, recipe.sampling, self.part, _UNFOLDED, seed=recipe.seed, needs=recipe.needs
+            self.cache,
+            recipe.sampling,
+            self.part,
+            _UNFOLDED,
+            seed=recipe.seed,
+            required_streams=recipe.required_streams,
         )
         seeds = seeds_of(recipe.seed, 0, 0, self.part * self.model.views)
 
         def batches(modality: Modality) -> Iterator[Tensor]:
             for batch in loader:
-                views = augmented(batch, Composition(), recipe.encoders.sample_rate, seeds)
+                views = augment_views(batch, Composition(), recipe.encoders.sample_rate, seeds)
                 there = views.present[modality].repeat_interleave(self.model.views)
                 x = views.frames if modality == "video" else views.waveform
                 if x is not None and there.any():
@@ -287,25 +292,25 @@ class Trainer:
     def _workers(self) -> int:
         if self.recipe.workers is not None:
             return self.recipe.workers
-        cores = (os.cpu_count() or 1) // self.process.world
+        cores = (os.cpu_count() or 1) // self.process.world_size
         return 1 if self.process.device.type == "cpu" else max(1, min(8, cores - 1))
 
 
-def _check_data(recipe: Recipe, cache: Cache, part: int, world: int) -> None:
+def _check_data(recipe: Recipe, cache: Cache, part: int, world_size: int) -> None:
     wanted = replace(recipe.cache, quality=cache.settings.quality)
     if cache.settings != wanted:
         raise ArgumentError(
             f"{cache.path}: was prepared with {cache.settings}; the recipe's encoders need {wanted}."
         )
     # Refuses too few clips now, not after all that comes before the first batch.
-    Order(cache.members(recipe.needs), recipe.seed, part, world)
+    Order(cache.members(recipe.required_streams), recipe.seed, part, world_size)
 
 
-def _part(recipe: Recipe, world: int) -> int:
-    parts = recipe.accumulate * world
+def _part(recipe: Recipe, world_size: int) -> int:
+    parts = recipe.grad_accumulation_steps * world_size
     if recipe.batch_size % parts or recipe.batch_size // parts < 2:
         raise ArgumentError(
-            f"batch_size {recipe.batch_size} cannot be shared by {world} processes with {recipe.accumulate} passes "
+            f"batch_size {recipe.batch_size} cannot be shared by {world_size} processes with {recipe.grad_accumulation_steps} passes "
             "each; take a multiple of that, with 2 clips or more a pass."
         )
     return recipe.batch_size // parts

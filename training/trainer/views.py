@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from avfeat.bundle import Modality
-from avfeat.training.augment import Clips, Composition, Draws
+from avfeat.training.augment import Clips, Composition, SampleRNG
 from avfeat.training.data.loader import Batch
 from avfeat.training.data.randomness import generator
 
@@ -39,7 +39,7 @@ def to_device(batch: Batch, device: torch.device, modalities: Collection[Modalit
     return {name: batch[name].to(device, non_blocking=True) for name in (*names, "has_video", "has_audio")}
 
 
-def augmented(batch: Batch, composition: Composition, sample_rate: int, seeds: Tensor) -> Views:
+def augment_views(batch: Batch, composition: Composition, sample_rate: int, seeds: Tensor) -> Views:
     """Augment every view with its own random numbers.
 
     Args:
@@ -52,7 +52,7 @@ def augmented(batch: Batch, composition: Composition, sample_rate: int, seeds: T
     if frames is not None:
         frames = frames.movedim(-1, -3).float() / 255
     clips = Clips(frames, waveform, sample_rate)
-    clips = composition(clips, Draws(seeds.to(clips.device)))
+    clips = composition(clips, SampleRNG(seeds.to(clips.device)))
     return Views(clips.frames, clips.waveform, {"video": batch["has_video"], "audio": batch["has_audio"]})
 
 

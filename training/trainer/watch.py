@@ -11,7 +11,7 @@ from torch import Tensor
 from avfeat.bundle import Modality
 from avfeat.errors import AvfeatError
 from avfeat.training.objectives import alignment, embedding_std, uniformity
-from avfeat.training.trainer.model import Outcome
+from avfeat.training.trainer.model import StepOutput
 
 COLLAPSED = 0.1
 """Spread below which embeddings count as collapsed; random ones have 1."""
@@ -48,12 +48,12 @@ class Finite:
         if not bool(torch.isfinite(values).all()):
             raise DivergedError(
                 f"step {step}: the loss ({values[0]:g}) or its gradient ({values[1]:g}) is no number; the "
-                "last checkpoint is from before. Take a lower optimizer.rate, a longer optimizer.warmup, or "
-                "optimizer.clip."
+                "last checkpoint is from before. Take a lower optimizer.lr, a longer optimizer.warmup, or "
+                "optimizer.max_grad_norm."
             )
 
 
-def signs(outcome: Outcome, present: Mapping[Modality, Tensor]) -> dict[str, float]:
+def signs(outcome: StepOutput, present: Mapping[Modality, Tensor]) -> dict[str, float]:
     """How alive the embeddings of a batch are, by modality.
 
     ``*_std``: standard deviation of unit-length projections times the root of their width: 1 is healthy, 0
@@ -92,5 +92,5 @@ def collapse(metrics: Mapping[str, float], known: set[str]) -> str | None:
     return (
         f"step {metrics['step']:g}: the {' and '.join(fresh)} embeddings have COLLAPSED: all clips get nearly the "
         f"same vector (std {min(metrics[f'{name}_std'] for name in fresh):.3f}, healthy is 1). Nothing is learned; "
-        "take a lower optimizer.rate, another objective, or stronger augmentations."
+        "take a lower optimizer.lr, another objective, or stronger augmentations."
     )

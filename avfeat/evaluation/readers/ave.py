@@ -8,7 +8,7 @@ from typing import Literal
 
 from avfeat.datasets.ave import LISTS, Annotation, open_ave
 from avfeat.errors import ArgumentError
-from avfeat.evaluation.dataset import Dataset, Fold, Item
+from avfeat.evaluation.dataset import Dataset, Fold, LabelledItem
 
 Split = Literal["dedupe", "official"]
 SECONDS = 10
@@ -45,11 +45,13 @@ class Ave:
 
     def dataset(self, split: Split) -> Dataset:
         """The rows as items, with one fold: C is chosen on val, without a refit."""
-        items: list[Item] = []
+        items: list[LabelledItem] = []
         parts: dict[str, tuple[int, ...]] = {}
         for part, rows in self.rows(split).items():
             parts[part] = tuple(range(len(items), len(items) + len(rows)))
-            items += [Item(row.id, self.videos[row.id], row.label, row.id, (row.start, row.end)) for row in rows]
+            items += [
+                LabelledItem(row.id, self.videos[row.id], row.label, row.id, (row.start, row.end)) for row in rows
+            ]
         return Dataset("AVE", tuple(items), (Fold("", parts["train"], parts["val"], parts["test"]),))
 
 
@@ -65,7 +67,7 @@ def read_ave(root: Path) -> Ave:
     return Ave(annotations, splits, {row.id: copy.video(row.id) for row in annotations})
 
 
-def second_labels(row: Item, background: str) -> tuple[str, ...]:
+def second_labels(row: LabelledItem, background: str) -> tuple[str, ...]:
     """The label of each of the ten seconds: ``start <= t < end`` has the class, all others are background."""
     assert row.event is not None
     start, end = row.event

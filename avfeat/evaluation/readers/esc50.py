@@ -13,7 +13,7 @@ from avfeat.datasets.files import (
     wrong_line,
 )
 from avfeat.errors import DatasetError
-from avfeat.evaluation.dataset import Dataset, Fold, Item
+from avfeat.evaluation.dataset import Dataset, Fold, LabelledItem
 
 _COLUMNS = ("filename", "fold", "category", "src_file")
 
@@ -38,7 +38,7 @@ def read_esc50(root: Path) -> Dataset:
         if len(row) != len(header[1]):
             raise wrong_line(table, number, f"{len(header[1])} fields", ",".join(row))
         name, fold, label, source = (row[place] for place in places)
-        items.append(Item(name, sounds.get(Path(name).stem, root / "audio" / name), label, source))
+        items.append(LabelledItem(name, sounds.get(Path(name).stem, root / "audio" / name), label, source))
         numbers.append(fold)
     return Dataset("ESC-50", tuple(items), _folds(numbers))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from avfeat.evaluation.dataset import Item
+from avfeat.evaluation.dataset import LabelledItem
 
 _EVERY = 5
 """Of the origins of a train list without a validation list, one in so many chooses C."""
 
 
-def held_out(items: Sequence[Item], train: Sequence[int]) -> tuple[int, ...]:
+def held_out(items: Sequence[LabelledItem], train: Sequence[int]) -> tuple[int, ...]:
     """The part of ``train`` that chooses C where a data set has no validation list: every fifth origin.
 
     Whole origins, in alphabetical order, beginning with the first, so that what chooses C is not the twin of

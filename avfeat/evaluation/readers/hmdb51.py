@@ -15,7 +15,7 @@ from avfeat.datasets.files import (
     wrong_line,
 )
 from avfeat.errors import DatasetError
-from avfeat.evaluation.dataset import Dataset, Fold, Item
+from avfeat.evaluation.dataset import Dataset, Fold, LabelledItem
 from avfeat.evaluation.readers.held_out import held_out
 
 _LIST = re.compile(r"(?P<label>.+)_test_split(?P<split>[123])\.txt")
@@ -37,7 +37,7 @@ def read_hmdb51(root: Path) -> Dataset:
     if not lists:
         raise DatasetError(f"{root}: has no CLASS_test_splitN.txt; name the folder that holds lists and videos.")
     videos = by_stem(media_below(root))
-    items: dict[tuple[str, str], Item] = {}
+    items: dict[tuple[str, str], LabelledItem] = {}
     parts: dict[str, dict[str, list[tuple[str, str]]]] = defaultdict(lambda: {_TRAIN: [], _TEST: []})
     for path, match in lists:
         label = match["label"]
@@ -58,10 +58,10 @@ def read_hmdb51(root: Path) -> Dataset:
     return Dataset("HMDB51", rows, tuple(folds))
 
 
-def _item(root: Path, videos: dict[str, Path], label: str, name: str) -> Item:
+def _item(root: Path, videos: dict[str, Path], label: str, name: str) -> LabelledItem:
     stem = Path(name).stem
-    origin, between, _ = stem.partition(f"_{label}_")
+    group, between, _ = stem.partition(f"_{label}_")
     # The videos of a class lie in its folder; names are unique across classes, but for the copies of some releases.
     path = root / label / name
     file = path if path.is_file() else videos.get(stem, path)
-    return Item(f"{label}/{name}", file, label, origin if between else stem)
+    return LabelledItem(f"{label}/{name}", file, label, group if between else stem)

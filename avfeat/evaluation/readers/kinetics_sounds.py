@@ -6,7 +6,7 @@ from pathlib import Path
 
 from avfeat.datasets.files import by_stem, checked_root, media_below, read_csv, wrong_line
 from avfeat.errors import DatasetError
-from avfeat.evaluation.dataset import Dataset, Fold, Item
+from avfeat.evaluation.dataset import Dataset, Fold, LabelledItem
 from avfeat.evaluation.readers.held_out import held_out
 
 
@@ -20,13 +20,15 @@ def read_kinetics_sounds(root: Path, train: Path, test: Path, val: Path | None =
         DatasetError: a list is missing, empty, or not what it should be.
     """
     videos = by_stem(media_below(checked_root(root)))
-    items: list[Item] = []
+    items: list[LabelledItem] = []
     parts: dict[str, tuple[int, ...]] = {}
     for part, path in (("train", train), ("val", val), ("test", test)):
         if path is not None:
             rows = _rows(path)
             parts[part] = tuple(range(len(items), len(items) + len(rows)))
-            items += [Item(name, videos.get(name, root / f"{name}.mp4"), label, name) for name, label in rows]
+            items += [
+                LabelledItem(name, videos.get(name, root / f"{name}.mp4"), label, name) for name, label in rows
+            ]
     chosen = parts.get("val", held_out(items, parts["train"]))
     fold = Fold("", parts["train"], chosen, parts["test"], refit=val is None)
     return Dataset("Kinetics-Sounds", tuple(items), (fold,))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from avfeat.datasets import Columns, LabelledFile, ave_folder, read_folder, read_table
 from avfeat.errors import ArgumentError, DatasetError
-from avfeat.evaluation.dataset import Dataset, Item
+from avfeat.evaluation.dataset import Dataset, LabelledItem
 from avfeat.evaluation.readers.ave import read_ave
 
 
@@ -40,6 +40,6 @@ def read_labelled(data: Path, columns: Columns | None = None) -> Dataset:
     return Dataset(data.name, items)
 
 
-def _item(file: LabelledFile, label: str) -> Item:
+def _item(file: LabelledFile, label: str) -> LabelledItem:
     """A file without a group is an origin of its own."""
-    return Item(file.name, file.path, label, file.group or file.name)
+    return LabelledItem(file.name, file.path, label, file.group or file.name)

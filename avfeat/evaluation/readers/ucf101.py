@@ -14,7 +14,7 @@ from avfeat.datasets.files import (
     wrong_line,
 )
 from avfeat.errors import DatasetError
-from avfeat.evaluation.dataset import Dataset, Fold, Item
+from avfeat.evaluation.dataset import Dataset, Fold, LabelledItem
 from avfeat.evaluation.readers.held_out import held_out
 
 _SPLITS = ("1", "2", "3")
@@ -32,7 +32,7 @@ def read_ucf101(root: Path) -> Dataset:
     """
     lists = find(checked_root(root), "trainlist01.txt", "UCF101's lists and videos").parent
     videos = by_stem(media_below(root))
-    items: dict[str, Item] = {}
+    items: dict[str, LabelledItem] = {}
     parts = []
     for split in _SPLITS:
         paths = [lists / f"{part}list0{split}.txt" for part in ("train", "test")]
@@ -49,7 +49,7 @@ def read_ucf101(root: Path) -> Dataset:
     return Dataset("UCF101", rows, tuple(folds))
 
 
-def _names(path: Path, root: Path, videos: dict[str, Path], items: dict[str, Item]) -> list[str]:
+def _names(path: Path, root: Path, videos: dict[str, Path], items: dict[str, LabelledItem]) -> list[str]:
     """The videos of a list, added to ``items``; lines are ``Class/v_Class_g08_c01.avi``, then maybe a number."""
     names = []
     for number, line in read_lines(path):
@@ -60,6 +60,6 @@ def _names(path: Path, root: Path, videos: dict[str, Path], items: dict[str, Ite
         stem = Path(file).stem
         found = _GROUP.search(stem)
         group = stem if found is None else stem[: found.end()]
-        items.setdefault(name, Item(name, videos.get(stem, root / name), label, group))
+        items.setdefault(name, LabelledItem(name, videos.get(stem, root / name), label, group))
         names.append(name)
     return names

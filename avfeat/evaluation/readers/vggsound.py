@@ -8,7 +8,7 @@ from pathlib import Path
 
 from avfeat.datasets.files import checked_root, find, media_below, read_csv, wrong_line
 from avfeat.errors import DatasetError
-from avfeat.evaluation.dataset import Dataset, Fold, Item
+from avfeat.evaluation.dataset import Dataset, Fold, LabelledItem
 from avfeat.evaluation.readers.held_out import held_out
 
 _SECONDS = re.compile(r"(?P<id>.{11})_(?P<start>\d{6})")
@@ -26,7 +26,7 @@ def read_vggsound(root: Path) -> Dataset:
     """
     table = find(checked_root(root), "vggsound.csv", "vggsound.csv and the videos")
     videos = _by_start(media_below(root))
-    items: list[Item] = []
+    items: list[LabelledItem] = []
     parts: dict[str, list[int]] = {"train": [], "test": []}
     for number, row in read_csv(table):
         if len(row) != 4 or not row[1].strip().isdecimal() or row[3].strip() not in parts:
@@ -34,7 +34,7 @@ def read_vggsound(root: Path) -> Dataset:
         id_, start = row[0], int(row[1])
         name = f"{id_}_{start:06d}"
         parts[row[3].strip()].append(len(items))
-        items.append(Item(name, videos.get((id_, start), root / f"{name}.mp4"), row[2].strip(), id_))
+        items.append(LabelledItem(name, videos.get((id_, start), root / f"{name}.mp4"), row[2].strip(), id_))
     if not items:
         raise DatasetError(f"{table}: has no row; download it again.")
     train, test = tuple(parts["train"]), tuple(parts["test"])

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from avfeat.errors import ArgumentError
 from avfeat.training.augment.clips import Clips
-from avfeat.training.augment.compose import Composition, composition, load_composition, shipped
-from avfeat.training.augment.draws import Draws
+from avfeat.training.augment.compose import Composition, composition, list_compositions, load_composition
 from avfeat.training.augment.incoherent import Reversal
 from avfeat.training.augment.registry import AUGMENTATIONS, name_of
+from avfeat.training.augment.sample_rng import SampleRNG
 from avfeat.training.augment.temporal import Fade, TimeMask
 from avfeat.training.data.sampling import Sampling
 from avfeat.training.schema import build, read_yaml
@@ -28,19 +28,19 @@ def clips() -> Clips:
     )
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_compositions())
 def test_shipped_compositions_load_and_run(name: str) -> None:
     chosen, before = load_composition(name), clips()
-    after = chosen(before, Draws(SEEDS))
+    after = chosen(before, SampleRNG(SEEDS))
     assert before.waveform is not None
     assert after.waveform is not None
     assert not torch.equal(after.waveform, before.waveform)
     still = replace(chosen, strength=0.0)
-    assert still(before, Draws(SEEDS)) == before
+    assert still(before, SampleRNG(SEEDS)) == before
 
 
 def test_the_four_that_the_study_needs_are_there() -> None:
-    assert set(shipped()) >= {"reference", "sampling-only", "incoherent", "clar"}
+    assert set(list_compositions()) >= {"reference", "sampling-only", "incoherent", "clar"}
     lossy = [one for one in load_composition("reference").augmentations if one.family == "lossy coherent"]
     assert {name_of(one) for one in lossy} == {"fade", "time_mask"}
     rest = [one for one in load_composition("reference").augmentations if one.family != "lossy coherent"]
@@ -95,8 +95,8 @@ def test_sampling_shrinks_with_strength(one: float, other: float) -> None:
 
 
 def test_one_augmentation_does_not_change_the_numbers_of_the_next() -> None:
-    alone = Composition((Fade(p=0.0), TimeMask()))(clips(), Draws(SEEDS))
-    other = Composition((Fade(strength=0.0), TimeMask()))(clips(), Draws(SEEDS))
+    alone = Composition((Fade(p=0.0), TimeMask()))(clips(), SampleRNG(SEEDS))
+    other = Composition((Fade(strength=0.0), TimeMask()))(clips(), SampleRNG(SEEDS))
     assert torch.equal(alone.waveform, other.waveform)  # type: ignore[arg-type]
 
 

@@ -19,8 +19,8 @@ from torch import Tensor
 from avfeat.errors import ArgumentError
 from avfeat.training.augment.augmentation import Augmentation
 from avfeat.training.augment.clips import Clips
-from avfeat.training.augment.draws import Draws
 from avfeat.training.augment.filters import gaussian_matrix
+from avfeat.training.augment.sample_rng import SampleRNG
 from avfeat.training.augment.spatial import (
     Blur,
     ColourJitter,
@@ -54,7 +54,7 @@ def seeds(batch: int, seed: int = 0) -> Tensor:
 
 
 def augmented(augmentation: Augmentation, frames: Tensor, seed: int = 0) -> Tensor:
-    after = augmentation(Clips(frames, None), Draws(seeds(len(frames), seed))).frames
+    after = augmentation(Clips(frames, None), SampleRNG(seeds(len(frames), seed))).frames
     assert after is not None
     return after
 
@@ -97,20 +97,20 @@ def test_strength_0_and_samples_that_p_leaves_alone_are_as_they_were(augmentatio
         assert torch.equal(augmented(nothing, before), before)
     changed = (augmented(replace(augmentation, p=0.5), before) != before).flatten(1).any(1)
     # The first number that a class draws says whether it does anything.
-    assert torch.equal(changed, Draws(seeds(40)).fork("frames").chance(0.5))
+    assert torch.equal(changed, SampleRNG(seeds(40)).fork("frames").chance(0.5))
     assert 5 < int(changed.sum()) < 35
 
 
 @pytest.mark.parametrize("augmentation", ALL, ids=lambda one: type(one).__name__)
 def test_sound_is_left_alone(augmentation: Augmentation) -> None:
     clips = Clips(pictures(2, 2, 8, 8, 0), torch.rand(2, 800))
-    after = augmentation(clips, Draws(seeds(2)))
+    after = augmentation(clips, SampleRNG(seeds(2)))
     assert after.waveform is clips.waveform
     assert not torch.equal(after.frames, clips.frames)  # type: ignore[arg-type]
-    deaf = augmentation(replace(clips, waveform=None), Draws(seeds(2)))
+    deaf = augmentation(replace(clips, waveform=None), SampleRNG(seeds(2)))
     assert torch.equal(deaf.frames, after.frames)  # type: ignore[arg-type]
     blind = replace(clips, frames=None)
-    assert augmentation(blind, Draws(seeds(2))) is blind
+    assert augmentation(blind, SampleRNG(seeds(2))) is blind
 
 
 @pytest.mark.parametrize("augmentation", ALL, ids=lambda one: type(one).__name__)
@@ -124,7 +124,7 @@ def test_a_sample_does_not_depend_on_its_batch(
     assert torch.equal(whole, augmented(augmentation, before, seed))
     for number in range(batch):
         one = slice(number, number + 1)
-        alone = augmentation(Clips(before[one], None), Draws(seeds(batch, seed)[one])).frames
+        alone = augmentation(Clips(before[one], None), SampleRNG(seeds(batch, seed)[one])).frames
         torch.testing.assert_close(alone, whole[one], rtol=0, atol=1e-6)
 
 
@@ -142,38 +142,38 @@ def test_all_frames_change_alike(augmentation: Augmentation) -> None:
         torch.testing.assert_close(after, after[:, :1].expand_as(after), rtol=0, atol=1e-6)
 
 
-def areas(augmentation: Any, draws: Draws) -> Tensor:
-    return 1 - augmentation.boxes(draws)[:, 2:].prod(1)
+def areas(augmentation: Any, rng: SampleRNG) -> Tensor:
+    return 1 - augmentation.boxes(rng)[:, 2:].prod(1)
 
 
-def flipped(augmentation: Any, draws: Draws) -> Tensor:
-    row = torch.arange(4.0).div(4).expand(len(draws), 1, 3, 1, 4)
-    return (augmentation(Clips(row, None), draws).frames != row).flatten(1).any(1).float()
+def flipped(augmentation: Any, rng: SampleRNG) -> Tensor:
+    row = torch.arange(4.0).div(4).expand(len(rng), 1, 3, 1, 4)
+    return (augmentation(Clips(row, None), rng).frames != row).flatten(1).any(1).float()
 
 
-def recoloured(number: int) -> Callable[[Any, Draws], Tensor]:
+def recoloured(number: int) -> Callable[[Any, SampleRNG], Tensor]:
     neutral = (1.0, 1.0, 1.0, 0.0)[number]
-    return lambda augmentation, draws: (augmentation.factors(draws)[:, number] - neutral).abs()
+    return lambda augmentation, rng: (augmentation.factors(rng)[:, number] - neutral).abs()
 
 
-def faded(augmentation: Any, draws: Draws) -> Tensor:
-    red = torch.tensor([1.0, 0.0, 0.0])[:, None, None].expand(len(draws), 1, 3, 2, 2)
-    after = augmentation(Clips(red, None), draws).frames
+def faded(augmentation: Any, rng: SampleRNG) -> Tensor:
+    red = torch.tensor([1.0, 0.0, 0.0])[:, None, None].expand(len(rng), 1, 3, 2, 2)
+    after = augmentation(Clips(red, None), rng).frames
     return 1 - (after[:, 0, 0] - after[:, 0, 1]).mean((1, 2))
 
 
-def blurred(augmentation: Any, draws: Draws) -> Tensor:
-    widths: Tensor = augmentation.widths(draws, 112)
+def blurred(augmentation: Any, rng: SampleRNG) -> Tensor:
+    widths: Tensor = augmentation.widths(rng, 112)
     return widths
 
 
-def noisy(augmentation: Any, draws: Draws) -> Tensor:
-    levels: Tensor = augmentation.levels(draws)
+def noisy(augmentation: Any, rng: SampleRNG) -> Tensor:
+    levels: Tensor = augmentation.levels(rng)
     return levels
 
 
-def cut(augmentation: Any, draws: Draws) -> Tensor:
-    side: Tensor = augmentation.squares(draws, 112, 140)[:, 2]
+def cut(augmentation: Any, rng: SampleRNG) -> Tensor:
+    side: Tensor = augmentation.squares(rng, 112, 140)[:, 2]
     return side.square() / (112 * 140)
 
 
@@ -194,10 +194,10 @@ MAXIMA = [
 
 @pytest.mark.parametrize(("augmentation", "lost", "maximum"), MAXIMA)
 def test_what_is_lost_grows_with_strength_to_the_documented_maximum(
-    augmentation: Augmentation, lost: Callable[[Augmentation, Draws], Tensor], maximum: float
+    augmentation: Augmentation, lost: Callable[[Augmentation, SampleRNG], Tensor], maximum: float
 ) -> None:
     steps = [replace(augmentation, strength=strength) for strength in (0.0, 0.01, 0.3, 0.5, 0.9, 1.0)]
-    found = [lost(one, Draws(seeds(3000))) for one in steps]
+    found = [lost(one, SampleRNG(seeds(3000))) for one in steps]
     assert not found[0].any()
     for less, more in itertools.pairwise(found):
         assert (more >= less - 1e-6).all()
@@ -207,7 +207,7 @@ def test_what_is_lost_grows_with_strength_to_the_documented_maximum(
 
 
 def test_the_probability_of_a_flip_grows_with_strength() -> None:
-    found = [flipped(Flip(strength=strength), Draws(seeds(3000))) for strength in (0.0, 0.2, 0.6, 1.0)]
+    found = [flipped(Flip(strength=strength), SampleRNG(seeds(3000))) for strength in (0.0, 0.2, 0.6, 1.0)]
     for less, more in itertools.pairwise(found):
         assert (more >= less).all()
     # Standard deviation 0.009.
@@ -220,7 +220,7 @@ def test_the_probability_of_a_flip_grows_with_strength() -> None:
 @given(st.floats(0.05, 1), st.floats(0, 1), st.floats(1, 4), st.floats(0, 1))
 def test_crops_lie_within_the_picture(low: float, up: float, ratio: float, strength: float) -> None:
     high = low + (1 - low) * up
-    boxes = ResizedCrop(scale=(low, high), ratio=ratio, strength=strength).boxes(Draws(seeds(500)))
+    boxes = ResizedCrop(scale=(low, high), ratio=ratio, strength=strength).boxes(SampleRNG(seeds(500)))
     assert boxes.min() >= 0
     assert (boxes[:, :2] + boxes[:, 2:]).max() <= 1 + 1e-6
     area = boxes[:, 2:].prod(1)
@@ -230,7 +230,7 @@ def test_crops_lie_within_the_picture(low: float, up: float, ratio: float, stren
 
 
 def test_places_and_ratios_of_crops_are_spread() -> None:
-    boxes = ResizedCrop(scale=(0.25, 0.25)).boxes(Draws(seeds(4000)))
+    boxes = ResizedCrop(scale=(0.25, 0.25)).boxes(SampleRNG(seeds(4000)))
     place = boxes[:, :2] / (1 - boxes[:, 2:])
     wider = (boxes[:, 3] / boxes[:, 2]).log() / math.log(4 / 3)
     for numbers, low in ((place[:, 0], 0), (place[:, 1], 0), (wider, -1)):
@@ -258,7 +258,7 @@ def slow_crop(picture: np.ndarray, box: list[float]) -> np.ndarray:
 @given(st.integers(8, 16), st.integers(8, 16), st.integers(0, 999))
 def test_a_crop_is_bilinear(height: int, width: int, seed: int) -> None:
     frames = pictures(3, 2, height, width, seed)
-    boxes = ResizedCrop().boxes(Draws(seeds(3, seed)))
+    boxes = ResizedCrop().boxes(SampleRNG(seeds(3, seed)))
     found = crop(frames, boxes).numpy()
     for n, t, c in itertools.product(range(3), range(2), range(3)):
         expected = slow_crop(frames[n, t, c].double().numpy(), boxes[n].tolist())
@@ -333,7 +333,7 @@ def test_hue_turns_the_chroma_of_yiq(turn: float, saturation: float, seed: int) 
 
 
 def test_a_jitter_of_any_clip_is_drawn_on_both_sides() -> None:
-    factors = ColourJitter().factors(Draws(seeds(2000)))
+    factors = ColourJitter().factors(SampleRNG(seeds(2000)))
     assert factors.amin(0).tolist() == pytest.approx([0.6, 0.6, 0.6, -0.2], abs=0.01)
     assert factors.amax(0).tolist() == pytest.approx([1.4, 1.4, 1.4, 0.2], abs=0.01)
     correlation = np.corrcoef(factors.T.numpy())
@@ -361,7 +361,7 @@ def slow_blur(picture: np.ndarray, sigma: float) -> np.ndarray:
 
 def test_a_blur_is_gaussian() -> None:
     frames, blur = pictures(3, 2, 10, 13, 6), Blur(sigma=(8.0, 30.0))
-    widths = blur.widths(Draws(seeds(3)).fork("frames"), 10)
+    widths = blur.widths(SampleRNG(seeds(3)).fork("frames"), 10)
     assert len(set(widths.tolist())) == 3
     assert (widths > 0.7).all()
     after = augmented(blur, frames)
@@ -373,7 +373,7 @@ def test_a_blur_is_gaussian() -> None:
 def test_away_from_the_border_a_blur_is_torchvisions() -> None:
     frames, blur = pictures(2, 2, 32, 32, 7), Blur(sigma=(4.0, 6.0))
     after = augmented(blur, frames)
-    widths = blur.widths(Draws(seeds(2)).fork("frames"), 32)
+    widths = blur.widths(SampleRNG(seeds(2)).fork("frames"), 32)
     for one, clip, width in zip(after, frames, widths.tolist(), strict=True):
         expected = tv.gaussian_blur(clip, [21, 21], [width, width])
         torch.testing.assert_close(one[..., 11:-11, 11:-11], expected[..., 11:-11, 11:-11], atol=1e-5, rtol=0)
@@ -391,7 +391,7 @@ def test_noise_has_the_level_that_is_drawn() -> None:
     noise = Noise()
     before = torch.full((6, 4, 3, 20, 20), 0.5)
     difference = (augmented(noise, before) - before).flatten(1)
-    levels = noise.levels(Draws(seeds(6)).fork("frames"))
+    levels = noise.levels(SampleRNG(seeds(6)).fork("frames"))
     # 4,800 values.
     torch.testing.assert_close(difference.std(1), levels, rtol=0.05, atol=0)
     assert (difference.mean(1).abs() < levels * 0.07).all()
@@ -424,7 +424,7 @@ def test_a_cutout_is_a_square_of_the_mean_colour(
 
 
 def test_cutouts_reach_every_border() -> None:
-    top, left, side = Cutout(side=0.5).squares(Draws(seeds(2000)), 12, 20).unbind(1)
+    top, left, side = Cutout(side=0.5).squares(SampleRNG(seeds(2000)), 12, 20).unbind(1)
     assert set(side.tolist()) == {6}
     assert set(top.tolist()) == set(range(7))
     assert set(left.tolist()) == set(range(15))
@@ -455,6 +455,6 @@ def test_settings_out_of_range_are_refused(wrong: Callable[[], Augmentation]) ->
 @pytest.mark.parametrize("augmentation", ALL, ids=lambda one: type(one).__name__)
 def test_a_gpu_gives_the_same(augmentation: Augmentation) -> None:
     frames = pictures(4, 6, 24, 20, 9)
-    there = augmentation(Clips(frames.cuda(), None), Draws(seeds(4).cuda())).frames
+    there = augmentation(Clips(frames.cuda(), None), SampleRNG(seeds(4).cuda())).frames
     assert there is not None
     torch.testing.assert_close(there.cpu(), augmented(augmentation, frames), rtol=0, atol=1e-4)

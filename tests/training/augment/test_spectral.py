@@ -19,8 +19,8 @@ from torch import Tensor
 from avfeat.errors import ArgumentError
 from avfeat.training.augment.augmentation import Augmentation
 from avfeat.training.augment.clips import Clips
-from avfeat.training.augment.draws import Draws
 from avfeat.training.augment.filters import HOP, N_FFT, spectrogram
+from avfeat.training.augment.sample_rng import SampleRNG
 from avfeat.training.augment.spectral import (
     ColouredNoise,
     FrequencyMask,
@@ -28,7 +28,7 @@ from avfeat.training.augment.spectral import (
     PitchShift,
     TimeStretch,
     band_stop,
-    coloured,
+    colour_noise,
 )
 from avfeat.training.augment.vocoder import change_speed, read_at, shift_pitch, stretch
 
@@ -50,7 +50,7 @@ def seeds(batch: int, seed: int = 0) -> Tensor:
 
 
 def augmented(augmentation: Augmentation, waveform: Tensor, seed: int = 0) -> Tensor:
-    after = augmentation(Clips(None, waveform, RATE), Draws(seeds(len(waveform), seed))).waveform
+    after = augmentation(Clips(None, waveform, RATE), SampleRNG(seeds(len(waveform), seed))).waveform
     assert after is not None
     return after
 
@@ -84,20 +84,20 @@ def test_strength_0_and_samples_that_p_leaves_alone_are_as_they_were(augmentatio
         assert torch.equal(augmented(nothing, before), before)
     changed = (augmented(replace(augmentation, p=0.5), before) != before).any(1)
     # The first number that a class draws says whether it does anything.
-    assert torch.equal(changed, Draws(seeds(40)).fork("sound").chance(0.5))
+    assert torch.equal(changed, SampleRNG(seeds(40)).fork("sound").chance(0.5))
     assert 5 < int(changed.sum()) < 35
 
 
 @pytest.mark.parametrize("augmentation", ALL, ids=lambda one: type(one).__name__)
 def test_pictures_are_left_alone(augmentation: Augmentation) -> None:
     clips = Clips(torch.rand(2, 2, 3, 8, 8), sound(2, 1600, 0), RATE)
-    after = augmentation(clips, Draws(seeds(2)))
+    after = augmentation(clips, SampleRNG(seeds(2)))
     assert after.frames is clips.frames
     assert not torch.equal(after.waveform, clips.waveform)  # type: ignore[arg-type]
-    blind = augmentation(replace(clips, frames=None), Draws(seeds(2)))
+    blind = augmentation(replace(clips, frames=None), SampleRNG(seeds(2)))
     assert torch.equal(blind.waveform, after.waveform)  # type: ignore[arg-type]
     deaf = replace(clips, waveform=None)
-    assert augmentation(deaf, Draws(seeds(2))) is deaf
+    assert augmentation(deaf, SampleRNG(seeds(2))) is deaf
 
 
 @pytest.mark.parametrize("augmentation", ALL, ids=lambda one: type(one).__name__)
@@ -111,32 +111,32 @@ def test_a_sample_does_not_depend_on_its_batch(
     assert torch.equal(whole, augmented(augmentation, before, seed))
     for number in range(batch):
         one = slice(number, number + 1)
-        alone = augmentation(Clips(None, before[one], RATE), Draws(seeds(batch, seed)[one])).waveform
+        alone = augmentation(Clips(None, before[one], RATE), SampleRNG(seeds(batch, seed)[one])).waveform
         torch.testing.assert_close(alone, whole[one], rtol=0, atol=2e-4)
 
 
-def removed(augmentation: Any, draws: Draws) -> Tensor:
-    lost: Tensor = augmentation.lost(draws)
+def removed(augmentation: Any, rng: SampleRNG) -> Tensor:
+    lost: Tensor = augmentation.lost(rng)
     return (lost[..., 1] - lost[..., 0]).sum(1)
 
 
-def shifted(augmentation: Any, draws: Draws) -> Tensor:
-    shifts: Tensor = augmentation.shifts(draws)
+def shifted(augmentation: Any, rng: SampleRNG) -> Tensor:
+    shifts: Tensor = augmentation.shifts(rng)
     return shifts.abs()
 
 
-def sped(augmentation: Any, draws: Draws) -> Tensor:
-    rates: Tensor = augmentation.rates(draws)
+def sped(augmentation: Any, rng: SampleRNG) -> Tensor:
+    rates: Tensor = augmentation.rates(rng)
     return (rates - 1).abs()
 
 
-def noisy(augmentation: Any, draws: Draws) -> Tensor:
-    levels: Tensor = augmentation.levels(draws)
+def noisy(augmentation: Any, rng: SampleRNG) -> Tensor:
+    levels: Tensor = augmentation.levels(rng)
     return levels
 
 
-def amplified(augmentation: Any, draws: Draws) -> Tensor:
-    gains: Tensor = augmentation.gains(draws)
+def amplified(augmentation: Any, rng: SampleRNG) -> Tensor:
+    gains: Tensor = augmentation.gains(rng)
     return (20 * gains.log10()).abs()
 
 
@@ -154,10 +154,10 @@ MAXIMA = [
 
 @pytest.mark.parametrize(("augmentation", "lost", "maximum"), MAXIMA)
 def test_what_is_lost_grows_with_strength_to_the_documented_maximum(
-    augmentation: Augmentation, lost: Callable[[Augmentation, Draws], Tensor], maximum: float
+    augmentation: Augmentation, lost: Callable[[Augmentation, SampleRNG], Tensor], maximum: float
 ) -> None:
     steps = [replace(augmentation, strength=strength) for strength in (0.0, 0.01, 0.3, 0.5, 0.9, 1.0)]
-    found = [lost(one, Draws(seeds(3000))) for one in steps]
+    found = [lost(one, SampleRNG(seeds(3000))) for one in steps]
     assert not found[0].any()
     for less, more in itertools.pairwise(found):
         assert (more >= less - 1e-6).all()
@@ -167,13 +167,13 @@ def test_what_is_lost_grows_with_strength_to_the_documented_maximum(
 
 
 def test_ranges_have_two_sides() -> None:
-    draws = Draws(seeds(3000))
-    assert PitchShift().shifts(draws).aminmax().min == pytest.approx(-15, abs=0.1)
-    assert PitchShift().shifts(draws).aminmax().max == pytest.approx(15, abs=0.1)
-    assert TimeStretch().rates(draws).aminmax().min == pytest.approx(0.5, abs=0.01)
-    assert TimeStretch().rates(draws).aminmax().max == pytest.approx(1.5, abs=0.01)
-    assert Gain().gains(draws).aminmax().min == pytest.approx(10 ** (-2 / 20), abs=0.001)
-    ratio = -20 * ColouredNoise().levels(draws).log10()
+    rng = SampleRNG(seeds(3000))
+    assert PitchShift().shifts(rng).aminmax().min == pytest.approx(-15, abs=0.1)
+    assert PitchShift().shifts(rng).aminmax().max == pytest.approx(15, abs=0.1)
+    assert TimeStretch().rates(rng).aminmax().min == pytest.approx(0.5, abs=0.01)
+    assert TimeStretch().rates(rng).aminmax().max == pytest.approx(1.5, abs=0.01)
+    assert Gain().gains(rng).aminmax().min == pytest.approx(10 ** (-2 / 20), abs=0.001)
+    ratio = -20 * ColouredNoise().levels(rng).log10()
     counts = np.histogram(ratio.numpy(), bins=10, range=(0, 19))[0]
     # Chi-squared with 9 degrees of freedom: beyond 35 once in 15,000 times.
     assert ((counts - 300) ** 2 / 300).sum() < 35
@@ -215,7 +215,7 @@ def test_as_much_of_the_axis_is_removed_as_is_said(width: float, begin: float) -
 def test_a_frequency_mask_removes_its_bands_and_nothing_else() -> None:
     before, mask = sound(4, 8000, 2, 0.3), FrequencyMask(fraction=0.4, bands=2)
     after = augmented(mask, before)
-    lost = mask.lost(Draws(seeds(4)).fork("sound"))
+    lost = mask.lost(SampleRNG(seeds(4)).fork("sound"))
     frequency = np.fft.rfftfreq(8000, 1 / RATE)
     # Where 1000 mel are 1000 Hz, and the axis ends at 8 kHz.
     place = np.log(1 + frequency / 700) / np.log(1 + 8000 / 700)
@@ -284,7 +284,7 @@ def test_a_shifted_tone_has_the_pitch_that_was_drawn(frequency: float) -> None:
 
 def test_the_augmentation_shifts_by_what_it_draws() -> None:
     shift = PitchShift(semitones=12)
-    semitones = shift.shifts(Draws(seeds(6)).fork("sound"))
+    semitones = shift.shifts(SampleRNG(seeds(6)).fork("sound"))
     assert semitones.min() < -5
     assert semitones.max() > 6
     after = augmented(shift, tone(600).repeat(6, 1))
@@ -321,7 +321,7 @@ def test_a_changed_speed_moves_events_and_keeps_the_pitch(rate: float) -> None:
 
 def test_the_augmentation_stretches_by_the_rate_that_it_draws() -> None:
     stretching = TimeStretch()
-    rates = stretching.rates(Draws(seeds(6)).fork("sound"))
+    rates = stretching.rates(SampleRNG(seeds(6)).fork("sound"))
     assert rates.min() < 0.9
     assert rates.max() > 1.1
     before = sound(6, 4000, 3)
@@ -342,7 +342,7 @@ def test_at_rate_1_the_vocoder_changes_nothing() -> None:
 def test_the_noise_has_the_ratio_that_is_drawn() -> None:
     before, noise = sound(8, 4000, 5, 0.1), ColouredNoise()
     added = augmented(noise, before) - before
-    levels = noise.levels(Draws(seeds(8)).fork("sound"))
+    levels = noise.levels(SampleRNG(seeds(8)).fork("sound"))
     found = added.square().mean(1).sqrt() / before.square().mean(1).sqrt()
     torch.testing.assert_close(found, levels, rtol=1e-3, atol=0)
     correlation = np.corrcoef(torch.cat([added, before]).numpy())
@@ -351,7 +351,7 @@ def test_the_noise_has_the_ratio_that_is_drawn() -> None:
 
 @pytest.mark.parametrize("exponent", [0.0, 1.0, 2.0])
 def test_the_colour_of_noise_is_its_exponent(exponent: float) -> None:
-    noise = coloured(Draws(seeds(20)), torch.full((20,), exponent), 32_000, RATE)
+    noise = colour_noise(SampleRNG(seeds(20)), torch.full((20,), exponent), 32_000, RATE)
     torch.testing.assert_close(noise.square().mean(1), torch.ones(20))
     power = np.square(np.abs(np.fft.rfft(noise.double().numpy()))).mean(0)
     frequency = np.fft.rfftfreq(32_000, 1 / RATE)
@@ -367,7 +367,7 @@ def test_silence_gets_no_noise() -> None:
 
 def test_a_gain_is_a_factor_and_cuts_off_what_is_too_loud() -> None:
     before, gain = sound(6, 1000, 6, 1.0), Gain(decibels=12.0)
-    factors = gain.gains(Draws(seeds(6)).fork("sound"))
+    factors = gain.gains(SampleRNG(seeds(6)).fork("sound"))
     assert factors.max() > 1.2
     assert factors.min() < 0.8
     torch.testing.assert_close(augmented(gain, before), (factors[:, None] * before).clamp(-1, 1))
@@ -395,7 +395,7 @@ def test_settings_out_of_range_are_refused(wrong: Callable[[], Augmentation]) ->
 @pytest.mark.parametrize("augmentation", ALL, ids=lambda one: type(one).__name__)
 def test_a_gpu_gives_the_same(augmentation: Augmentation) -> None:
     before = sound(4, 4000, 7)
-    there = augmentation(Clips(None, before.cuda(), RATE), Draws(seeds(4).cuda())).waveform
+    there = augmentation(Clips(None, before.cuda(), RATE), SampleRNG(seeds(4).cuda())).waveform
     assert there is not None
     here = augmented(augmentation, before)
     # Sums of phases in float32 differ a little in bins that hold next to nothing.

@@ -17,9 +17,9 @@ from torch import Tensor
 from avfeat.errors import ArgumentError
 from avfeat.training.augment.augmentation import TemporalAugmentation
 from avfeat.training.augment.clips import Clips
-from avfeat.training.augment.draws import Draws
 from avfeat.training.augment.filters import blur_space, from_spectrogram, low_pass, spectrogram
 from avfeat.training.augment.incoherent import CircularShift, FrameShuffle, Reversal, SegmentPermutation
+from avfeat.training.augment.sample_rng import SampleRNG
 from avfeat.training.augment.segmental import Cuboid, SegmentBlur, SegmentNoise
 from avfeat.training.augment.segments import draw_blocks, inside, spread
 from avfeat.training.augment.temporal import FADES, Background, Fade, FrameDrop, TemporalBlur, TimeMask
@@ -82,7 +82,7 @@ def test_shape_dtype_and_range_are_kept(
     augmentation: TemporalAugmentation, batch: int, frames: int, seed: int, sync: str
 ) -> None:
     clips = random_clips(batch, frames, seed)
-    after = replace(augmentation, sync=sync)(clips, Draws(seeds(batch, seed)))
+    after = replace(augmentation, sync=sync)(clips, SampleRNG(seeds(batch, seed)))
     assert clips.frames is not None
     assert clips.waveform is not None
     for content, one, low in ((after.frames, clips.frames, 0), (after.waveform, clips.waveform, -1)):
@@ -93,14 +93,14 @@ def test_shape_dtype_and_range_are_kept(
         assert content.min() >= low
         assert content.max() <= 1
     low = replace(clips, frames=clips.frames.to(torch.bfloat16))
-    found = augmentation(low, Draws(seeds(batch, seed))).frames
+    found = augmentation(low, SampleRNG(seeds(batch, seed))).frames
     assert found is not None
     assert found.dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("augmentation", ALL, ids=names)
 def test_white_and_full_scale_stay_in_range(augmentation: TemporalAugmentation) -> None:
-    after = augmentation(Clips(torch.ones(4, 16, 3, 9, 9), torch.ones(4, 2000)), Draws(seeds(4)))
+    after = augmentation(Clips(torch.ones(4, 16, 3, 9, 9), torch.ones(4, 2000)), SampleRNG(seeds(4)))
     assert after.frames is not None
     assert after.waveform is not None
     assert after.frames.max() <= 1
@@ -111,8 +111,8 @@ def test_white_and_full_scale_stay_in_range(augmentation: TemporalAugmentation) 
 def test_strength_0_and_samples_that_p_leaves_alone_are_as_they_were(augmentation: TemporalAugmentation) -> None:
     clips = random_clips(40, 16, 3)
     for nothing in (replace(augmentation, strength=0.0), replace(augmentation, p=0.0)):
-        assert changed_part(clips, nothing(clips, Draws(seeds(40)))) == (0, 0)
-    half = replace(augmentation, p=0.5)(clips, Draws(seeds(40)))
+        assert changed_part(clips, nothing(clips, SampleRNG(seeds(40)))) == (0, 0)
+    half = replace(augmentation, p=0.5)(clips, SampleRNG(seeds(40)))
     touched = changed_frames(clips, half).any(1)
     assert 5 < int(touched.sum()) < 35
     assert clips.waveform is not None
@@ -126,12 +126,12 @@ def test_a_sample_does_not_depend_on_its_batch(augmentation: TemporalAugmentatio
     clips = random_clips(5, 16, 4)
     assert clips.frames is not None
     assert clips.waveform is not None
-    whole = augmentation(clips, Draws(seeds(5)))
-    again = augmentation(clips, Draws(seeds(5)))
+    whole = augmentation(clips, SampleRNG(seeds(5)))
+    again = augmentation(clips, SampleRNG(seeds(5)))
     assert changed_part(whole, again) == (0, 0)
     for number in range(5):
         one = slice(number, number + 1)
-        alone = augmentation(Clips(clips.frames[one], clips.waveform[one]), Draws(seeds(5)[one]))
+        alone = augmentation(Clips(clips.frames[one], clips.waveform[one]), SampleRNG(seeds(5)[one]))
         assert alone.frames is not None
         assert whole.frames is not None
         assert alone.waveform is not None
@@ -144,13 +144,13 @@ def test_a_sample_does_not_depend_on_its_batch(augmentation: TemporalAugmentatio
 def test_one_modality_alone(augmentation: TemporalAugmentation) -> None:
     clips = random_clips(3, 16, 5)
     deaf, blind = replace(clips, waveform=None), replace(clips, frames=None)
-    whole = augmentation(clips, Draws(seeds(3)))
-    assert torch.equal(augmentation(deaf, Draws(seeds(3))).frames, whole.frames)  # type: ignore[arg-type]
-    assert augmentation(blind, Draws(seeds(3))).waveform is not None
-    only = replace(augmentation, streams="video")(clips, Draws(seeds(3)))
+    whole = augmentation(clips, SampleRNG(seeds(3)))
+    assert torch.equal(augmentation(deaf, SampleRNG(seeds(3))).frames, whole.frames)  # type: ignore[arg-type]
+    assert augmentation(blind, SampleRNG(seeds(3))).waveform is not None
+    only = replace(augmentation, streams="video")(clips, SampleRNG(seeds(3)))
     assert only.waveform is clips.waveform
     assert changed_frames(clips, only).any()
-    only = replace(augmentation, streams="audio")(clips, Draws(seeds(3)))
+    only = replace(augmentation, streams="audio")(clips, SampleRNG(seeds(3)))
     assert only.frames is clips.frames
 
 
@@ -173,7 +173,7 @@ def test_what_is_destroyed_grows_with_strength_up_to_the_documented_part(
 ) -> None:
     clips = random_clips(30, 16, 6)
     parts = [
-        changed_part(clips, replace(augmentation, strength=strength)(clips, Draws(seeds(30))))
+        changed_part(clips, replace(augmentation, strength=strength)(clips, SampleRNG(seeds(30))))
         for strength in np.linspace(0, 1, 9)
     ]
     for before, after in itertools.pairwise(parts):
@@ -189,7 +189,7 @@ def test_what_is_lost_in_degrees_grows_with_strength(augmentation: TemporalAugme
     assert clips.waveform is not None
     losses = []
     for strength in np.linspace(0, 1, 6):
-        after = replace(augmentation, strength=strength)(clips, Draws(seeds(30)))
+        after = replace(augmentation, strength=strength)(clips, SampleRNG(seeds(30)))
         assert after.frames is not None
         assert after.waveform is not None
         losses.append(
@@ -209,7 +209,7 @@ def test_coherent_ones_never_reorder(augmentation: TemporalAugmentation) -> None
     count = 16
     clips = random_clips(20, count, 7, size=12)
     assert clips.frames is not None
-    after = augmentation(clips, Draws(seeds(20))).frames
+    after = augmentation(clips, SampleRNG(seeds(20))).frames
     assert after is not None
     likeness = torch.einsum("bti,bsi->bts", _standardised(after.flatten(2)), _standardised(clips.frames.flatten(2)))
     strength, nearest = likeness.max(2)
@@ -222,7 +222,7 @@ def test_coherent_ones_never_reorder(augmentation: TemporalAugmentation) -> None
 def test_incoherent_ones_lose_nothing_but_the_order(augmentation: TemporalAugmentation) -> None:
     count = 16
     clips = Clips(torch.arange(count).view(1, count, 1, 1, 1).expand(8, count, 3, 2, 2) / 20, None)
-    after = augmentation(clips, Draws(seeds(8))).frames
+    after = augmentation(clips, SampleRNG(seeds(8))).frames
     assert after is not None
     order = (after[:, :, 0, 0, 0] * 20).round().long()
     np.testing.assert_array_equal(order.sort(dim=1).values, torch.arange(count).expand(8, count))
@@ -247,7 +247,7 @@ def test_shared_loses_the_same_seconds_and_independent_does_not(
     samples = 3200
     clips = random_clips(6, frames, seed, samples)
     for sync in ("shared", "independent"):
-        after = replace(augmentation, sync=sync)(clips, Draws(seeds(6, seed)))
+        after = replace(augmentation, sync=sync)(clips, SampleRNG(seeds(6, seed)))
         assert clips.waveform is not None
         assert after.waveform is not None
         seen = spread(changed_frames(clips, after), samples)
@@ -263,7 +263,7 @@ def test_shared_loses_the_same_seconds_and_independent_does_not(
 
 @given(st.floats(0, 1), st.integers(1, 5), st.integers(0, 99))
 def test_blocks_cover_what_they_should_and_do_not_overlap(total: float, blocks: int, seed: int) -> None:
-    found = draw_blocks(Draws(seeds(6, seed)), torch.full((6,), total), blocks)
+    found = draw_blocks(SampleRNG(seeds(6, seed)), torch.full((6,), total), blocks)
     assert found.min() >= -1e-6
     assert found.max() <= 1 + 1e-5
     torch.testing.assert_close((found[..., 1] - found[..., 0]).sum(1), torch.full((6,), total), atol=1e-5, rtol=0)
@@ -276,7 +276,7 @@ def test_clar_masks_an_eighth_of_the_sound_with_faint_noise() -> None:
     """CLAR's code: ``max_len = int(0.125 * N)``, one block, ``np.random.normal(0, 0.01)``."""
     samples = 16_000
     clips = Clips(None, 0.3 + 0.5 * torch.rand(200, samples))
-    after = TimeMask()(clips, Draws(seeds(200))).waveform
+    after = TimeMask()(clips, SampleRNG(seeds(200))).waveform
     assert clips.waveform is not None
     assert after is not None
     lost = after != clips.waveform
@@ -304,12 +304,12 @@ def test_fades_are_clars_which_are_torchaudios() -> None:
 def test_a_fade_is_drawn_as_clar_draws_it() -> None:
     batch, count = 3000, 200
     fade = Fade()
-    gains = fade.gains(Draws(seeds(batch)), count)
+    gains = fade.gains(SampleRNG(seeds(batch)), count)
     assert gains.min() >= 0
     assert gains.max() <= 1
-    draws = Draws(seeds(batch))
-    draws.chance(1.0)
-    shape, lengths = draws.integers(0, 5), draws.uniform(count=2) * 0.5
+    rng = SampleRNG(seeds(batch))
+    rng.chance(1.0)
+    shape, lengths = rng.integers(0, 5), rng.uniform(count=2) * 0.5
     assert np.bincount(shape).min() > batch / 5 * 0.8
     time = (np.arange(count) + 0.5) / count
     for row in range(0, batch, 150):
@@ -329,10 +329,10 @@ def test_frozen_frames_are_those_before() -> None:
         torch.arange(1600.0)[None].expand(9, 1600) / 1600,
     )
     drop = FrameDrop(fraction=0.5)
-    after = drop(clips, Draws(seeds(9)))
+    after = drop(clips, SampleRNG(seeds(9)))
     assert after.frames is not None
     assert after.waveform is not None
-    lost = drop.lost(Draws(seeds(9)).fork("both"), 16)
+    lost = drop.lost(SampleRNG(seeds(9)).fork("both"), 16)
     assert lost.sum(1).tolist() == [8] * 9
     assert not lost[:, 0].any()
     for sample in range(9):
@@ -350,8 +350,8 @@ def test_frozen_frames_are_those_before() -> None:
 def test_a_temporal_blur_is_a_gaussian_average() -> None:
     clips = random_clips(4, 16, 8)
     blur = TemporalBlur(fraction=0.2)
-    after = blur(clips, Draws(seeds(4)))
-    widths = blur.widths(Draws(seeds(4)).fork("both")).numpy() * 16
+    after = blur(clips, SampleRNG(seeds(4)))
+    widths = blur.widths(SampleRNG(seeds(4)).fork("both")).numpy() * 16
     assert clips.frames is not None
     assert after.frames is not None
     for sample, width in enumerate(widths):
@@ -365,7 +365,7 @@ def test_a_temporal_blur_is_a_gaussian_average() -> None:
 def test_smeared_sound_keeps_its_frequency_and_loses_its_rhythm() -> None:
     time = torch.arange(32_000) / 16_000
     ticks = torch.sin(2 * math.pi * 1000 * time) * ((time * 4) % 1 < 0.2) * 0.5
-    after = TemporalBlur()(Clips(None, ticks[None]), Draws(seeds(1))).waveform
+    after = TemporalBlur()(Clips(None, ticks[None]), SampleRNG(seeds(1))).waveform
     assert after is not None
     spectrum = torch.fft.rfft(after[0]).abs()
     assert float(spectrum.argmax()) / 2 == pytest.approx(1000, abs=10)
@@ -381,7 +381,7 @@ def test_without_its_background_a_clip_has_a_grey_mean_and_a_flat_spectrum() -> 
     time = torch.arange(16_000) / 16_000
     hum = 0.2 * torch.sin(2 * math.pi * 440 * time) + 0.02 * torch.randn(2, 16_000, generator=generator)
     clips = Clips(still + moving, hum, 16_000)
-    found = Background()(clips, Draws(seeds(2)))
+    found = Background()(clips, SampleRNG(seeds(2)))
     assert found.frames is not None
     assert found.waveform is not None
     torch.testing.assert_close(found.frames.mean(1), torch.full((2, 3, 8, 8), 0.5))
@@ -399,21 +399,21 @@ def test_without_its_background_a_clip_has_a_grey_mean_and_a_flat_spectrum() -> 
 def test_a_segment_is_blurred_and_muffled() -> None:
     clips = random_clips(6, 16, 9, 16_000, size=32)
     blur = SegmentBlur()
-    after = blur(clips, Draws(seeds(6)))
+    after = blur(clips, SampleRNG(seeds(6)))
     assert clips.frames is not None
     assert after.frames is not None
     assert after.waveform is not None
-    lost = inside(blur.lost(Draws(seeds(6)).fork("both")), 16)
+    lost = inside(blur.lost(SampleRNG(seeds(6)).fork("both")), 16)
     sharp = (after.frames[..., 1:] - after.frames[..., :-1]).abs().mean((2, 3, 4))
     assert sharp[lost].max() < 0.5 * sharp[~lost].min()
-    heard = inside(blur.lost(Draws(seeds(6)).fork("both")), 16_000)
+    heard = inside(blur.lost(SampleRNG(seeds(6)).fork("both")), 16_000)
     rough = (after.waveform[:, 1:] - after.waveform[:, :-1]).abs()
     assert rough[heard[:, 1:] & heard[:, :-1]].mean() < 0.2 * rough[~heard[:, 1:] & ~heard[:, :-1]].mean()
 
 
 def test_a_cuboid_is_a_box_in_space_and_time() -> None:
     clips = random_clips(6, 16, 10, size=20)
-    after = Cuboid(side=0.5)(clips, Draws(seeds(6)))
+    after = Cuboid(side=0.5)(clips, SampleRNG(seeds(6)))
     assert clips.frames is not None
     assert after.frames is not None
     gone = (clips.frames != after.frames).any(2)
@@ -427,7 +427,7 @@ def test_a_cuboid_is_a_box_in_space_and_time() -> None:
 
 def test_a_reversal_runs_backwards() -> None:
     clips = random_clips(2, 16, 11)
-    after = Reversal()(clips, Draws(seeds(2)))
+    after = Reversal()(clips, SampleRNG(seeds(2)))
     assert clips.frames is not None
     assert clips.waveform is not None
     assert torch.equal(after.frames, clips.frames.flip(1))  # type: ignore[arg-type]
@@ -436,7 +436,7 @@ def test_a_reversal_runs_backwards() -> None:
 
 def test_a_circular_shift_is_a_roll_of_both() -> None:
     clips = random_clips(20, 16, 12)
-    after = CircularShift()(clips, Draws(seeds(20)))
+    after = CircularShift()(clips, SampleRNG(seeds(20)))
     assert clips.frames is not None
     assert clips.waveform is not None
     assert after.frames is not None
@@ -521,7 +521,7 @@ def test_a_gpu_gives_the_same(augmentation: TemporalAugmentation) -> None:
     clips = random_clips(4, 16, 13)
     assert clips.frames is not None
     assert clips.waveform is not None
-    here = augmentation(clips, Draws(seeds(4)))
-    there = augmentation(Clips(clips.frames.cuda(), clips.waveform.cuda()), Draws(seeds(4).cuda()))
+    here = augmentation(clips, SampleRNG(seeds(4)))
+    there = augmentation(Clips(clips.frames.cuda(), clips.waveform.cuda()), SampleRNG(seeds(4).cuda()))
     torch.testing.assert_close(here.frames, there.frames.cpu(), atol=1e-4, rtol=0)  # type: ignore[union-attr]
     torch.testing.assert_close(here.waveform, there.waveform.cpu(), atol=1e-4, rtol=0)  # type: ignore[union-attr]

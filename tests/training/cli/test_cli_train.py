@@ -16,8 +16,8 @@ from making import AudioTrack, VideoTrack, chirps, make_media, moving_square
 
 from avfeat.training.checkpoint import LAST
 from avfeat.training.cli.train import duration
-from avfeat.training.data import Settings, open_or_prepare
-from avfeat.training.recipes import shipped
+from avfeat.training.data import CacheSettings, open_or_prepare
+from avfeat.training.recipes import list_recipes
 
 SMALL = [
     "encoders.seconds=1.0", "encoders.fps=4", "encoders.size=32", "encoders.shared=16", "log_every=2",
@@ -33,7 +33,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two made videos of each class, prepared; one place for all test processes."""
     base = tmp_path_factory.getbasetemp()
     root = (base.parent if base.name.startswith("popen-") else base) / "caches"
-    return open_or_prepare("synthetic:ave?videos=56", Settings(4, 32), root, workers=0).path
+    return open_or_prepare("synthetic:ave?videos=56", CacheSettings(4, 32), root, workers=0).path
 
 
 def test_recipes_are_listed(avfeat_command) -> None:
@@ -41,7 +41,9 @@ def test_recipes_are_listed(avfeat_command) -> None:
     assert ran.status == 0 and ran.err == ""
     header, *rows = ran.out.splitlines()
     assert header.split() == ["recipe", "description"]
-    assert [row.rstrip().split(maxsplit=1) for row in rows] == [[name, text] for name, text in shipped().items()]
+    assert [row.rstrip().split(maxsplit=1) for row in rows] == [
+        [name, text] for name, text in list_recipes().items()
+    ]
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from safetensors.numpy import load_file
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import MICROSECONDS, Grid
 from avfeat.media import AudioSpec, VideoSpec, decode, media_windows
-from avfeat.training.data import CacheError, Clip, Settings, clip_writer
+from avfeat.training.data import CacheError, CacheSettings, Clip, clip_writer
 from avfeat.training.data.record import record
-from avfeat.training.data.sources.media import FileMedia, MadeMedia
+from avfeat.training.data.sources.media import FileMedia, SyntheticMedia
 from avfeat.training.data.speed import resample
 from avfeat.world import plan, render
 from avfeat.world.render import Recording
@@ -25,9 +25,9 @@ from avfeat.world.render import Recording
 ROUNDING = 0.51 / 32_768
 
 
-def made(path: Path, settings: Settings | None = None) -> Clip:
+def made(path: Path, settings: CacheSettings | None = None) -> Clip:
     out = path.with_name(f"{path.name}.clip")
-    record(FileMedia(path), settings or Settings(), out, path.parent)
+    record(FileMedia(path), settings or CacheSettings(), out, path.parent)
     return Clip(out)
 
 
@@ -54,10 +54,12 @@ def psnr(found: np.ndarray, expected: np.ndarray) -> float:
     ],
 )
 @pytest.mark.parametrize(
-    "settings", [Settings(), Settings(fps=25, size=48, sample_rate=22_050, aspect="crop")], ids=["usual", "other"]
+    "settings",
+    [CacheSettings(), CacheSettings(fps=25, size=48, sample_rate=22_050, aspect="crop")],
+    ids=["usual", "other"],
 )
 def test_a_clip_is_what_media_decodes(
-    tmp_path: Path, video: VideoTrack | None, audio: AudioTrack | None, settings: Settings
+    tmp_path: Path, video: VideoTrack | None, audio: AudioTrack | None, settings: CacheSettings
 ) -> None:
     path = make_media(tmp_path / "a.mkv", video, audio)
     clip = made(path, settings)
@@ -109,7 +111,7 @@ def test_equal_pictures_are_stored_once(tmp_path: Path) -> None:
 
 def test_the_same_media_gives_the_same_bytes(tmp_path: Path, clip: Path) -> None:
     for name in ("a", "b"):
-        record(FileMedia(clip), Settings(size=32), tmp_path / name, tmp_path)
+        record(FileMedia(clip), CacheSettings(size=32), tmp_path / name, tmp_path)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
@@ -117,20 +119,20 @@ def test_the_same_media_gives_the_same_bytes(tmp_path: Path, clip: Path) -> None
 def test_what_does_not_fit_into_memory_goes_through_files(
     tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record(FileMedia(clip), Settings(size=32), tmp_path / "a", tmp_path)
+    record(FileMedia(clip), CacheSettings(size=32), tmp_path / "a", tmp_path)
     monkeypatch.setattr(clip_writer, "_IN_MEMORY", 1000)
-    record(FileMedia(clip), Settings(size=32), tmp_path / "b", tmp_path)
+    record(FileMedia(clip), CacheSettings(size=32), tmp_path / "b", tmp_path)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_names_of_clips_depend_on_content_and_every_setting() -> None:
     every = [
-        Settings(),
-        Settings(fps=9),
-        Settings(size=16),
-        Settings(sample_rate=8000),
-        Settings(aspect="crop"),
-        Settings(quality=1),
+        CacheSettings(),
+        CacheSettings(fps=9),
+        CacheSettings(size=16),
+        CacheSettings(sample_rate=8000),
+        CacheSettings(aspect="crop"),
+        CacheSettings(quality=1),
     ]
     names = {settings.clip_id(digest) for settings in every for digest in (b"1", b"2")}
     assert len(names) == 12 and all(len(name) == 32 for name in names)
@@ -139,13 +141,13 @@ def test_names_of_clips_depend_on_content_and_every_setting() -> None:
 @pytest.mark.parametrize("wrong", [{"fps": 0}, {"size": 8}, {"quality": 101}, {"fps": 7.5}, {"aspect": "fit"}])
 def test_settings_that_no_cache_can_have(wrong: dict[str, object]) -> None:
     with pytest.raises(ArgumentError, match=next(iter(wrong))):
-        Settings(**wrong)  # type: ignore[arg-type]
+        CacheSettings(**wrong)  # type: ignore[arg-type]
 
 
 def test_what_does_not_decode_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"no media" * 100)
     with pytest.raises(MediaError):
-        record(FileMedia(tmp_path / "a.mp4"), Settings(), tmp_path / "a.clip", tmp_path)
+        record(FileMedia(tmp_path / "a.mp4"), CacheSettings(), tmp_path / "a.clip", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
@@ -153,7 +155,7 @@ def test_files_that_are_no_clips(tmp_path: Path, clip: Path) -> None:
     with pytest.raises(CacheError, match="no such clip"):
         Clip(tmp_path / "gone.clip")
     good = tmp_path / "a.clip"
-    record(FileMedia(clip), Settings(size=32), good, tmp_path)
+    record(FileMedia(clip), CacheSettings(size=32), good, tmp_path)
     for data in (b"", b"text" * 99, good.read_bytes()[:-1]):
         (tmp_path / "b.clip").write_bytes(data)
         with pytest.raises(CacheError, match=r"b\.clip: not a clip that can be read"):
@@ -175,7 +177,7 @@ def test_a_video_that_begins_late_is_padded_and_says_when_all_is_there(tmp_path:
 
 def test_the_made_world_is_recorded_without_a_file(tmp_path: Path) -> None:
     video = plan(3)[1]
-    record(MadeMedia(video), Settings(size=48), tmp_path / "a.clip", tmp_path)
+    record(SyntheticMedia(video), CacheSettings(size=48), tmp_path / "a.clip", tmp_path)
     clip, expected = Clip(tmp_path / "a.clip"), render(video, size=48)
     assert expected.frames is not None and expected.waveform is not None
     assert psnr(clip.frames(instants(len(expected.frames), 8)), expected.frames) > 36
@@ -184,8 +186,10 @@ def test_the_made_world_is_recorded_without_a_file(tmp_path: Path) -> None:
 
 
 def test_the_made_world_has_the_aspect_of_the_settings(tmp_path: Path) -> None:
-    video = next(video for video in plan(20) if Recording.of(video).width > Recording.of(video).height)
-    record(MadeMedia(video), Settings(1, 48, aspect="crop"), tmp_path / "a.clip", tmp_path)
+    video = next(
+        video for video in plan(20) if Recording.from_video(video).width > Recording.from_video(video).height
+    )
+    record(SyntheticMedia(video), CacheSettings(1, 48, aspect="crop"), tmp_path / "a.clip", tmp_path)
     cropped, stretched = (render(video, fps=1, size=48, aspect=aspect).frames for aspect in ("crop", "stretch"))
     found = Clip(tmp_path / "a.clip").frames(instants(10, 1))
     assert cropped is not None and stretched is not None
@@ -197,7 +201,7 @@ def test_the_made_world_has_the_aspect_of_the_settings(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def clocked(tmp_path_factory: pytest.TempPathFactory) -> Clip:
-    return made(clock(tmp_path_factory.mktemp("clocks") / "a.mkv"), Settings(size=48))
+    return made(clock(tmp_path_factory.mktemp("clocks") / "a.mkv"), CacheSettings(size=48))
 
 
 @given(start=st.integers(-300, 900).map(lambda number: number * 10_007), count=st.integers(1, 40_000))
@@ -238,7 +242,7 @@ def test_pictures_come_from_their_time(clocked: Clip, start: int, step: int, cou
 
 
 def test_a_window_is_the_runtimes(tmp_path: Path, clip: Path) -> None:
-    record(FileMedia(clip), Settings(), tmp_path / "a.clip", tmp_path)
+    record(FileMedia(clip), CacheSettings(), tmp_path / "a.clip", tmp_path)
     prepared = Clip(tmp_path / "a.clip")
     # Outside the clip the runtime repeats its first and last frame, a cache its first and last picture.
     grid = Grid(2 * MICROSECONDS, 375_000, start=125_000, end=5 * MICROSECONDS, tail=0)

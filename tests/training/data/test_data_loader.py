@@ -10,7 +10,7 @@ from making import AudioTrack, VideoTrack, make_media
 
 from avfeat.errors import ArgumentError
 from avfeat.grid import MICROSECONDS
-from avfeat.training.data import Cache, Clip, Sampling, Settings, open_source, prepare
+from avfeat.training.data import Cache, CacheSettings, Clip, Sampling, open_source, prepare
 from avfeat.training.data.loader import Batch, make_loader
 
 SAMPLING = Sampling(
@@ -34,7 +34,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
         clock(folder / f"{number}.mkv", 2.0 + number / 5, 2.4 + number / 5 if number < 6 else number / 5)
     make_media(root / "data" / "odd" / "silent.mkv", VideoTrack(2.0))
     make_media(root / "data" / "even" / "blind.mkv", None, AudioTrack(2.0))
-    list(prepare(str(root / "data"), root / "cache", Settings(size=48), workers=0))
+    list(prepare(str(root / "data"), root / "cache", CacheSettings(size=48), workers=0))
     return Cache(root / "cache")
 
 
@@ -81,20 +81,20 @@ def test_a_training_that_goes_on_sees_what_it_would_have_seen(cache: Cache) -> N
 
 def test_seeds_ranks_and_steps_differ(cache: Cache) -> None:
     several = [batches(cache, steps=2)[0], batches(cache, steps=2)[1]]
-    several += [batches(cache, steps=1, seed=4)[0], batches(cache, steps=1, rank=1, world=2)[0]]
+    several += [batches(cache, steps=1, seed=4)[0], batches(cache, steps=1, rank=1, world_size=2)[0]]
     shifts = [batch["audio_start"] - batch["video_start"] for batch in several]
     assert len({tuple(shift.flatten().tolist()) for shift in shifts}) == 4
 
 
 def test_ranks_share_no_item(cache: Cache) -> None:
     for step in range(4):
-        ranks = [batches(cache, start_step=step, steps=step + 1, rank=rank, world=3)[0] for rank in range(3)]
+        ranks = [batches(cache, start_step=step, steps=step + 1, rank=rank, world_size=3)[0] for rank in range(3)]
         assert len(torch.cat([batch["item"] for batch in ranks]).unique()) == 12
 
 
 def test_what_a_batch_holds_is_from_its_times(cache: Cache) -> None:
     sampling = Sampling(seconds=1.0, frames=8, speed=(0.6, 1.5), timeline="offset", max_offset=0.1)
-    for batch in batches(cache, sampling=sampling, steps=3, needs="both"):
+    for batch in batches(cache, sampling=sampling, steps=3, required_streams="both"):
         for row, item in enumerate(batch["item"].tolist()):
             facts = cache.rows[item]
             assert facts.video_end is not None and facts.audio_end is not None
@@ -137,7 +137,7 @@ def test_labels_and_masks_are_those_of_the_items(cache: Cache) -> None:
 
 def test_items_without_labels_have_none(tmp_path: Path) -> None:
     clock(tmp_path / "a.mkv")
-    list(prepare(str(tmp_path / "a.mkv"), tmp_path / "c", Settings(size=48), workers=0))
+    list(prepare(str(tmp_path / "a.mkv"), tmp_path / "c", CacheSettings(size=48), workers=0))
     [batch] = batches(Cache(tmp_path / "c"), batch_size=1, steps=1)
     assert batch["label"].tolist() == [-1]
 
@@ -146,7 +146,7 @@ def test_labels_change_nothing_but_their_field(cache: Cache, tmp_path: Path) -> 
     data = cache.path.parent / "data"
     rows = [f"{item.media.name},{'xy'[index % 2]}" for index, item in enumerate(open_source(str(data)).items)]
     (tmp_path / "t.csv").write_text("file,label\n" + "\n".join(rows))
-    list(prepare(str(tmp_path / "t.csv"), tmp_path / "c", Settings(size=48), workers=0))
+    list(prepare(str(tmp_path / "t.csv"), tmp_path / "c", CacheSettings(size=48), workers=0))
     found, expected = batches(Cache(tmp_path / "c")), batches(cache)
     labels = [torch.cat([batch.pop("label") for batch in loaded]) for loaded in (found, expected)]
     assert not torch.equal(*labels)
@@ -154,16 +154,16 @@ def test_labels_change_nothing_but_their_field(cache: Cache, tmp_path: Path) -> 
 
 
 def test_needs_both_leaves_out_what_lacks_a_stream(cache: Cache) -> None:
-    items = torch.cat([batch["item"] for batch in batches(cache, steps=10, needs="both")]).unique()
+    items = torch.cat([batch["item"] for batch in batches(cache, steps=10, required_streams="both")]).unique()
     assert set(items.tolist()) == set(cache.members("both").tolist())
     assert len(items) == 11 and all(cache.rows[item].audio_end for item in items.tolist())
 
 
 def test_batches_that_cannot_be(cache: Cache) -> None:
     with pytest.raises(ArgumentError, match="There are 13 items for a global batch of 14"):
-        make_loader(cache, SAMPLING, 7, 1, world=2)
+        make_loader(cache, SAMPLING, 7, 1, world_size=2)
     with pytest.raises(ArgumentError, match="rank must be from 0"):
-        make_loader(cache, SAMPLING, 1, 1, rank=2, world=2)
+        make_loader(cache, SAMPLING, 1, 1, rank=2, world_size=2)
 
 
 def test_only_what_a_view_needs_is_decoded(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:

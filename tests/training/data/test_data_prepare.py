@@ -23,21 +23,21 @@ from avfeat.errors import ArgumentError, MediaError
 from avfeat.training.data import (
     Cache,
     CacheError,
+    CacheSettings,
     Event,
-    Failed,
-    Finished,
-    Item,
-    Settings,
-    Started,
-    Stored,
+    ItemFailed,
+    ItemStored,
+    PreparationFinished,
+    PreparationStarted,
+    SourceItem,
     open_or_prepare,
     prepare,
 )
-from avfeat.training.data.crew import Crashed, run_all
 from avfeat.training.data.lock import building
+from avfeat.training.data.worker_pool import Crashed, run_all
 from avfeat.writers.atomic import PREFIX
 
-SMALL = Settings(size=32, sample_rate=8000)
+SMALL = CacheSettings(size=32, sample_rate=8000)
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def built(data: object, cache: Path, settings: Settings = SMALL, **options: object) -> list[Event]:
+def built(data: object, cache: Path, settings: CacheSettings = SMALL, **options: object) -> list[Event]:
     return list(prepare(str(data), cache, settings, **{"workers": 0, **options}))  # type: ignore[arg-type]
 
 
@@ -79,10 +79,10 @@ def unnamed(cache: Path) -> set[str]:
 
 def test_a_cache_holds_every_item_in_order(clips: Path, tmp_path: Path) -> None:
     events = built(clips, tmp_path / "c")
-    assert events[0] == Started(6)
+    assert events[0] == PreparationStarted(6)
     finished = events[-1]
-    assert isinstance(finished, Finished) and finished.failed == 0
-    assert len([event for event in events if isinstance(event, Stored)]) == 6
+    assert isinstance(finished, PreparationFinished) and finished.failed == 0
+    assert len([event for event in events if isinstance(event, ItemStored)]) == 6
     cache = Cache(tmp_path / "c")
     assert [row.name for row in cache.rows] == [
         "cat/1.mkv", "cat/blind.wav", "cat/silent.mkv", "dog/0.mkv", "dog/2.mkv", "dog/same.mkv"
@@ -93,7 +93,7 @@ def test_a_cache_holds_every_item_in_order(clips: Path, tmp_path: Path) -> None:
     for number, row in enumerate(cache.rows):
         clip = cache.clip(number)
         assert (clip.facts.video_end, clip.facts.audio_end) == (row.video_end, row.audio_end)
-    with pytest.raises(ArgumentError, match="needs must be"):
+    with pytest.raises(ArgumentError, match="required_streams must be"):
         cache.members("video")  # type: ignore[arg-type]
 
 
@@ -102,7 +102,7 @@ def test_equal_files_are_stored_once(clips: Path, tmp_path: Path) -> None:
     rows = {row.name: row for row in Cache(tmp_path / "c").rows}
     assert rows["dog/0.mkv"].clip == rows["dog/same.mkv"].clip
     sizes = [path.stat().st_size for path in (tmp_path / "c" / "clips").rglob("*.clip")]
-    assert isinstance(events[-1], Finished)
+    assert isinstance(events[-1], PreparationFinished)
     assert len(sizes) == 5 and events[-1].index.bytes == sum(sizes)
 
 
@@ -127,7 +127,7 @@ def test_unchanged_files_are_not_even_read(clips: Path, tmp_path: Path) -> None:
     # Other bytes under the same size and time: only reading them could tell.
     path.write_bytes(bytes(stamp.st_size))
     os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    assert isinstance(built(tmp_path / "clips", tmp_path / "c")[-1], Finished)
+    assert isinstance(built(tmp_path / "clips", tmp_path / "c")[-1], PreparationFinished)
 
 
 def test_added_changed_and_removed_files_are_followed(clips: Path, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_lost_and_broken_clips_are_made_again(clips: Path, tmp_path: Path) -> No
 
 def test_other_settings_are_other_clips(clips: Path, tmp_path: Path) -> None:
     built(clips, tmp_path / "c")
-    built(clips, tmp_path / "c", Settings(size=16, sample_rate=8000))
+    built(clips, tmp_path / "c", CacheSettings(size=16, sample_rate=8000))
     assert len(clip_files(tmp_path / "c")) == 5 and unnamed(tmp_path / "c") == set()
     assert Cache(tmp_path / "c").clip(0).frames([0]).shape == (1, 16, 16, 3)
 
@@ -188,8 +188,10 @@ def test_only_clips_that_no_row_names_are_removed(clips: Path, tmp_path: Path) -
 def test_a_build_that_does_not_finish_removes_no_clip(clips: Path, tmp_path: Path) -> None:
     built(clips, tmp_path / "c")
     before = files(tmp_path / "c")
-    with closing(prepare(str(clips), tmp_path / "c", Settings(size=16, sample_rate=8000), workers=0)) as events:
-        while not isinstance(next(events), Stored):
+    with closing(
+        prepare(str(clips), tmp_path / "c", CacheSettings(size=16, sample_rate=8000), workers=0)
+    ) as events:
+        while not isinstance(next(events), ItemStored):
             pass
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "a.mp4").write_text("text")
@@ -227,7 +229,7 @@ def mixed(clips: Path, tmp_path: Path) -> Path:
 
 def test_failures_are_listed_with_reasons_and_left_out(mixed: Path, tmp_path: Path) -> None:
     events = built(mixed, tmp_path / "c", max_failed=0.25)
-    failed = [event for event in events if isinstance(event, Failed)]
+    failed = [event for event in events if isinstance(event, ItemFailed)]
     assert [event.reason for event in failed] == ["unreadable", "empty"]
     rows = [json.loads(line) for line in (tmp_path / "c" / "failures.jsonl").read_text().splitlines()]
     assert [row["source"] for row in rows] == [str(mixed / "cat" / "text.mp4"), str(mixed / "dog" / "empty.mp4")]
@@ -244,7 +246,9 @@ def test_a_file_that_cannot_be_read_is_one_failure(clips: Path, tmp_path: Path) 
     shutil.copytree(clips, tmp_path / "data")
     (tmp_path / "data" / "b.mp4").symlink_to("/proc/self/mem")
     os.mkfifo(tmp_path / "data" / "c.mp4")
-    failed = [one for one in built(tmp_path / "data", tmp_path / "c", max_failed=0.5) if isinstance(one, Failed)]
+    failed = [
+        one for one in built(tmp_path / "data", tmp_path / "c", max_failed=0.5) if isinstance(one, ItemFailed)
+    ]
     message = f"{tmp_path}/data/b.mp4: cannot be read (Input/output error)."
     assert [(one.name, one.reason, one.message) for one in failed] == [("b.mp4", "unreadable", message)]
     assert len(Cache(tmp_path / "c")) == 6
@@ -270,7 +274,9 @@ def test_the_share_counts_also_where_only_the_end_tells(tmp_path: Path) -> None:
     with pytest.raises(CacheError, match="1 of 2 clips failed"):
         built("memory://share/s.tar", tmp_path / "c", max_failed=0.4)
     events = built("memory://share/s.tar", tmp_path / "c", max_failed=0.5)
-    assert events[0] == Started(None) and [row.name for row in Cache(tmp_path / "c").rows] == ["s.tar/a.mkv"]
+    assert events[0] == PreparationStarted(None) and [row.name for row in Cache(tmp_path / "c").rows] == [
+        "s.tar/a.mkv"
+    ]
 
 
 def test_nothing_that_can_be_read_is_no_cache(tmp_path: Path) -> None:
@@ -318,12 +324,12 @@ def test_a_clip_that_kills_its_process_is_one_failure(
     def with_a_killer(data: str):
         found = real(data)
         items = [*found.items]
-        items.insert(3, Item("dying", Dying()))  # type: ignore[arg-type]
+        items.insert(3, SourceItem("dying", Dying()))  # type: ignore[arg-type]
         return type(found)(items, len(items))
 
     monkeypatch.setattr(module, "open_source", with_a_killer)
     events = built(clips, tmp_path / "c", workers=2, max_failed=0.2)
-    failed = [event for event in events if isinstance(event, Failed)]
+    failed = [event for event in events if isinstance(event, ItemFailed)]
     assert [(event.name, event.reason) for event in failed] == [("dying", "unreadable")]
     assert "its decoder crashed" in failed[0].message
     assert len(Cache(tmp_path / "c")) == 6
@@ -410,7 +416,7 @@ def test_a_cache_is_made_where_none_is(clips: Path, tmp_path: Path, monkeypatch:
     assert cache.path.parent == tmp_path / "caches" / "prepared" and len(cache) == 6
     monkeypatch.chdir(clips.parent)
     assert open_or_prepare(clips.name, SMALL, workers=0).path == cache.path
-    other = open_or_prepare(str(clips), Settings(size=16, sample_rate=8000), root=tmp_path / "r", workers=0)
+    other = open_or_prepare(str(clips), CacheSettings(size=16, sample_rate=8000), root=tmp_path / "r", workers=0)
     assert other.path.parent == tmp_path / "r" and other.path.name != cache.path.name
 
 
@@ -424,7 +430,7 @@ def test_a_finished_cache_is_data(clips: Path, tmp_path: Path) -> None:
     built(clips, tmp_path / "c")
     assert open_or_prepare(str(tmp_path / "c")).path == tmp_path / "c"
     with pytest.raises(CacheError, match="prepare its source again"):
-        open_or_prepare(str(tmp_path / "c"), Settings())
+        open_or_prepare(str(tmp_path / "c"), CacheSettings())
 
 
 def test_the_made_world_is_prepared_from_its_name(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from avfeat.errors import ArgumentError
 from avfeat.grid import MICROSECONDS
 from avfeat.media import AudioSpec
-from avfeat.training.data import Clip, Sampling, Settings, ViewTimes, draw
+from avfeat.training.data import CacheSettings, Clip, Sampling, ViewTimes, draw
 from avfeat.training.data.randomness import Order, generator
 from avfeat.training.data.record import record
 from avfeat.training.data.sampling import Offset, decreasing
@@ -196,7 +196,7 @@ def clocked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     fps = Fraction(request.param)
     folder = tmp_path_factory.mktemp("clocks")
     path = clock(folder / "a.mkv", fps=fps, audio=5.5)
-    settings = Settings(fps=12 if fps > 25 else 8, size=48, sample_rate=16_000 if fps > 20 else 22_050)
+    settings = CacheSettings(fps=12 if fps > 25 else 8, size=48, sample_rate=16_000 if fps > 20 else 22_050)
     record(FileMedia(path), settings, folder / "a.clip", folder)
     return Clip(folder / "a.clip"), fps
 
@@ -237,26 +237,26 @@ def test_every_place_has_numbers_of_its_own() -> None:
 @given(
     items=st.integers(1, 60),
     batch=st.integers(1, 7),
-    world=st.integers(1, 4),
+    world_size=st.integers(1, 4),
     seed=st.integers(0, 5),
 )
-def test_an_epoch_is_whole_batches_of_different_items(items: int, batch: int, world: int, seed: int) -> None:
+def test_an_epoch_is_whole_batches_of_different_items(items: int, batch: int, world_size: int, seed: int) -> None:
     members = np.arange(items, dtype=np.int64) * 3
-    if items < batch * world:
-        with pytest.raises(ArgumentError, match=f"{items} items for a global batch of {batch * world}"):
-            Order(members, seed, batch, world)
+    if items < batch * world_size:
+        with pytest.raises(ArgumentError, match=f"{items} items for a global batch of {batch * world_size}"):
+            Order(members, seed, batch, world_size)
         return
-    steps = items // (batch * world)
-    ranks = [Order(members, seed, batch, world) for _ in range(world)]
+    steps = items // (batch * world_size)
+    ranks = [Order(members, seed, batch, world_size) for _ in range(world_size)]
     epochs = []
     for epoch in range(2):
         seen = [
             ranks[rank].item(epoch * steps + step, rank, sample)
             for step in range(steps)
-            for rank in range(world)
+            for rank in range(world_size)
             for sample in range(batch)
         ]
-        assert len(set(seen)) == len(seen) == steps * batch * world
+        assert len(set(seen)) == len(seen) == steps * batch * world_size
         assert set(seen) <= set(members.tolist())
         epochs.append(seen)
     if items > 20:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from avfeat.errors import ArgumentError, AvfeatError, BackendError, DatasetError, MediaError
 from avfeat.media import decode
-from avfeat.training.data import Item, open_source
-from avfeat.training.data.sources.media import BytesMedia, FileMedia, MadeMedia, NoMedia, Region, RegionMedia
+from avfeat.training.data import SourceItem, open_source
+from avfeat.training.data.sources.media import BytesMedia, FileMedia, NoMedia, Region, RegionMedia, SyntheticMedia
 from avfeat.world import plan
 
 
@@ -28,7 +28,7 @@ def touch(*paths: Path) -> None:
         path.write_bytes(b"x")
 
 
-def items(data: object) -> list[Item]:
+def items(data: object) -> list[SourceItem]:
     return list(open_source(str(data)).items)
 
 
@@ -375,7 +375,7 @@ def test_the_made_world_is_a_source() -> None:
     made = [video for video in plan(30, 4) if video.split == "train"]
     assert [item.name for item in found] == [f"synthetic:ave/{video.id}" for video in made]
     assert [item.label for item in found] == [video.category for video in made]
-    assert [item.media for item in found] == [MadeMedia(video) for video in made]
+    assert [item.media for item in found] == [SyntheticMedia(video) for video in made]
     assert len({item.media.digest() for item in found}) == len(found)
 
 
@@ -411,7 +411,7 @@ SAMPLES = {
 NAMES = ["a/1.mp4", "a/2.video.mkv", "3.wav", "4.mp4"]
 
 
-def read(item: Item) -> bytes:
+def read(item: SourceItem) -> bytes:
     assert isinstance(item.media, RegionMedia | BytesMedia)
     with item.media.open() as source:
         return source.read()

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from avfeat.media.spec import VideoSpec
-from avfeat.training.data.index import Row
+from avfeat.training.data.index import CacheRow
 from avfeat.training.data.windows import Spread, read_window, room_of, window_starts
 
 SECOND = 1_000_000
-ROW = Row("a", "a", "x", None, 10 * SECOND, 10 * SECOND, 0, (), 0, None)
+ROW = CacheRow("a", "a", "x", None, 10 * SECOND, 10 * SECOND, 0, (), 0, None)
 
 
 def test_five_windows_of_two_seconds_are_the_grid_of_the_runtime() -> None:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from avfeat.bundle import Modality
 from avfeat.training.objectives import OBJECTIVES, Objective, Pairs, build_objective
-from avfeat.training.objectives.embedded import Embedded
-from avfeat.training.objectives.gather import Rows
+from avfeat.training.objectives.embedded import HeadOutput
+from avfeat.training.objectives.gather import GatheredRows
 
 NAMES = sorted(OBJECTIVES)
 DIMS: dict[Modality, int] = {"video": 7, "audio": 5}
@@ -28,24 +28,24 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def everyone(batch: int) -> Rows:
-    return Rows.of(torch.ones(batch, dtype=torch.bool))
+def everyone(batch: int) -> GatheredRows:
+    return GatheredRows.from_mask(torch.ones(batch, dtype=torch.bool))
 
 
-def pair(batch: int, dim: int = 6, seed: int = 0) -> tuple[Embedded, Embedded]:
+def pair(batch: int, dim: int = 6, seed: int = 0) -> tuple[HeadOutput, HeadOutput]:
     """Two sides whose six tensors have nothing in common; leaves with gradients."""
     numbers = noise(6, batch, dim, seed=seed)
     leaves = [one.clone().requires_grad_() for one in numbers]
-    return Embedded(*leaves[:3]), Embedded(*leaves[3:])
+    return HeadOutput(*leaves[:3]), HeadOutput(*leaves[3:])
 
 
-def tensors(*sides: Embedded) -> list[Tensor]:
+def tensors(*sides: HeadOutput) -> list[Tensor]:
     return [one for side in sides for one in (side.projection, side.prediction, side.target)]
 
 
-def take(side: Embedded, index: Tensor) -> Embedded:
+def take(side: HeadOutput, index: Tensor) -> HeadOutput:
     """Some samples of a side, as leaves."""
-    return Embedded(*(one.detach()[index].clone().requires_grad_() for one in tensors(side)))
+    return HeadOutput(*(one.detach()[index].clone().requires_grad_() for one in tensors(side)))
 
 
 def features(batch: int, views: int = 2, seed: int = 0) -> dict[Modality, list[Tensor]]:

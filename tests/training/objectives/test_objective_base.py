@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
 from avfeat.training.objectives import OBJECTIVES, Losses, Objective, Pairs, build_objective
-from avfeat.training.objectives.embedded import Embedded
-from avfeat.training.objectives.gather import Rows
+from avfeat.training.objectives.embedded import HeadOutput
+from avfeat.training.objectives.gather import GatheredRows
 
 each = pytest.mark.parametrize("name", NAMES)
 BOTH: tuple[Modality, Modality] = ("video", "audio")
@@ -23,7 +23,7 @@ def there(*flags: int) -> Tensor:
     return torch.tensor(flags, dtype=torch.bool)
 
 
-def gradients(*sides: Embedded) -> list[Tensor]:
+def gradients(*sides: HeadOutput) -> list[Tensor]:
     return [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in tensors(*sides)]
 
 
@@ -37,7 +37,7 @@ def test_absent_samples_are_as_if_not_in_the_batch(name: str, data: st.DataObjec
         for leaf in tensors(one, other):
             leaf[~here] = data.draw(st.sampled_from([0.0, 1e30, torch.nan, torch.inf]))
     objective = small(name)
-    loss = objective.pair_loss(one, other, Rows.of(here))
+    loss = objective.pair_loss(one, other, GatheredRows.from_mask(here))
     loss.backward()
     index = here.nonzero().squeeze(1)
     alone, along = take(one, index), take(other, index)
@@ -73,8 +73,8 @@ def test_which_sample_goes_with_which_matters(name: str) -> None:
 @each
 def test_losses_are_in_full_precision(name: str) -> None:
     objective = small(name)
-    low = [Embedded(*(leaf.detach().bfloat16() for leaf in tensors(side))) for side in pair(5)]
-    full = [Embedded(*(leaf.float() for leaf in tensors(side))) for side in low]
+    low = [HeadOutput(*(leaf.detach().bfloat16() for leaf in tensors(side))) for side in pair(5)]
+    full = [HeadOutput(*(leaf.float() for leaf in tensors(side))) for side in low]
     expected = objective.pair_loss(full[0], full[1], everyone(5))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = objective.pair_loss(low[0], low[1], everyone(5))
@@ -87,7 +87,7 @@ def test_losses_are_in_full_precision(name: str) -> None:
 def test_hardly_any_samples_give_finite_numbers(name: str, count: int) -> None:
     here = torch.arange(4) < count
     one, other = pair(4)
-    loss = small(name).pair_loss(one, other, Rows.of(here))
+    loss = small(name).pair_loss(one, other, GatheredRows.from_mask(here))
     loss.backward()
     assert torch.isfinite(loss) and (count or loss == 0)
     assert all(torch.isfinite(gradient).all() for gradient in gradients(one, other))
@@ -126,7 +126,7 @@ def test_kinds_compare_the_sides_that_they_say(name: str) -> None:
     sides = {key: list(objective._embed(key, batch, target, masks[key]).values()) for key in BOTH}
     video, audio = sides["video"], sides["audio"]
 
-    def loss(*both: tuple[Embedded, Embedded]) -> Tensor:
+    def loss(*both: tuple[HeadOutput, HeadOutput]) -> Tensor:
         return torch.stack([objective.pair_loss(one, other, everyone(6)) for one, other in both]).mean()
 
     torch.testing.assert_close(losses.terms["video_video"], loss((video[0], video[1])))

@@ -13,9 +13,9 @@ from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
 from avfeat.training.objectives.distillation import Distillation, DistillationSettings
 from avfeat.training.objectives.embedded import Chosen
-from avfeat.training.objectives.gather import Rows
+from avfeat.training.objectives.gather import GatheredRows
 from avfeat.training.objectives.imitation import regression
-from avfeat.training.teachers.lesson import Lesson, Taught
+from avfeat.training.teachers.lesson import Lesson, TeacherOutput
 
 
 def slow_regression(predicted: Tensor, taught: Tensor, here: list[bool]) -> float:
@@ -39,7 +39,7 @@ def test_the_loss_is_that_of_slow_loops_and_absent_clips_are_as_if_not_there(dat
     for rows in (predicted, taught):
         rows[absent] = data.draw(st.sampled_from([0.0, 1e30, torch.nan, torch.inf]))
     predicted.requires_grad_()
-    loss = regression(predicted, taught, Rows.of(torch.tensor(here)))
+    loss = regression(predicted, taught, GatheredRows.from_mask(torch.tensor(here)))
     loss.backward()
     assert loss.item() == pytest.approx(expected, rel=1e-4, abs=1e-6)
     assert predicted.grad is not None and not predicted.grad[absent].any() and predicted.grad[~absent].any()
@@ -49,7 +49,7 @@ def test_it_is_zero_for_one_direction_and_four_for_the_opposite() -> None:
     taught = noise(6, 5).float()
     assert regression(3 * taught, taught, everyone(3)).item() == pytest.approx(0, abs=1e-6)
     assert regression(-0.1 * taught, taught, everyone(3)).item() == pytest.approx(4)
-    assert regression(taught, taught, Rows.of(torch.zeros(3, dtype=torch.bool))).item() == 0
+    assert regression(taught, taught, GatheredRows.from_mask(torch.zeros(3, dtype=torch.bool))).item() == 0
 
 
 STUDENT: dict[Modality, int] = {"video": 7, "audio": 5}
@@ -67,7 +67,7 @@ def test_every_modality_has_its_head_and_counts_as_much() -> None:
     }
     rows = {name: Chosen(there.repeat_interleave(2)) for name, there in present.items()}
     whole = {name: noise(6, dim, seed=dim).float() for name, dim in STUDENT.items()}
-    taught = {name: Taught(noise(6, one.dim, seed=one.dim).float()) for name, one in TEACHER.items()}
+    taught = {name: TeacherOutput(noise(6, one.dim, seed=one.dim).float()) for name, one in TEACHER.items()}
     found = distillation({name: rows[name](one) for name, one in whole.items()}, rows, present, taught)
     each = [
         slow_regression(distillation.heads[name](one).detach(), taught[name].features, present[name].tolist())
@@ -83,7 +83,7 @@ def test_a_batch_without_sound_leaves_the_statistics_of_its_head() -> None:
     present: dict[Modality, Tensor] = {"video": torch.tensor([True] * 3), "audio": torch.tensor([False] * 3)}
     rows = {name: Chosen(there) for name, there in present.items()}
     features = {name: rows[name](noise(3, dim).float()) for name, dim in STUDENT.items()}
-    taught = {name: Taught(noise(3, one.dim, seed=1).float()) for name, one in TEACHER.items()}
+    taught = {name: TeacherOutput(noise(3, one.dim, seed=1).float()) for name, one in TEACHER.items()}
     assert bool(torch.isfinite(distillation(features, rows, present, taught)))
     moved = {name for name, one in distillation.named_buffers() if name.endswith("running_mean") and one.any()}
     assert moved == {"heads.video.1.running_mean"}
@@ -97,7 +97,7 @@ def test_only_what_is_taught_counts() -> None:
     rows = {name: Chosen(there) for name, there in present.items()}
     features = {name: noise(3, dim, seed=dim).float() for name, dim in STUDENT.items()}
     taught = noise(3, 4, seed=9).float()
-    found = distillation(features, rows, present, {"audio": Taught(taught)})
+    found = distillation(features, rows, present, {"audio": TeacherOutput(taught)})
     expected = slow_regression(distillation.heads["audio"](features["audio"]).detach(), taught, [True] * 3)
     assert set(distillation.heads) == {"audio"} and found.item() == pytest.approx(expected, rel=1e-4)
 
@@ -115,7 +115,7 @@ def test_class_scores_are_predicted_as_their_teacher_has_them() -> None:
     whole = {name: noise(3, dim, seed=dim).float() for name, dim in STUDENT.items()}
     shares = {"video": noise(3, 6).float().softmax(1), "audio": noise(3, 3).float().sigmoid()}
     shares["audio"][1] = torch.nan
-    taught = {name: Taught(noise(3, one.dim).float(), shares[name]) for name, one in TEACHER.items()}
+    taught = {name: TeacherOutput(noise(3, one.dim).float(), shares[name]) for name, one in TEACHER.items()}
     found = distillation({name: rows[name](one) for name, one in whole.items()}, rows, present, taught)
     alone = DistillationSettings({"video": "a", "audio": "b"}, hidden=6)
     without = Distillation(alone, STUDENT, TEACHER).eval()
@@ -146,7 +146,7 @@ def test_standardised_features_are_regressed_and_absent_clips_are_as_if_not_ther
     features, taught = noise(4, 5).float(), 30 + 4 * noise(4, 4, seed=1).float()
     here = taught[present["audio"]].clone()
     taught[2] = torch.nan
-    found = distillation({"audio": rows["audio"](features)}, rows, present, {"audio": Taught(taught)})
+    found = distillation({"audio": rows["audio"](features)}, rows, present, {"audio": TeacherOutput(taught)})
     standard = (here - here.mean(0)) / (here.var(0, correction=0) + 1e-5).sqrt()
     away = (distillation.heads["audio"](features[present["audio"]]) - standard).abs()
     expected = torch.where(away < 1, away.square() / 2, away - 0.5).mean()

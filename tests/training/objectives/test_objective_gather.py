@@ -8,7 +8,7 @@ from sides import NAMES
 from torch.multiprocessing.spawn import spawn
 from two_processes import BATCH, MASKS, outcome, work
 
-from avfeat.training.objectives.gather import Rows, gather
+from avfeat.training.objectives.gather import GatheredRows, gather
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ def test_two_processes_are_one_with_the_whole_batch(name: str, kind: str, halves
 def test_alone_nothing_is_communicated() -> None:
     local = torch.randn(3, 2, requires_grad=True)
     assert gather(local) is local
-    rows = Rows.of(torch.tensor([True, False, True]))
+    rows = GatheredRows.from_mask(torch.tensor([True, False, True]))
     assert rows.offset == 0 and rows.total == 2 and torch.equal(rows.here, rows.everywhere)
     assert rows.mean(torch.tensor([1.0, torch.nan, 4.0])) == 2.5
-    centred = rows.centred(torch.tensor([[1.0, 0.0], [9.0, 9.0], [3.0, -4.0]]))
+    centred = rows.centre(torch.tensor([[1.0, 0.0], [9.0, 9.0], [3.0, -4.0]]))
     assert centred.tolist() == [[-1, 2], [0, 0], [1, -2]]

@@ -9,7 +9,7 @@ from sides import everyone, noise
 from torch import Tensor
 
 from avfeat.errors import ArgumentError
-from avfeat.training.objectives.gather import Rows
+from avfeat.training.objectives.gather import GatheredRows
 from avfeat.training.objectives.shared import SharedSettings, info_nce
 
 
@@ -34,7 +34,7 @@ def sides(batch: int, dim: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
 def test_the_loss_is_that_of_slow_loops(here: list[bool], temperature: float) -> None:
     video, audio = sides(len(here), seed=len(here))
     expected = slow_info_nce(video.detach().numpy(), audio.detach().numpy(), here, temperature)
-    found = info_nce(video, audio, Rows.of(torch.tensor(here)), temperature)
+    found = info_nce(video, audio, GatheredRows.from_mask(torch.tensor(here)), temperature)
     assert found.item() == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
@@ -43,7 +43,7 @@ def test_samples_without_both_are_as_if_not_there() -> None:
     video, audio = sides(5)
     with torch.no_grad():
         video[1], audio[4] = torch.nan, torch.inf
-    loss = info_nce(video, audio, Rows.of(here), 0.2)
+    loss = info_nce(video, audio, GatheredRows.from_mask(here), 0.2)
     few = [side.detach()[here].requires_grad_() for side in (video, audio)]
     expected = info_nce(*few, everyone(3), 0.2)
     torch.testing.assert_close(loss, expected)
@@ -56,7 +56,7 @@ def test_samples_without_both_are_as_if_not_there() -> None:
 
 def test_nobody_costs_nothing_and_has_no_gradient() -> None:
     video, audio = sides(3)
-    loss = info_nce(video, audio, Rows.of(torch.zeros(3, dtype=torch.bool)), 0.1)
+    loss = info_nce(video, audio, GatheredRows.from_mask(torch.zeros(3, dtype=torch.bool)), 0.1)
     loss.backward()
     assert loss.item() == 0 and video.grad is not None and not video.grad.any()
 

@@ -8,7 +8,7 @@ import torch
 from sides import everyone, pair, small, tensors
 
 from avfeat.errors import ArgumentError
-from avfeat.training.objectives.gather import Rows
+from avfeat.training.objectives.gather import GatheredRows
 from avfeat.training.objectives.simclr import SimCLRSettings, nt_xent
 
 
@@ -41,7 +41,7 @@ def test_both_projections_learn_and_nothing_else() -> None:
 
 def test_length_does_not_matter_and_gradients_are_right() -> None:
     one, other = (side.projection for side in pair(3, 4))
-    rows = Rows.of(torch.tensor([True, False, True]))
+    rows = GatheredRows.from_mask(torch.tensor([True, False, True]))
     torch.testing.assert_close(nt_xent(one * 3, other / 7, rows, 0.3), nt_xent(one, other, rows, 0.3))
     assert torch.autograd.gradcheck(lambda a, b: nt_xent(a, b, rows, 0.3), (one, other))
 

@@ -10,14 +10,14 @@ import yaml
 from avfeat.errors import ArgumentError
 from avfeat.training.augment import Composition
 from avfeat.training.augment.compose import composition, load_composition, values_of
-from avfeat.training.augment.compose import shipped as compositions
+from avfeat.training.augment.compose import list_compositions as compositions
 from avfeat.training.augment.registry import AUGMENTATIONS
 from avfeat.training.augment.temporal import Fade, TimeMask
-from avfeat.training.data import Sampling, Settings
+from avfeat.training.data import CacheSettings, Sampling
 from avfeat.training.networks import PairSpec
 from avfeat.training.objectives import OBJECTIVES
 from avfeat.training.objectives.distillation import DistillationSettings
-from avfeat.training.recipes import OptimizerSettings, ProbeSettings, Recipe, load_recipe, shipped
+from avfeat.training.recipes import OptimizerSettings, ProbeSettings, Recipe, list_recipes, load_recipe
 from avfeat.training.trainer.journal import write_recipe
 
 TINY = "encoders: {video: tiny_shift, audio: tiny_mel}\n"
@@ -48,17 +48,17 @@ def file(path: Path, text: str) -> Path:
 
 
 def test_the_four_that_were_promised_are_there() -> None:
-    found = shipped()
+    found = list_recipes()
     assert set(found) >= {"reference", "mini", "sampling-only", "smoke"}
     assert all(found.values())
     assert all("\n" not in text for text in found.values())
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_recipes())
 def test_shipped_recipes_go_round(name: str, tmp_path: Path) -> None:
     recipe = load_recipe(name)
-    assert recipe.description == shipped()[name]
-    assert Recipe.of(recipe.to_values()) == recipe
+    assert recipe.description == list_recipes()[name]
+    assert Recipe.from_values(recipe.to_values()) == recipe
     write_recipe(tmp_path, recipe)
     assert load_recipe(str(tmp_path / "recipe.yaml")) == recipe
     assert recipe.sampling.seconds == recipe.encoders.seconds and recipe.sampling.frames == recipe.encoders.frames
@@ -84,7 +84,7 @@ def test_a_recipe_says_what_its_cache_and_views_are() -> None:
     recipe = load_recipe(
         "base.yaml", ["encoders.seconds=1.5", "encoders.aspect=crop", "augment.sampling.jitter=0.2"]
     )
-    assert recipe.cache == Settings(fps=8, size=64, sample_rate=16_000, aspect="crop")
+    assert recipe.cache == CacheSettings(fps=8, size=64, sample_rate=16_000, aspect="crop")
     assert recipe.sampling == Sampling(seconds=1.5, frames=12, spacing="decreasing", jitter=0.2)
     half = load_recipe("base.yaml", ["augment.sampling.jitter=0.2", "augment.strength=0.5"])
     assert half.sampling.jitter == pytest.approx(0.1)
@@ -145,11 +145,11 @@ def test_circles_are_refused(tmp_path: Path) -> None:
     ("change", "get", "value"),
     [
         ("steps=9", lambda r: r.steps, 9),
-        ("optimizer.rate=0.01", lambda r: r.optimizer.rate, 0.01),
-        ("optimizer.rate=1e-3", lambda r: r.optimizer.rate, 0.001),
-        ("optimizer.rate=1E+3", lambda r: r.optimizer.rate, 1000.0),
-        ("optimizer.clip=null", lambda r: r.optimizer.clip, None),
-        ("optimizer.clip=", lambda r: r.optimizer.clip, None),
+        ("optimizer.lr=0.01", lambda r: r.optimizer.lr, 0.01),
+        ("optimizer.lr=1e-3", lambda r: r.optimizer.lr, 0.001),
+        ("optimizer.lr=1E+3", lambda r: r.optimizer.lr, 1000.0),
+        ("optimizer.max_grad_norm=null", lambda r: r.optimizer.max_grad_norm, None),
+        ("optimizer.max_grad_norm=", lambda r: r.optimizer.max_grad_norm, None),
         ("workers=0", lambda r: r.workers, 0),
         ("compile=true", lambda r: r.compile, True),
         ("description=a=b", lambda r: r.description, "a=b"),
@@ -197,7 +197,7 @@ def test_later_changes_win_and_build_on_earlier_ones(tmp_path: Path) -> None:
         ("steps=2020-13-45", "the value is not YAML."),
         ("probe={every: 1, every: 2}", "the value is not YAML."),
         ("stesp=3", "base.yaml: there is no setting 'stesp'; did you mean 'steps'?"),
-        ("optimiser.rate=3", "base.yaml: there is no setting 'optimiser'; did you mean 'optimizer'?"),
+        ("optimiser.lr=3", "base.yaml: there is no setting 'optimiser'; did you mean 'optimizer'?"),
         ("optimizer.rat=3", "base.yaml.optimizer: there is no setting 'rat'; did you mean 'rate'?"),
         ("objective.name=simcrl", "There is no objective 'simcrl'; did you mean 'simclr'?"),
         ("objective.settings.simcrl.out=8", "There is no objective 'simcrl'; did you mean 'simclr'?"),
@@ -221,14 +221,14 @@ def test_later_changes_win_and_build_on_earlier_ones(tmp_path: Path) -> None:
         ("steps=2.5", "base.yaml.steps: input should be a valid integer"),
         ("compile=1", "base.yaml.compile: input should be a valid boolean, not 1."),
         ("batch_size=1", "batch_size must be 2 clips a pass or more, not 1."),
-        ("accumulate=3", "batch_size must be divisible by accumulate, not 64."),
-        ("needs=all", "base.yaml.needs: "),
+        ("grad_accumulation_steps=3", "batch_size must be divisible by grad_accumulation_steps, not 64."),
+        ("required_streams=all", "base.yaml.required_streams: "),
         ("seed=-1", "seed must be from 0 to 2 ** 63 - 1, not -1."),
         ("workers=-1", "workers must be from 0 on, or null, not -1."),
-        ("optimizer.rate=0", "base.yaml.optimizer: rate must be above 0, not 0.0."),
-        ("optimizer.rate=.inf", "base.yaml.optimizer: rate must be above 0, not inf."),
+        ("optimizer.lr=0", "base.yaml.optimizer: lr must be above 0, not 0.0."),
+        ("optimizer.lr=.inf", "base.yaml.optimizer: lr must be above 0, not inf."),
         ("optimizer.warmup=2", "warmup must be from 0 to 1, not 2.0."),
-        ("optimizer.clip=0", "clip must be above 0, or null, not 0.0."),
+        ("optimizer.max_grad_norm=0", "max_grad_norm must be above 0, or null, not 0.0."),
         ("optimizer.momentum=1", "momentum must be from 0 to below 1, not 1.0."),
         ("optimizer.name=adam", "base.yaml.optimizer.name: input should be 'adamw', 'sgd' or 'lars', not 'adam'."),
         ("distillation.techer=a", "base.yaml.distillation: there is no setting 'techer'; did you mean 'teacher'?"),
@@ -310,9 +310,9 @@ def test_networks_are_looked_up_before_any_data_is_read() -> None:
 def test_settings_of_a_teacher_that_came_later_are_left_out_at_their_default() -> None:
     """So that what was begun before there were any goes on."""
     values: dict[str, Any] = {"encoders": {"video": "tiny_shift", "audio": "tiny_mel"}}
-    before = Recipe.of(values | {"distillation": {"teacher": "runs/large"}})
+    before = Recipe.from_values(values | {"distillation": {"teacher": "runs/large"}})
     assert before.to_values()["distillation"] == {"teacher": "runs/large", "weight": 10.0, "hidden": 2048}
     settings = {"teacher": {"audio": "mn04_as"}, "scores": 0.5, "loss": "smooth_l1", "frames": 4}
-    after = Recipe.of(values | {"distillation": settings})
+    after = Recipe.from_values(values | {"distillation": settings})
     assert after.to_values()["distillation"] == {"weight": 10.0, "hidden": 2048} | settings
-    assert Recipe.of(after.to_values()) == after
+    assert Recipe.from_values(after.to_values()) == after

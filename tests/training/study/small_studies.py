@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from avfeat.training.study.grid import Grid, Place, Run, lay_out
+from avfeat.training.study.grid import Run, StudyGrid, TableCell, lay_out
 from avfeat.training.study.load import load_plan
-from avfeat.training.study.results import Failure, Outcome, Result
+from avfeat.training.study.results import RunFailure, RunOutcome, RunResult
 from avfeat.training.study.summary import Summary, summarise
 
 DATA = "synthetic:ave?videos=56"
@@ -48,16 +48,16 @@ def plan_values(**changes: Any) -> dict[str, Any]:
     return values | changes
 
 
-def written(folder: Path, **changes: Any) -> Path:
+def write_study(folder: Path, **changes: Any) -> Path:
     """A plan as a file."""
     path = folder / "plan-of-test.yaml"
     path.write_text(yaml.safe_dump(plan_values(**changes), sort_keys=False))
     return path
 
 
-def grid_of(folder: Path, **changes: Any) -> Grid:
+def grid_of(folder: Path, **changes: Any) -> StudyGrid:
     """Cells and runs of a plan."""
-    return lay_out(load_plan(str(written(folder, **changes))), "some data")
+    return lay_out(load_plan(str(write_study(folder, **changes))), "some data")
 
 
 TABLES: list[dict[str, Any]] = [
@@ -129,15 +129,15 @@ TABLES: list[dict[str, Any]] = [
 ]
 """One table of each kind; cells that are equal elsewhere, too."""
 
-Value = Callable[[Place, int], float | None]
+Value = Callable[[TableCell, int], float | None]
 
 
-def made_up(grid: Grid, value: Value, seeds: int = 3) -> dict[str, Outcome]:
+def made_up(grid: StudyGrid, value: Value, seeds: int = 3) -> dict[str, RunOutcome]:
     """Results of all cells: ``value`` gives the accuracy of a cell's seed, None for a run that was not done.
 
     Of equal cells, the first one that has a value counts; the accuracy of one modality is a bit less.
     """
-    found: dict[str, Outcome] = {}
+    found: dict[str, RunOutcome] = {}
     for place in grid.places:
         for seed in range(seeds):
             key = f"{place.identity}-{seed}"
@@ -146,9 +146,9 @@ def made_up(grid: Grid, value: Value, seeds: int = 3) -> dict[str, Outcome]:
     return found
 
 
-def result_of(run: Run, seed: int, accuracy: float) -> Result:
+def result_of(run: Run, seed: int, accuracy: float) -> RunResult:
     """A finished run with made-up numbers."""
-    return Result(
+    return RunResult(
         key=run.key,
         seed=seed,
         cells=run.cells,
@@ -166,9 +166,9 @@ def result_of(run: Run, seed: int, accuracy: float) -> Result:
     )
 
 
-def failure_of(run: Run, seed: int) -> Failure:
+def failure_of(run: Run, seed: int) -> RunFailure:
     """A run that diverged."""
-    return Failure(run.key, seed, run.cells, "step 3: the loss (nan) is no number.", run.recipe.to_values(), {})
+    return RunFailure(run.key, seed, run.cells, "step 3: the loss (nan) is no number.", run.recipe.to_values(), {})
 
 
 def summary_of(folder: Path, value: Value, seeds: int = 3, **changes: Any) -> Summary:

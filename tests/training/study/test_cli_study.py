@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from small_studies import TABLES, grid_of, made_up, written
+from small_studies import TABLES, grid_of, made_up, write_study
 
 from avfeat.training.study import Options, Study, load_plan
 from avfeat.training.study.results import RUNS, write
@@ -39,7 +39,7 @@ def test_data_that_is_not_there_is_named(avfeat_command) -> None:
 
 def test_runs_are_listed_and_nothing_is_done(avfeat_command, tmp_path: Path) -> None:
     ran = avfeat_command(
-        "study", "-o", "out", "--plan", written(tmp_path), "--dry-run", "--seeds", 2, "--device", "cpu"
+        "study", "-o", "out", "--plan", write_study(tmp_path), "--dry-run", "--seeds", 2, "--device", "cpu"
     )
     lines = ran.out.splitlines()
     assert ran.status == 0 and len(lines) == 5 and all(" left " in line for line in lines[1:])
@@ -48,7 +48,7 @@ def test_runs_are_listed_and_nothing_is_done(avfeat_command, tmp_path: Path) -> 
 
 
 def test_results_of_several_machines_are_drawn_together(avfeat_command, tmp_path: Path) -> None:
-    plan = load_plan(str(written(tmp_path, tables=TABLES)))
+    plan = load_plan(str(write_study(tmp_path, tables=TABLES)))
     asked = Study(plan, tmp_path / "out", Options())
     grid = asked.grid()
     assert grid.places[0].identity != grid_of(tmp_path, tables=TABLES).places[0].identity

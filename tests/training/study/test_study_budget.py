@@ -28,7 +28,7 @@ def test_what_is_no_duration(text: str) -> None:
 
 def test_work_is_the_frames_that_are_looked_at() -> None:
     # 6 steps of 8 clips, 2 views of 4 frames; 10 clips with 3 windows of 4 frames.
-    assert work(Recipe.of(RECIPE), clips=10, windows=3) == {"training": 384.0, "probing": 120.0}
+    assert work(Recipe.from_values(RECIPE), clips=10, windows=3) == {"training": 384.0, "probing": 120.0}
 
 
 def test_finished_runs_foretell_others_of_their_class(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_other_classes_and_other_machines_are_tried_once(tmp_path: Path, monkeyp
     estimator.learn(result_of(run, 0, 0.5), {**MACHINE, "threads": 2})
     assert estimator.seconds(run.recipe) == 384 + 60
     assert estimator.seconds(replace(run.recipe, steps=1)) == 64 + 60
-    other = Recipe.of({**RECIPE, "objective": {"name": "vicreg"}})
+    other = Recipe.from_values({**RECIPE, "objective": {"name": "vicreg"}})
     assert cost_class(other.to_values()) != cost_class(run.recipe.to_values())
     assert estimator.seconds(other) == 384 + 60 and tried == ["simclr", "vicreg"]
     estimator.learn(result_of(run, 0, 0.5), MACHINE)
@@ -67,6 +67,6 @@ def test_other_classes_and_other_machines_are_tried_once(tmp_path: Path, monkeyp
 
 def test_a_trial_measures_and_leaves_nothing_behind() -> None:
     threads, state = torch.get_num_threads(), torch.get_rng_state()
-    training, probing = trial(Recipe.of(RECIPE), torch.device("cpu"), 1)
+    training, probing = trial(Recipe.from_values(RECIPE), torch.device("cpu"), 1)
     assert training > probing > 0
     assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), state)

@@ -15,11 +15,11 @@ from avfeat.training.networks import build_pair
 from avfeat.training.networks.log_mel import LogMel
 from avfeat.training.recipes import Recipe
 from avfeat.training.study.features import clip_features
-from avfeat.training.study.material import PARTS, Material, MaterialError, opened
-from avfeat.training.study.measure import ProbeError, labels_of, probed
+from avfeat.training.study.material import PARTS, Material, MaterialError, open_caches
+from avfeat.training.study.measure import ProbeError, labels_of, probe_features
 
 SECOND = 1_000_000
-RECIPE_OF_TEST = Recipe.of(RECIPE)
+RECIPE_OF_TEST = Recipe.from_values(RECIPE)
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +90,12 @@ def test_the_probe_reads_each_modality_and_both() -> None:
         part: {"video": separable(number), "audio": noise.normal(size=(20, 6)).astype(np.float32)}
         for number, part in enumerate(PARTS)
     }
-    found = probed(features, labels)
+    found = probe_features(features, labels)
     assert found.accuracy["video"] == found.accuracy["av"] == 1.0 and found.accuracy["audio"] < 0.7
     assert set(found.c) == {"video", "audio", "av"} and found.c["video"] == 1e-4
     features["test"]["audio"][3, 2] = np.nan
     with pytest.raises(ProbeError, match="The audio features are no finite numbers"):
-        probed(features, labels)
+        probe_features(features, labels)
 
 
 def test_material_has_parts_and_the_same_identity_everywhere() -> None:
@@ -109,7 +109,7 @@ def test_material_has_parts_and_the_same_identity_everywhere() -> None:
 
 def test_train_has_no_clip_of_val_or_test_and_labels_are_one_count() -> None:
     paths = Material(DATA).prepare(RECIPE_OF_TEST.cache, 0.1, None)
-    caches = opened(paths)
+    caches = open_caches(paths)
     assert [len(caches[part]) for part in PARTS] == [42, 7, 7]
     train, val, test = labels_of(caches)
     assert max(train) == 27 and len(set(val) | set(test)) <= 28
@@ -117,7 +117,7 @@ def test_train_has_no_clip_of_val_or_test_and_labels_are_one_count() -> None:
         sorted({row.label or "" for cache in caches.values() for row in cache.rows})[number] for number in test
     ]
     # The test videos as a part of train: they are taken out of it.
-    leaky = opened({**paths, "train": paths["test"]})
+    leaky = open_caches({**paths, "train": paths["test"]})
     assert len(leaky["train"]) == 0 and len(leaky["test"]) == 7
 
 

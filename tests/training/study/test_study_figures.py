@@ -10,9 +10,9 @@ from PIL import Image
 from small_studies import TABLES, failure_of, grid_of, made_up
 
 from avfeat.training.study.figures import draw_figures
-from avfeat.training.study.grid import Grid, Place
+from avfeat.training.study.grid import StudyGrid, TableCell
 from avfeat.training.study.page import NAME, shown, write_page
-from avfeat.training.study.results import Outcome
+from avfeat.training.study.results import RunOutcome
 from avfeat.training.study.statistics import Estimate
 from avfeat.training.study.summary import summarise
 from avfeat.training.study.tables import as_json, write_tables
@@ -23,11 +23,11 @@ NAMES = [
 ]  # fmt: skip
 
 
-def value(place: Place, seed: int) -> float:
+def value(place: TableCell, seed: int) -> float:
     return 0.4 + 0.03 * len(place.cell.pieces) + 0.01 * (seed * len(place.cell.name) % 3)
 
 
-def drawn(folder: Path, grid: Grid, outcomes: dict[str, Outcome]) -> dict[str, bytes]:
+def drawn(folder: Path, grid: StudyGrid, outcomes: dict[str, RunOutcome]) -> dict[str, bytes]:
     summary = summarise(grid, outcomes)
     names = draw_figures(folder, summary)
     write_tables(folder, summary, outcomes)

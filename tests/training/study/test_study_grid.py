@@ -9,23 +9,23 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_studies import PIECES, RECIPE, TABLES, grid_of, written
+from small_studies import PIECES, RECIPE, TABLES, grid_of, write_study
 
 from avfeat.cli.options import shard_of
 from avfeat.errors import ArgumentError
 from avfeat.training.recipes import Recipe
-from avfeat.training.study.grid import OWN, Grid, Place, Run, identity_of, lay_out, shard
+from avfeat.training.study.grid import OWN, Run, StudyGrid, TableCell, identity_of, lay_out, shard
 from avfeat.training.study.load import load_plan
 
 MADE = "a099776439be765f"
 """Identity of the made world that the published study is of."""
 
 
-def place(grid: Grid, table: str, cell: str) -> Place:
+def place(grid: StudyGrid, table: str, cell: str) -> TableCell:
     return next(one for one in grid.places if (one.table, one.cell.name) == (table, cell))
 
 
-def augmentations(one: Place) -> list[tuple[str, float]]:
+def augmentations(one: TableCell) -> list[tuple[str, float]]:
     values = one.recipe.to_values()["augment"]["augmentations"]
     return [(name, settings["strength"]) for entry in values for name, settings in entry.items()]
 
@@ -87,7 +87,7 @@ def test_gains_are_against_the_cell_that_is_named_or_the_baseline(tmp_path: Path
 
 
 def test_some_tables_alone_bring_what_they_are_measured_from(tmp_path: Path) -> None:
-    loaded = load_plan(str(written(tmp_path, tables=TABLES)))
+    loaded = load_plan(str(write_study(tmp_path, tables=TABLES)))
     tables = {table for run in lay_out(loaded, "d", only=["intensity"]).runs for table, _ in run.cells}
     assert {"intensity", OWN} <= tables
     frameworks = lay_out(loaded, "d", only=["frameworks"]).runs
@@ -113,7 +113,7 @@ def test_some_tables_alone_bring_what_they_are_measured_from(tmp_path: Path) -> 
     ],
 )
 def test_a_key_is_of_all_that_a_result_depends_on(change: dict[str, Any], same: bool) -> None:
-    recipe = Recipe.of(RECIPE)
+    recipe = Recipe.from_values(RECIPE)
     one = identity_of(recipe, "data", 2)
     assert (identity_of(replace(recipe, **change), "data", 2) == one) is same
     assert len({one, identity_of(recipe, "other", 2), identity_of(recipe, "data", 3)}) == 3
@@ -133,7 +133,7 @@ def test_what_was_published_is_known_by_the_same_keys() -> None:
 
 
 def test_seeds_of_the_command_are_those_of_every_cell(tmp_path: Path) -> None:
-    loaded = load_plan(str(written(tmp_path, baseline={"name": "sampling-only", "seeds": 5})))
+    loaded = load_plan(str(write_study(tmp_path, baseline={"name": "sampling-only", "seeds": 5})))
     assert [run.seed for run in lay_out(loaded, "d", seeds=2).runs] == [0, 1, 0, 1]
 
 
@@ -151,7 +151,7 @@ def test_a_cell_that_no_training_can_have_is_named(tmp_path: Path) -> None:
 
 @given(st.integers(0, 60), st.integers(1, 9))
 def test_shards_part_the_runs(count: int, parts: int) -> None:
-    recipe = Recipe.of(RECIPE)
+    recipe = Recipe.from_values(RECIPE)
     runs = tuple(Run(f"key-{number}", recipe, ()) for number in range(count))
     shares = [shard(runs, shard_of(f"{one}/{parts}")) for one in range(1, parts + 1)]
     assert sorted((run for share in shares for run in share), key=lambda run: runs.index(run)) == list(runs)

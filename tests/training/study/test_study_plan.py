@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import yaml
-from small_studies import RECIPE, TABLES, written
+from small_studies import RECIPE, TABLES, write_study
 
 from avfeat.errors import ArgumentError
 from avfeat.training.recipes import load_recipe
-from avfeat.training.study.load import load_plan, placed, shipped, write_plan
+from avfeat.training.study.load import list_plans, load_plan, set_values, write_plan
 
 CELL = {"name": "a", "pieces": ["fade"]}
 
@@ -49,7 +49,7 @@ def composition(**changes: Any) -> list[dict[str, Any]]:
     ],
 )  # fmt: skip
 def test_what_no_plan_can_have_is_named(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
-    path = written(tmp_path, **changes)
+    path = write_study(tmp_path, **changes)
     with pytest.raises(ArgumentError) as found:
         load_plan(str(path))
     assert str(found.value).startswith(str(path)) and sentence in str(found.value)
@@ -63,7 +63,7 @@ def test_unknown_plans_get_a_suggestion(tmp_path: Path) -> None:
 
 
 def test_shipped_plans_have_a_description_and_their_promises_hold() -> None:
-    assert set(shipped()) == {"default", "small"} and all(shipped().values())
+    assert set(list_plans()) == {"default", "small"} and all(list_plans().values())
     plan = load_plan("default").plan
     assert plan.data == "synthetic:ave?videos=1400&seed=0"
     assert plan.seeds >= 3 and plan.baseline.seeds == plan.reference.seeds == 5
@@ -73,7 +73,7 @@ def test_shipped_plans_have_a_description_and_their_promises_hold() -> None:
 
 def test_a_recipe_is_extended_and_a_plan_on_other_data_is_the_same(tmp_path: Path) -> None:
     recipe = {"extends": "smoke", "encoders": {"size": 32}, "augment": {"augmentations": [{"flip": {}}]}}
-    found = load_plan(str(written(tmp_path, recipe=recipe, steps=7)), "other")
+    found = load_plan(str(write_study(tmp_path, recipe=recipe, steps=7)), "other")
     smoke = load_recipe("smoke").to_values()
     assert found.plan.data == "other" and found.base["steps"] == 7
     assert found.base["encoders"] == {**smoke["encoders"], "size": 32}
@@ -84,12 +84,12 @@ def test_a_recipe_is_extended_and_a_plan_on_other_data_is_the_same(tmp_path: Pat
 
 def test_a_recipe_beside_the_plan_is_found(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(RECIPE))
-    assert load_plan(str(written(tmp_path, recipe={"extends": "own.yaml"}))).base["batch_size"] == 8
+    assert load_plan(str(write_study(tmp_path, recipe={"extends": "own.yaml"}))).base["batch_size"] == 8
 
 
 @pytest.mark.parametrize("name", ["default", "small", "own"])
 def test_what_is_written_is_read_back(tmp_path: Path, name: str) -> None:
-    loaded = load_plan(str(written(tmp_path, tables=TABLES)) if name == "own" else name)
+    loaded = load_plan(str(write_study(tmp_path, tables=TABLES)) if name == "own" else name)
     write_plan(loaded, tmp_path / "plan.yaml")
     again = load_plan(str(tmp_path / "plan.yaml"))
     assert again.plan == loaded.plan and again.base == loaded.base
@@ -97,10 +97,10 @@ def test_what_is_written_is_read_back(tmp_path: Path, name: str) -> None:
 
 def test_settings_are_laid_on_top_lists_by_number() -> None:
     values = {"a": {"b": 1, "c": 2}, "list": [{"x": 1, "y": 2}, 3]}
-    assert placed(values, {"a": {"b": 5}, "list": {"0": {"y": 9}}}) == {
+    assert set_values(values, {"a": {"b": 5}, "list": {"0": {"y": 9}}}) == {
         "a": {"b": 5, "c": 2},
         "list": [{"x": 1, "y": 9}, 3],
     }
-    assert placed(values, {"list": [1]})["list"] == [1]
+    assert set_values(values, {"list": [1]})["list"] == [1]
     with pytest.raises(ArgumentError, match="'2' is no number from 0 to 1"):
-        placed(values, {"list": {"2": 1}})
+        set_values(values, {"list": {"2": 1}})

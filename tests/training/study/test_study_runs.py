@@ -15,32 +15,32 @@ from typing import Any
 
 import pytest
 import torch
-from small_studies import RECIPE, failure_of, written
+from small_studies import RECIPE, failure_of, write_study
 
 from avfeat.errors import OutputError
 from avfeat.training.checkpoint import LAST
 from avfeat.training.data.lock import building
 from avfeat.training.study import Options, Study, load_plan
-from avfeat.training.study.results import RESULT, RUNS, Failure, Result, read, read_all, write
-from avfeat.training.study.study import Began, Busy, Ended, Over, Planned
+from avfeat.training.study.results import RESULT, RUNS, RunFailure, RunResult, read, read_all, write
+from avfeat.training.study.study import Planned, RunBegan, RunBusy, RunEnded, StudyEnded
 
 _PATIENCE = 240.0
 
 
 def study(folder: Path, out: Path, **changes: Any) -> Study:
     options = changes.pop("options", Options(device="cpu"))
-    return Study(load_plan(str(written(folder, **changes))), out, options)
+    return Study(load_plan(str(write_study(folder, **changes))), out, options)
 
 
-def over(events: list[Any]) -> Over:
+def over(events: list[Any]) -> StudyEnded:
     end = events[-1]
-    assert isinstance(end, Over)
+    assert isinstance(end, StudyEnded)
     return end
 
 
 def numbers(result: Any) -> dict[str, Any]:
     """What two runs of one key have in common."""
-    assert isinstance(result, Result)
+    assert isinstance(result, RunResult)
     kept = ("key", "seed", "recipe", "accuracy", "c", "loss", "windows", "data", "cells", "cost")
     return {name: getattr(result, name) for name in kept}
 
@@ -68,12 +68,12 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
 
 def test_two_cells_from_data_to_page(done: tuple[Path, list[Any]]) -> None:
     out, events = done
-    assert [type(event) for event in events] == [Planned, Began, Ended, Began, Ended, Over]
-    assert over(events) == Over((), 0, False, 0)
+    assert [type(event) for event in events] == [Planned, RunBegan, RunEnded, RunBegan, RunEnded, StudyEnded]
+    assert over(events) == StudyEnded((), 0, False, 0)
     outcomes = read_all(out)
-    assert [event.run.key for event in events if isinstance(event, Ended)] == [run.key for run in events[0].runs]
+    assert [event.run.key for event in events if isinstance(event, RunEnded)] == [run.key for run in events[0].runs]
     for key, result in outcomes.items():
-        assert isinstance(result, Result) and result.key == key
+        assert isinstance(result, RunResult) and result.key == key
         assert all(0 <= result.accuracy[name] <= 1 for name in ("video", "audio", "av"))
         assert result.cost == {"training": 6 * 8 * 2 * 4, "probing": 56 * 2 * 4} and result.loss
         assert min(result.seconds.values()) > 0 and result.machine["threads"] == 1
@@ -98,7 +98,7 @@ def test_what_is_done_is_not_done_again(done: tuple[Path, list[Any]]) -> None:
     out, _ = done
     before = {path: path.stat().st_mtime_ns for path in out.glob(f"{RUNS}/*/*")}
     again = Study(load_plan(str(out / "plan.yaml")), out, Options(device="cpu"))
-    assert [type(event) for event in again.run()] == [Planned, Over]
+    assert [type(event) for event in again.run()] == [Planned, StudyEnded]
     assert {path: path.stat().st_mtime_ns for path in out.glob(f"{RUNS}/*/*")} == before
 
 
@@ -108,14 +108,14 @@ def test_the_other_seed_alone_is_left(done: tuple[Path, list[Any]], tmp_path: Pa
     planned = asked.planned()
     assert [run.seed for run in planned.runs] == [0, 1, 0, 1] and [run.seed for run in planned.left] == [1, 1]
     one = planned.seconds[planned.left[0].key]
-    results = [found for found in planned.outcomes.values() if isinstance(found, Result)]
+    results = [found for found in planned.outcomes.values() if isinstance(found, RunResult)]
     # By what the finished runs took, not by a trial.
     assert one == pytest.approx(sum(sum(result.seconds.values()) for result in results) / 2, rel=1e-6)
 
 
 def test_a_budget_that_is_too_short_begins_nothing(tmp_path: Path) -> None:
     end = list(study(tmp_path, tmp_path / "out", options=Options(device="cpu", budget=0.0)).run())
-    assert [type(event) for event in end] == [Planned, Over]
+    assert [type(event) for event in end] == [Planned, StudyEnded]
     assert over(end).short and len(over(end).left) == 2 and over(end).seconds > 0
     assert not (tmp_path / "out" / RUNS).exists()
 
@@ -163,7 +163,7 @@ def alone(done: tuple[Path, list[Any]], tmp_path_factory: pytest.TempPathFactory
 @pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 @pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
 def test_interrupted_and_continued_it_ends_as_if_left_alone(tmp_path: Path, alone: Path, number: str) -> None:
-    written(tmp_path, **LONG)
+    write_study(tmp_path, **LONG)
     process = begin(command(tmp_path, tmp_path / "out", "--only", "c", "--shard", "1/2"), tmp_path)
     at_step(process, tmp_path / "out", 5, tmp_path)
     process.send_signal(signal.Signals[number])
@@ -197,7 +197,7 @@ def test_a_signal_in_this_process_stops_after_a_checkpoint(tmp_path: Path) -> No
 
     threading.Thread(target=strike, daemon=True).start()
     events = list(asked.run())
-    assert [type(event) for event in events] == [Planned, Began, Over]
+    assert [type(event) for event in events] == [Planned, RunBegan, StudyEnded]
     assert over(events).signal == signal.SIGINT and len(over(events).left) == 3
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -222,7 +222,7 @@ def test_two_jobs_give_what_one_gives_and_stop_together(done: tuple[Path, list[A
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
 def test_jobs_are_stopped_by_a_signal_to_the_first_process(tmp_path: Path) -> None:
-    written(tmp_path, **{**LONG, "recipe": {**RECIPE, "steps": 4000}})
+    write_study(tmp_path, **{**LONG, "recipe": {**RECIPE, "steps": 4000}})
     process = begin(command(tmp_path, tmp_path / "out", "--jobs", "2"), tmp_path)
     at_step(process, tmp_path / "out", 3, tmp_path, runs=2)
     process.send_signal(signal.SIGTERM)
@@ -239,22 +239,22 @@ def test_a_run_that_diverges_is_recorded_and_the_others_go_on(tmp_path: Path) ->
         {
             "name": "c",
             "kind": "composition",
-            "cells": [{"name": "wild", "settings": {"steps": 40, "optimizer": {"rate": 1e30, "warmup": 0.0}}}],
+            "cells": [{"name": "wild", "settings": {"steps": 40, "optimizer": {"lr": 1e30, "warmup": 0.0}}}],
         }
     ]
     asked = study(tmp_path, tmp_path / "out", tables=tables)
     events = list(asked.run())
-    outcomes = [event.outcome for event in events if isinstance(event, Ended)]
-    assert [type(one) for one in outcomes] == [Result, Result, Failure]
+    outcomes = [event.outcome for event in events if isinstance(event, RunEnded)]
+    assert [type(one) for one in outcomes] == [RunResult, RunResult, RunFailure]
     failed = outcomes[2]
-    assert isinstance(failed, Failure) and "is no number" in failed.message and failed.seed == 0
+    assert isinstance(failed, RunFailure) and "is no number" in failed.message and failed.seed == 0
     values = asked.publish(asked.grid(), draw=False)
     assert values["counts"] == {"runs": 3, "finished": 2, "failed": 1}
     page = (tmp_path / "out" / "study.md").read_text()
     assert "wild, seed 0: step" in page and "| wild | sampling-based | (1 failed)" in page
     assert ",failed," in (tmp_path / "out" / "results.csv").read_text()
     # It is not tried again.
-    assert [type(event) for event in asked.run()] == [Planned, Over]
+    assert [type(event) for event in asked.run()] == [Planned, StudyEnded]
 
 
 def test_a_run_that_another_process_is_at_is_left_to_it(tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_a_run_that_another_process_is_at_is_left_to_it(tmp_path: Path) -> None:
     write(tmp_path / "out" / RUNS / other.key, failure_of(other, 0))
     with building(tmp_path / "out" / RUNS / first.key):
         events = list(asked.run())
-    assert [type(event) for event in events] == [Planned, Began, Busy, Over]
+    assert [type(event) for event in events] == [Planned, RunBegan, RunBusy, StudyEnded]
     assert over(events).left == (first,)
 
 

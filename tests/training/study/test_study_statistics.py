@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from avfeat.training.study.statistics import Estimate, averaged, estimate, paired, slopes
+from avfeat.training.study.statistics import Estimate, average_cells, estimate, pair_seeds, slopes
 
 VALUES = st.floats(-1, 1, allow_subnormal=False).map(lambda value: round(value, 6))
 
@@ -26,7 +26,7 @@ def test_the_interval_is_that_of_scipy(values: list[float]) -> None:
 )
 def test_a_paired_gain_is_that_of_scipy(both: list[tuple[float, float]]) -> None:
     one, other = ({seed: pair[side] for seed, pair in enumerate(both)} for side in (0, 1))
-    found = estimate(list(paired(one, other).values()))
+    found = estimate(list(pair_seeds(one, other).values()))
     expected = stats.ttest_rel(list(one.values()), list(other.values())).confidence_interval(0.95)
     assert found is not None
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
@@ -41,9 +41,9 @@ def test_one_seed_has_no_interval_and_none_no_mean() -> None:
 
 
 def test_only_seeds_that_all_have_count() -> None:
-    assert paired({0: 3.0, 1: 5.0, 4: 1.0}, {1: 2.0, 0: 1.0, 2: 9.0}) == {0: 2.0, 1: 3.0}
-    assert averaged([{0: 1.0, 1: 2.0}, {1: 4.0, 2: 8.0}]) == {1: 3.0}
-    assert averaged([]) == {}
+    assert pair_seeds({0: 3.0, 1: 5.0, 4: 1.0}, {1: 2.0, 0: 1.0, 2: 9.0}) == {0: 2.0, 1: 3.0}
+    assert average_cells([{0: 1.0, 1: 2.0}, {1: 4.0, 2: 8.0}]) == {1: 3.0}
+    assert average_cells([]) == {}
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), VALUES), min_size=2, max_size=6, unique_by=lambda one: one[0]))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from small_studies import TABLES, Value, failure_of, grid_of, made_up, summary_of
 
-from avfeat.training.study.grid import Place
+from avfeat.training.study.grid import TableCell
 from avfeat.training.study.statistics import Estimate
 from avfeat.training.study.summary import Summary, summarise
 from avfeat.training.study.verdicts import Verdict, family_means, verdicts, word
@@ -17,7 +17,7 @@ FAMILY, RESOLUTION, INTENSITY, FRAMEWORKS, GAIN, SYNC = range(6)
 def steady(value: dict[str, float], table: str | None = None, otherwise: float = 0.4) -> Value:
     """Accuracies by the name of a cell, those of a table alone; all seeds nearly alike."""
 
-    def found(place: Place, seed: int) -> float | None:
+    def found(place: TableCell, seed: int) -> float | None:
         if table is not None and place.table != table:
             return None
         return value.get(place.cell.name, otherwise) + WOBBLE[seed] * (1 + len(place.cell.pieces))
@@ -25,7 +25,7 @@ def steady(value: dict[str, float], table: str | None = None, otherwise: float =
     return found
 
 
-def noisy(place: Place, seed: int) -> float:
+def noisy(place: TableCell, seed: int) -> float:
     """Nothing but noise, larger than anything."""
     return 0.4 + (0.2, -0.25, 0.1)[(seed + len(place.cell.name)) % 3] * (1 + len(place.cell.name) % 3)
 
@@ -76,7 +76,7 @@ def test_the_lossy_family_against_each_other_one(tmp_path: Path, gains: dict[str
 
 
 def test_a_family_that_is_not_there_leaves_it_open_but_can_refute(tmp_path: Path) -> None:
-    def without(place: Place, seed: int) -> float | None:
+    def without(place: TableCell, seed: int) -> float | None:
         return None if "frame_shuffle" in place.cell.pieces else steady(gains)(place, seed)
 
     gains = cells(fade=0.1, time_mask=0.12, speed=0.02)
@@ -102,7 +102,7 @@ def curve(table: str, gains: tuple[float, float, float]) -> Value:
 def test_resolution_is_a_slope_a_doubling(
     tmp_path: Path, gains: tuple[float, float, float], expected: str, slope: str
 ) -> None:
-    def uneven(place: Place, seed: int) -> float | None:
+    def uneven(place: TableCell, seed: int) -> float | None:
         # Seeds differ, or the interval would be a point.
         known = curve("resolution", gains)(place, seed)
         x = place.cell.x or 0
@@ -116,7 +116,7 @@ def test_resolution_is_a_slope_a_doubling(
 
 
 def test_a_curve_with_a_hole_is_open(tmp_path: Path) -> None:
-    def hole(place: Place, seed: int) -> float | None:
+    def hole(place: TableCell, seed: int) -> float | None:
         return None if place.cell.name == "4" else curve("resolution", (0.0, 0.05, 0.1))(place, seed)
 
     assert verdict(summary_of(tmp_path, hole), RESOLUTION).word == "open"
@@ -124,7 +124,7 @@ def test_a_curve_with_a_hole_is_open(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("slope", "expected"), [(0.1, "confirmed"), (-0.1, "refuted"), (0.0, "open")])
 def test_intensity_is_the_slope_of_the_lossy_series(tmp_path: Path, slope: float, expected: str) -> None:
-    def value(place: Place, seed: int) -> float | None:
+    def value(place: TableCell, seed: int) -> float | None:
         if place.table != "intensity" or place.cell.x is None:
             return None
         grows = slope if place.cell.series == "fade" else 0.2
@@ -153,7 +153,7 @@ def test_the_gain_of_the_reference(tmp_path: Path, accuracy: float, expected: st
 
 @pytest.mark.parametrize(("apart", "expected"), [(0.3, "confirmed"), (0.5, "refuted")])
 def test_sync_is_our_own_question(tmp_path: Path, apart: float, expected: str) -> None:
-    def value(place: Place, seed: int) -> float | None:
+    def value(place: TableCell, seed: int) -> float | None:
         # "shared" is the single fade, too.
         known = {"independent": apart + WOBBLE[seed], "shared": 0.4, "fade": 0.4}
         return known.get(place.cell.name)

@@ -7,7 +7,7 @@ import pytest
 from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
 from avfeat.training.networks import PairSpec
-from avfeat.training.teachers.registry import open_teacher, published
+from avfeat.training.teachers.registry import open_teacher, published_modality
 
 STUDENT = PairSpec("tiny_shift", "tiny_mel")
 
@@ -27,7 +27,7 @@ STUDENT = PairSpec("tiny_shift", "tiny_mel")
     ],
 )
 def test_published_networks_are_known_by_their_names(source: str, modality: Modality | None) -> None:
-    assert published(source) == modality
+    assert published_modality(source) == modality
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ _PATIENCE = 240.0
 
 
 @dataclass(frozen=True)
-class Ended:
+class Completed:
     """How a process ended, and what it said."""
 
     status: int
@@ -51,7 +51,7 @@ def begin(arguments: Sequence[str], folder: Path) -> subprocess.Popen[str]:
         )
 
 
-def ended(process: subprocess.Popen[str], folder: Path) -> Ended:
+def ended(process: subprocess.Popen[str], folder: Path) -> Completed:
     """Wait for the end of it, and of all that it has started."""
     try:
         process.wait(_PATIENCE)
@@ -59,7 +59,7 @@ def ended(process: subprocess.Popen[str], folder: Path) -> Ended:
         os.killpg(process.pid, signal.SIGKILL)
         raise
     until(lambda: not group(process.pid), "processes outlive the training")
-    return Ended(process.returncode, (folder / "out").read_text(), (folder / "err").read_text())
+    return Completed(process.returncode, (folder / "out").read_text(), (folder / "err").read_text())
 
 
 def until(done, what: str) -> None:

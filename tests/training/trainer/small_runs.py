@@ -12,7 +12,7 @@ from torch import Tensor
 from avfeat.training.checkpoint import LAST
 from avfeat.training.data import Cache
 from avfeat.training.recipes import Recipe
-from avfeat.training.trainer import Event, Logged, train
+from avfeat.training.trainer import Event, MetricsLogged, train
 from avfeat.training.trainer.process import Process
 from avfeat.training.trainer.trainer import Trainer
 
@@ -28,7 +28,7 @@ _HEADS["simsiam"] = {"hidden": 32, "out": 32, "predictor_hidden": 16}
 
 
 def small_values(**changes: Any) -> dict[str, Any]:
-    """Values of a recipe; ``changes`` replace settings, ``optimizer__rate=1`` nested ones."""
+    """Values of a recipe; ``changes`` replace settings, ``optimizer__lr=1`` nested ones."""
     values: dict[str, Any] = {
         "encoders": {
             "video": "tiny_shift", "audio": "tiny_mel",
@@ -39,7 +39,7 @@ def small_values(**changes: Any) -> dict[str, Any]:
             "sampling": {"spacing": "decreasing", "jitter": 0.2},
             "augmentations": [{"flip": {"p": 0.5}}, {"gain": {}}, {"time_mask": {"p": 0.5}}],
         },
-        "optimizer": {"name": "adamw", "rate": 2e-3, "warmup": 0.2},
+        "optimizer": {"name": "adamw", "lr": 2e-3, "warmup": 0.2},
         "probe": {"every": 0, "clips": 40, "windows": 1},
         "steps": 6, "batch_size": 8, "workers": 0, "log_every": 1, "checkpoint_every": 100,
     }  # fmt: skip
@@ -54,7 +54,7 @@ def small_values(**changes: Any) -> dict[str, Any]:
 
 def small(**changes: Any) -> Recipe:
     """A recipe of ``small_values``."""
-    return Recipe.of(small_values(**changes))
+    return Recipe.from_values(small_values(**changes))
 
 
 def ran(
@@ -68,7 +68,7 @@ def ran(
     events = train(cache, "some clips", run, recipe, resume=resume, device="cpu")
     for event in events:
         found.append(event)
-        if stop_after is not None and isinstance(event, Logged) and _saved(run) >= stop_after:
+        if stop_after is not None and isinstance(event, MetricsLogged) and _saved(run) >= stop_after:
             events.close()
             break
     return found

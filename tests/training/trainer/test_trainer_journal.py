@@ -10,11 +10,11 @@ from small_runs import ran, small
 from avfeat.errors import OutputError
 from avfeat.training.data import Cache
 from avfeat.training.recipes import load_recipe
-from avfeat.training.trainer.journal import Journal, read_metrics, write_recipe, write_run
+from avfeat.training.trainer.journal import RunLogger, read_metrics, write_recipe, write_run
 
 
 def test_lines_are_json_whatever_the_numbers(tmp_path: Path) -> None:
-    with Journal(tmp_path, 0) as journal:
+    with RunLogger(tmp_path, 0) as journal:
         journal.write({"step": 1, "loss": 0.25, "video_std": math.nan})
         # Seen at once by whoever follows the file.
         assert read_metrics(tmp_path) == [{"step": 1, "loss": 0.25, "video_std": None}]
@@ -26,11 +26,11 @@ def test_lines_are_json_whatever_the_numbers(tmp_path: Path) -> None:
 
 def test_going_on_drops_what_will_be_done_again(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("".join(f'{{"step": {n}}}\n' for n in (2, 4, 6, 8)) + '{"step": 1')
-    with Journal(tmp_path, 5) as journal:
+    with RunLogger(tmp_path, 5) as journal:
         assert [line["step"] for line in read_metrics(tmp_path)] == [2, 4]
         journal.write({"step": 6})
     assert [line["step"] for line in read_metrics(tmp_path)] == [2, 4, 6]
-    with Journal(tmp_path, 0):
+    with RunLogger(tmp_path, 0):
         assert read_metrics(tmp_path) == []
     assert read_metrics(tmp_path / "elsewhere") == []
 
@@ -39,7 +39,7 @@ def test_going_on_drops_what_will_be_done_again(tmp_path: Path) -> None:
 def test_foreign_metrics_are_not_overwritten(tmp_path: Path, text: str) -> None:
     (tmp_path / "metrics.jsonl").write_text(text)
     with pytest.raises(OutputError, match=r"metrics.jsonl: is not what a run of avfeat writes; move it away"):
-        Journal(tmp_path, 3)
+        RunLogger(tmp_path, 3)
     assert (tmp_path / "metrics.jsonl").read_text() == text
 
 

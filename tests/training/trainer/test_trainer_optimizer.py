@@ -19,7 +19,7 @@ from avfeat.training.trainer.optimizer import build_optimizer, rate_at, set_rate
     ("steps", "warmup", "final"), [(20, 0.25, 0.0), (37, 0.1, 0.2), (10, 0.0, 0.0), (12, 0.5, 1.0)]
 )
 def test_the_rate_is_torchs_own_schedule(steps: int, warmup: float, final: float) -> None:
-    chosen = OptimizerSettings(rate=0.3, warmup=warmup, final=final)
+    chosen = OptimizerSettings(lr=0.3, warmup=warmup, min_lr_ratio=final)
     rising = round(warmup * steps)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.3)
     schedule: Any = CosineAnnealingLR(optimizer, steps - rising, eta_min=0.3 * final)
@@ -38,7 +38,7 @@ def test_the_rate_is_torchs_own_schedule(steps: int, warmup: float, final: float
 def test_the_rate_is_never_above_the_peak_nor_0_at_once(
     steps: int, warmup: float, final: float, batch: int
 ) -> None:
-    chosen = OptimizerSettings(rate=0.5, warmup=warmup, final=final, scaling="linear")
+    chosen = OptimizerSettings(lr=0.5, warmup=warmup, min_lr_ratio=final, scaling="linear")
     rates = [rate_at(step, steps, chosen, batch) for step in range(steps)]
     peak = 0.5 * batch / 256
     assert 0 < rates[0] <= peak * (1 + 1e-12) and max(rates) <= peak * (1 + 1e-12)
@@ -49,11 +49,11 @@ def test_the_rate_is_never_above_the_peak_nor_0_at_once(
 
 @pytest.mark.parametrize(("scaling", "peak"), [("none", 0.4), ("linear", 0.1), ("sqrt", 0.2)])
 def test_peaks_scale_with_the_batch(scaling: Any, peak: float) -> None:
-    assert OptimizerSettings(rate=0.4, scaling=scaling).peak(64) == pytest.approx(peak)
+    assert OptimizerSettings(lr=0.4, scaling=scaling).peak(64) == pytest.approx(peak)
 
 
 def built(name: str, **changes: Any) -> tuple[Pretraining, torch.optim.Optimizer]:
-    recipe = small(**{"optimizer": {"name": name, "rate": 0.1, "weight_decay": 0.05}} | changes)
+    recipe = small(**{"optimizer": {"name": name, "lr": 0.1, "weight_decay": 0.05}} | changes)
     torch.manual_seed(0)
     model = Pretraining(recipe)
     return model, build_optimizer(model, recipe.optimizer, recipe.batch_size)
@@ -96,7 +96,9 @@ def test_all_groups_get_the_rate_but_fixed_ones() -> None:
 @pytest.mark.parametrize("decay", [0.05, 0.0])
 def test_lars_is_the_papers(decay: float) -> None:
     """You et al., arXiv 1708.03888, algorithm 1: two steps at one rate, of weights; biases and norms as SGD."""
-    recipe = small(optimizer={"name": "lars", "rate": 0.3, "weight_decay": decay, "trust": 0.02, "momentum": 0.8})
+    recipe = small(
+        optimizer={"name": "lars", "lr": 0.3, "weight_decay": decay, "trust_coefficient": 0.02, "momentum": 0.8}
+    )
     torch.manual_seed(0)
     model = Pretraining(recipe)
     optimizer = build_optimizer(model, recipe.optimizer, recipe.batch_size)

@@ -12,7 +12,7 @@ import torch
 from small_runs import lines, ran, small, state
 from torch import Tensor
 
-from avfeat.training.augment import Clips, Draws
+from avfeat.training.augment import Clips, SampleRNG
 from avfeat.training.data import Cache
 from avfeat.training.data.loader import make_loader
 from avfeat.training.data.randomness import generator
@@ -20,7 +20,7 @@ from avfeat.training.networks import build_pair
 from avfeat.training.networks.channels_last import to_channels_last
 from avfeat.training.networks.log_mel import LogMel
 from avfeat.training.objectives import build_objective
-from avfeat.training.objectives.gather import Rows
+from avfeat.training.objectives.gather import GatheredRows
 from avfeat.training.objectives.shared import info_nce
 from avfeat.training.recipes import Recipe
 
@@ -51,7 +51,7 @@ def plain_loop(cache: Cache, recipe: Recipe) -> tuple[list[float], dict[str, Ten
     for step, loaded in enumerate(make_loader(cache, recipe.sampling, batch, recipe.steps, seed=recipe.seed)):
         seeds = torch.from_numpy(generator("augment", recipe.seed, step, 0).integers(0, 1 << 62, 2 * batch))
         pixels = loaded["frames"].flatten(0, 1).permute(0, 1, 4, 2, 3).float() / 255
-        clips = recipe.augment(Clips(pixels, loaded["waveform"].flatten(0, 1), 16_000), Draws(seeds))
+        clips = recipe.augment(Clips(pixels, loaded["waveform"].flatten(0, 1), 16_000), SampleRNG(seeds))
         inputs = {"video": clips.frames, "audio": log_mel(clips.waveform)}
         features = {name: getattr(pair, name).backbone(one) for name, one in inputs.items()}
         views: Any = {name: [one[0::2], one[1::2]] for name, one in features.items()}
@@ -67,7 +67,7 @@ def plain_loop(cache: Cache, recipe: Recipe) -> tuple[list[float], dict[str, Ten
             for name, one in features.items()
         }
         video, audio = for_projection["video"], for_projection["audio"]
-        heat, rows = recipe.shared.temperature, Rows.of(everyone)
+        heat, rows = recipe.shared.temperature, GatheredRows.from_mask(everyone)
         shared = [info_nce(video[view::2], audio[view::2], rows, heat) for view in (0, 1)]
         loss = loss + recipe.shared.weight * (shared[0] + shared[1]) / 2
         loss.backward()
@@ -91,8 +91,8 @@ def plain_loop(cache: Cache, recipe: Recipe) -> tuple[list[float], dict[str, Ten
 
 
 RECIPES = {
-    "simclr, AdamW": {"optimizer__clip": 2.0, "optimizer__warmup": 0.25, "shared__reach": "encoder"},
-    "byol, SGD": {"objective__name": "byol", "optimizer": {"name": "sgd", "rate": 0.05, "weight_decay": 1e-3}},
+    "simclr, AdamW": {"optimizer__max_grad_norm": 2.0, "optimizer__warmup": 0.25, "shared__reach": "encoder"},
+    "byol, SGD": {"objective__name": "byol", "optimizer": {"name": "sgd", "lr": 0.05, "weight_decay": 1e-3}},
 }
 
 

@@ -16,8 +16,8 @@ from avfeat.training.checkpoint import Checkpoint
 from avfeat.training.data import Cache
 from avfeat.training.networks import EncoderPair, build_pair
 from avfeat.training.recipes import ProbeSettings
-from avfeat.training.trainer import Finished, Started
-from avfeat.training.trainer.probe import Accuracy, Probe
+from avfeat.training.trainer import TrainingFinished, TrainingStarted
+from avfeat.training.trainer.probe import Accuracy, KnnProbe
 
 CPU = torch.device("cpu")
 
@@ -28,8 +28,8 @@ def pair() -> EncoderPair:
     return build_pair(small().encoders)
 
 
-def probe(cache: Cache, **settings: int) -> Probe:
-    return Probe(cache, small().encoders, ProbeSettings(**{"clips": 30, "windows": 2} | settings), seed=1)
+def probe(cache: Cache, **settings: int) -> KnnProbe:
+    return KnnProbe(cache, small().encoders, ProbeSettings(**{"clips": 30, "windows": 2} | settings), seed=1)
 
 
 def test_random_init_leaves_the_model_as_it_was(cache: Cache, pair: EncoderPair) -> None:
@@ -99,7 +99,7 @@ def fake(rows: list[dict[str, Any]]) -> Any:
     return SimpleNamespace(
         rows=[SimpleNamespace(group=row["group"]) for row in full],
         labels=np.array([row["label"] for row in full], dtype=np.int64),
-        members=lambda needs: np.array([n for n, row in enumerate(full) if row["both"]], dtype=np.int64),
+        members=lambda required_streams: np.array([n for n, row in enumerate(full) if row["both"]], dtype=np.int64),
     )
 
 
@@ -139,15 +139,15 @@ def test_clips_are_chosen_by_the_seed_alone(cache: Cache) -> None:
     chosen = probe(cache, clips=10)
     assert chosen._items.tolist() == sorted(set(chosen._items.tolist())) and len(chosen._items) == 10
     assert probe(cache, clips=10)._items.tolist() == chosen._items.tolist()
-    other = Probe(cache, small().encoders, ProbeSettings(clips=10), seed=2)
+    other = KnnProbe(cache, small().encoders, ProbeSettings(clips=10), seed=2)
     assert other._items.tolist() != chosen._items.tolist()
     assert probe(fake([{"label": 2}, {"label": 2}, {"label": 0}])).chance == pytest.approx(2 / 3)
 
 
 def test_data_without_labels_is_not_probed(mixed: Cache, tmp_path: Path) -> None:
     events = ran(mixed, tmp_path, small(steps=2, probe__every=1))
-    assert isinstance(events[0], Started) and events[0].random_init is None and events[0].chance is None
-    assert isinstance(events[-1], Finished) and events[-1].accuracy is None
+    assert isinstance(events[0], TrainingStarted) and events[0].random_init is None and events[0].chance is None
+    assert isinstance(events[-1], TrainingFinished) and events[-1].accuracy is None
     assert not any("knn" in key for line in lines(tmp_path) for key in line)
 
 
@@ -155,8 +155,8 @@ def test_one_label_is_measured_as_what_it_is(mixed: Cache, tmp_path: Path) -> No
     mixed = Cache(mixed.path)
     mixed.rows, mixed.classes = tuple(replace(row, label="all") for row in mixed.rows), ("all",)
     [started, *_, finished] = ran(mixed, tmp_path, small(steps=1, probe__every=1))
-    assert isinstance(started, Started) and started.chance == 1 and started.random_init == Accuracy(1, 1, 1)
-    assert isinstance(finished, Finished) and finished.accuracy == Accuracy(1, 1, 1)
+    assert isinstance(started, TrainingStarted) and started.chance == 1 and started.random_init == Accuracy(1, 1, 1)
+    assert isinstance(finished, TrainingFinished) and finished.accuracy == Accuracy(1, 1, 1)
 
 
 def test_the_accuracy_is_that_of_the_weights_of_the_moment(cache: Cache, tmp_path: Path) -> None:
@@ -164,12 +164,12 @@ def test_the_accuracy_is_that_of_the_weights_of_the_moment(cache: Cache, tmp_pat
     events = ran(cache, tmp_path, recipe)
     rows = lines(tmp_path)
     assert ["knn" in row for row in rows] == [False, True, True]
-    own = Probe(cache, recipe.encoders, recipe.probe, recipe.seed)
+    own = KnnProbe(cache, recipe.encoders, recipe.probe, recipe.seed)
     found = own.measure(Checkpoint.load(tmp_path).pair(), CPU)
-    assert isinstance(events[-1], Finished) and events[-1].accuracy == found
+    assert isinstance(events[-1], TrainingFinished) and events[-1].accuracy == found
     assert (rows[-1]["knn"], rows[-1]["knn_video"], rows[-1]["knn_audio"]) == (found.both, found.video, found.audio)
     torch.manual_seed(recipe.seed)
     before = own.random_init(build_pair(recipe.encoders), CPU)
-    assert isinstance(events[0], Started) and events[0].random_init == before == events[-1].random_init
+    assert isinstance(events[0], TrainingStarted) and events[0].random_init == before == events[-1].random_init
     assert [row["knn_random_init"] for row in rows[1:]] == [before.both] * 2
     assert events[0].chance == own.chance

@@ -12,7 +12,7 @@ from two_ranks import BATCH, RECIPES, gradients, recipe, shared_space, work, wri
 
 from avfeat.errors import BackendError
 from avfeat.training.data import Cache
-from avfeat.training.trainer.process import joined
+from avfeat.training.trainer.process import join_processes
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_both_processes_end_with_the_same_weights(halves: list[dict[str, Any]], 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_no_clip_is_in_both_processes_at_once(halves: list[dict[str, Any]], name: str) -> None:
-    passes = RECIPES[name].get("accumulate", 1)
+    passes = RECIPES[name].get("grad_accumulation_steps", 1)
     for one, other in zip(*(half[name]["items"] for half in halves), strict=True):
         assert len(one) == len(other) == BATCH // 2 // passes
         assert len({*one, *other}) == BATCH // passes
@@ -81,7 +81,7 @@ def test_what_processes_ask_each_other(halves: list[dict[str, Any]]) -> None:
 
 
 def test_alone_nothing_is_wrapped_or_asked() -> None:
-    with joined("cpu") as process:
+    with join_processes("cpu") as process:
         model = torch.nn.Linear(2, 2)
         assert process.leads and process.wrapped(model) is model
         assert [process.any(True), process.any(False)] == [True, False]
@@ -90,7 +90,7 @@ def test_alone_nothing_is_wrapped_or_asked() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(BackendError, match="CUDA was asked for, but torch cannot use it"), joined("cuda"):
+    with pytest.raises(BackendError, match="CUDA was asked for, but torch cannot use it"), join_processes("cuda"):
         pass
-    with joined("auto") as process:
+    with join_processes("auto") as process:
         assert process.device.type == "cpu"

@@ -13,19 +13,23 @@ from small_runs import differences, lines, ran, small, state
 from avfeat.errors import ArgumentError, OutputError
 from avfeat.training.checkpoint import LAST, Checkpoint, CheckpointError
 from avfeat.training.data import Cache
-from avfeat.training.trainer import Finished, Logged, Started
+from avfeat.training.trainer import MetricsLogged, TrainingFinished, TrainingStarted
 from avfeat.training.trainer.optimizer import rate_at
 from avfeat.training.trainer.resume import check_same
 from avfeat.training.trainer.resume import differences as differing
 
 # Checkpoints after 3, 6, 9 ..., lines after 2, 4, 6 ...: the first one has half a line's means to keep.
 ODD = {"steps": 8, "checkpoint_every": 3, "log_every": 2}
-LARS = {"name": "lars", "rate": 0.4, "scaling": "sqrt", "weight_decay": 1e-4, "warmup": 0.25, "clip": 5.0}
+LARS = {"name": "lars", "lr": 0.4, "scaling": "sqrt", "weight_decay": 1e-4, "warmup": 0.25, "max_grad_norm": 5.0}
 RECIPES: dict[str, dict[str, Any]] = {
     "simclr, AdamW": ODD | {"augment__sampling__speed": [0.8, 1.25], "workers": 1},
     "byol, LARS": ODD | {"objective__name": "byol", "optimizer": LARS},
     "moco_v3, SGD, two passes": ODD
-    | {"objective__name": "moco_v3", "accumulate": 2, "optimizer": {"name": "sgd", "rate": 0.1, "clip": 1.0}},
+    | {
+        "objective__name": "moco_v3",
+        "grad_accumulation_steps": 2,
+        "optimizer": {"name": "sgd", "lr": 0.1, "max_grad_norm": 1.0},
+    },
     "simsiam": ODD | {"objective__name": "simsiam", "shared__reach": "encoder", "precision": "bf16"},
 }
 
@@ -42,9 +46,9 @@ def test_a_training_that_goes_on_is_the_one_left_alone(
     assert [line["step"] for line in lines(tmp_path / "twice")] == [2, 4]
     torch.rand(3)
     second = ran(data, tmp_path / "twice", recipe, resume=True)
-    started = [event for event in second if isinstance(event, Started)]
+    started = [event for event in second if isinstance(event, TrainingStarted)]
     assert [event.step for event in started] == [3] and started[0].cost.steps == 5
-    assert [event.metrics["step"] for event in second if isinstance(event, Logged)] == [4, 6, 8]
+    assert [event.metrics["step"] for event in second if isinstance(event, MetricsLogged)] == [4, 6, 8]
     assert lines(tmp_path / "twice") == lines(tmp_path / "alone")
     assert differences(state(tmp_path / "twice"), state(tmp_path / "alone")) == []
 
@@ -69,13 +73,13 @@ def begun(cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"optimizer__rate": 0.5}, "was begun with optimizer.rate 0.002, not 0.5"),
+        ({"optimizer__lr": 0.5}, "was begun with optimizer.lr 0.002, not 0.5"),
         ({"steps": 3}, "was begun with steps 4, not 3"),
         ({"steps": 1}, "was begun with steps 4, not 1"),
         ({"augment__augmentations": [{"flip": {"p": 0.25}}]}, "was begun with augment.augmentations "),
         ({"augment__sampling__jitter": 0.3}, "was begun with augment.sampling.jitter 0.2, not 0.3"),
         ({"objective__settings": {"simclr": {"hidden": 16}}}, "was begun with objective.settings.simclr.hidden 32"),
-        ({"optimizer__clip": 1.0}, "was begun with optimizer.clip None, not 1.0"),
+        ({"optimizer__max_grad_norm": 1.0}, "was begun with optimizer.max_grad_norm None, not 1.0"),
         ({"seed": 1}, "was begun with seed 0, not 1"),
     ],
 )  # fmt: skip
@@ -91,7 +95,7 @@ def test_a_training_goes_on_for_longer(cache: Cache, tmp_path: Path, first: int)
     """Ended or stopped: from there on it is as if it had been begun with the new length, rates included."""
     ran(cache, tmp_path, small(steps=4, checkpoint_every=2), stop_after=first if first < 4 else None)
     finished = ran(cache, tmp_path, small(steps=8, log_every=1), resume=True)[-1]
-    assert isinstance(finished, Finished) and finished.steps == 8
+    assert isinstance(finished, TrainingFinished) and finished.steps == 8
     rates = {line["step"]: line["rate"] for line in lines(tmp_path)}
     settings = small().optimizer
     for step in range(first, 8):
@@ -116,7 +120,11 @@ def test_settings_that_change_nothing_learned_may_change(cache: Cache, begun: Pa
     ran(cache, tmp_path / "alone", small(steps=4))
     assert differences(state(run)["encoders"], state(tmp_path / "alone")["encoders"]) == []
     # The accuracy before training was not asked for then: it is measured now, of fresh encoders.
-    assert isinstance(finished, Finished) and finished.accuracy is not None and finished.random_init is not None
+    assert (
+        isinstance(finished, TrainingFinished)
+        and finished.accuracy is not None
+        and finished.random_init is not None
+    )
     ran(cache, tmp_path / "probed", small(steps=4, probe__every=2))
     expected, found = lines(tmp_path / "probed")[-1], lines(run)[-1]
     names = [f"{kind}{part}" for kind in ("knn", "knn_random_init") for part in ("", "_video", "_audio")]
@@ -128,7 +136,7 @@ def test_what_is_done_is_not_done_again(cache: Cache, tmp_path: Path) -> None:
     before = ran(cache, tmp_path, recipe)[-1]
     files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     [after] = ran(cache, tmp_path, recipe, resume=True)
-    assert isinstance(before, Finished) and isinstance(after, Finished)
+    assert isinstance(before, TrainingFinished) and isinstance(after, TrainingFinished)
     assert (after.steps, after.clips_per_second) == (2, 0)
     assert (after.accuracy, after.random_init) == (before.accuracy, before.random_init)
     assert before.clips_per_second > 0 and before.accuracy is not None
@@ -137,8 +145,8 @@ def test_what_is_done_is_not_done_again(cache: Cache, tmp_path: Path) -> None:
 
 def test_resume_without_a_checkpoint_begins(cache: Cache, tmp_path: Path) -> None:
     events = ran(cache, tmp_path / "new", small(steps=1), resume=True)
-    assert isinstance(events[0], Started) and events[0].step == 0
-    assert isinstance(events[-1], Finished)
+    assert isinstance(events[0], TrainingStarted) and events[0].step == 0
+    assert isinstance(events[-1], TrainingFinished)
 
 
 def test_a_run_is_not_overwritten(cache: Cache, begun: Path) -> None:
@@ -174,7 +182,7 @@ def test_batches_that_cannot_be_are_refused_before_any_work(cache: Cache, mixed:
     with pytest.raises(ArgumentError, match="There are 56 items for a global batch of 64"):
         ran(cache, tmp_path / "run", small(batch_size=64))
     with pytest.raises(ArgumentError, match="There are 9 items for a global batch of 10"):
-        ran(mixed, tmp_path / "run", small(batch_size=10, needs="both"))
+        ran(mixed, tmp_path / "run", small(batch_size=10, required_streams="both"))
     with pytest.raises(ArgumentError, match=r"was prepared with .*size=32.*the recipe's encoders need .*size=48"):
         ran(cache, tmp_path / "run", small(encoders__size=48))
     assert not (tmp_path / "run").exists()

@@ -14,7 +14,7 @@ from small_runs import differences, lines, ran, small, state
 
 from avfeat.training.checkpoint import LAST
 from avfeat.training.data import Cache
-from avfeat.training.trainer import DivergedError, Logged, Started, Stopped, train
+from avfeat.training.trainer import DivergedError, MetricsLogged, TrainingStarted, TrainingStopped, train
 
 STEPS = 24
 BYOL = {"steps": STEPS, "checkpoint_every": 4, "objective__name": "byol"}
@@ -70,13 +70,13 @@ def test_a_signal_to_all_processes_ends_it_in_good_order(
     last, thread = None, threading.Thread(target=strike)
     for event in train(cache, "some clips", tmp_path, small(**BYOL, workers=1), device="cpu"):
         last = event
-        if isinstance(event, Started):
+        if isinstance(event, TrainingStarted):
             thread.start()
-        if isinstance(event, Logged) and event.metrics["step"] == 6:
+        if isinstance(event, MetricsLogged) and event.metrics["step"] == 6:
             thread.join()
             for pid in (*workers(), os.getpid()):
                 os.kill(pid, number)
-    assert last == Stopped(6, number, tmp_path / LAST)
+    assert last == TrainingStopped(6, number, tmp_path / LAST)
     assert workers() == []
     assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
     assert state(tmp_path)["step"] == 6
@@ -87,7 +87,7 @@ def test_a_signal_to_all_processes_ends_it_in_good_order(
 
 def test_an_error_leaves_no_worker_behind(cache: Cache, tmp_path: Path) -> None:
     with pytest.raises(DivergedError) as caught:
-        ran(cache, tmp_path, small(steps=50, optimizer__rate=1e30, workers=1))
+        ran(cache, tmp_path, small(steps=50, optimizer__lr=1e30, workers=1))
     # Held by its traceback, the loader lives; its worker does not.
     assert caught.tb is not None and workers() == []
 
@@ -96,6 +96,6 @@ def test_a_signal_in_the_last_step_is_too_late_to_stop_it(cache: Cache, tmp_path
     events = []
     for event in train(cache, "some clips", tmp_path, small(steps=2), device="cpu"):
         events.append(type(event).__name__)
-        if isinstance(event, Logged) and event.metrics["step"] == 2:
+        if isinstance(event, MetricsLogged) and event.metrics["step"] == 2:
             os.kill(os.getpid(), signal.SIGTERM)
     assert events[-1] == "Finished" and "Stopped" not in events

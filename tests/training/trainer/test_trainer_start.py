@@ -16,10 +16,10 @@ from avfeat.training.data import Cache
 from avfeat.training.networks import build_pair
 from avfeat.training.networks.folded import load_folded
 from avfeat.training.networks.published import WeightsError
-from avfeat.training.trainer.views import augmented, seeds_of
+from avfeat.training.trainer.views import augment_views, seeds_of
 
 BASE = {"encoders__video": "lite0_motion", "encoders__audio": "mel_resnet16", "encoders__shared": 256}
-SLOW = {"optimizer": {"name": "sgd", "rate": 1e-9}}
+SLOW = {"optimizer": {"name": "sgd", "lr": 1e-9}}
 
 
 def alike(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -38,7 +38,7 @@ def test_after_a_step_the_features_are_those_of_the_bundle(cache: Cache, tmp_pat
     with one.batches(0) as batches:
         batch = next(batches)
         one.step(0, iter([batch]))
-    views = augmented(batch, recipe.augment, 16_000, seeds_of(0, 0, 0, 16))
+    views = augment_views(batch, recipe.augment, 16_000, seeds_of(0, 0, 0, 16))
     assert views.frames is not None and views.waveform is not None
     inputs = {"video": views.frames, "audio": one.model.log_mel(views.waveform)}
     pair = one.model.pair.eval()

@@ -12,16 +12,16 @@ from small_runs import ALONE, copied, differences, small, trainer
 from torch import Tensor
 
 from avfeat.errors import ArgumentError
-from avfeat.training.augment import Clips, Draws
+from avfeat.training.augment import Clips, SampleRNG
 from avfeat.training.data import Cache
 from avfeat.training.objectives import Kind
 from avfeat.training.trainer.meter import Meter, peak_memory
-from avfeat.training.trainer.model import Outcome
+from avfeat.training.trainer.model import StepOutput
 from avfeat.training.trainer.process import Process
-from avfeat.training.trainer.views import augmented, seeds_of, to_device
+from avfeat.training.trainer.views import augment_views, seeds_of, to_device
 
 
-@pytest.mark.parametrize("changes", [{}, {"objective__name": "byol", "accumulate": 2}])
+@pytest.mark.parametrize("changes", [{}, {"objective__name": "byol", "grad_accumulation_steps": 2}])
 def test_a_trial_leaves_no_trace(cache: Cache, changes: dict[str, Any]) -> None:
     one = trainer(cache, small(steps=4, **changes))
     with one.batches(0) as batches:
@@ -69,21 +69,24 @@ def test_frozen_parameters_cost_nothing(cache: Cache) -> None:
 
 def test_clips_without_a_stream_take_part_or_not(mixed: Cache) -> None:
     assert trainer(mixed, small()).cost(0, 1.0).clips == 14
-    assert trainer(mixed, small(needs="both")).cost(0, 1.0).clips == 9
+    assert trainer(mixed, small(required_streams="both")).cost(0, 1.0).clips == 9
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(cache: Cache) -> None:
-    for world, accumulate, batch in ((3, 1, 8), (8, 1, 8), (2, 3, 12)):
-        recipe = small(batch_size=batch, accumulate=accumulate)
-        one = Process(0, world, ALONE.device)
-        if batch % (world * accumulate) == 0 and batch // (world * accumulate) >= 2:
+    for world_size, grad_accumulation_steps, batch in ((3, 1, 8), (8, 1, 8), (2, 3, 12)):
+        recipe = small(batch_size=batch, grad_accumulation_steps=grad_accumulation_steps)
+        one = Process(0, world_size, ALONE.device)
+        if (
+            batch % (world_size * grad_accumulation_steps) == 0
+            and batch // (world_size * grad_accumulation_steps) >= 2
+        ):
             continue
-        with pytest.raises(ArgumentError, match=f"batch_size {batch} cannot be shared by {world} processes"):
+        with pytest.raises(ArgumentError, match=f"batch_size {batch} cannot be shared by {world_size} processes"):
             trainer(cache, recipe, one)
 
 
 def test_passes_of_a_step_are_the_loaders_in_turn(cache: Cache) -> None:
-    one = trainer(cache, small(steps=3, accumulate=2))
+    one = trainer(cache, small(steps=3, grad_accumulation_steps=2))
     with one.batches(1) as batches:
         found = [batch["item"].tolist() for batch in batches]
     with one.batches(0) as batches:
@@ -93,8 +96,8 @@ def test_passes_of_a_step_are_the_loaders_in_turn(cache: Cache) -> None:
 
 def test_gradients_of_passes_are_averaged(cache: Cache) -> None:
     """Two passes move weights by the mean of their gradients."""
-    plain = {"name": "sgd", "rate": 0.1, "momentum": 0.0, "weight_decay": 0.0, "warmup": 0.0}
-    one = trainer(cache, small(steps=2, accumulate=2, optimizer=plain))
+    plain = {"name": "sgd", "lr": 0.1, "momentum": 0.0, "weight_decay": 0.0, "warmup": 0.0}
+    one = trainer(cache, small(steps=2, grad_accumulation_steps=2, optimizer=plain))
     other = trainer(cache, one.recipe)
     with other.batches(0) as batches:
         for number in range(2):
@@ -121,7 +124,7 @@ def batch(size: int = 3, views: int = 2) -> dict[str, Tensor]:
 def test_views_are_augmented_one_by_one_and_in_order() -> None:
     recipe, given = small(), batch()
     seeds = seeds_of(3, 7, 0, 6)
-    found = augmented(to_device(given, ALONE.device, ("video", "audio")), recipe.augment, 16_000, seeds)
+    found = augment_views(to_device(given, ALONE.device, ("video", "audio")), recipe.augment, 16_000, seeds)
     assert found.frames is not None and found.waveform is not None
     assert found.frames.shape == (6, 4, 3, 32, 32) and found.waveform.shape == (6, 16_000)
     assert torch.equal(found.present["video"], given["has_video"])
@@ -130,7 +133,7 @@ def test_views_are_augmented_one_by_one_and_in_order() -> None:
             place = 2 * clip + view
             pixels = given["frames"][clip, view].permute(0, 3, 1, 2).float()[None] / 255
             alone = recipe.augment(
-                Clips(pixels, given["waveform"][clip, view][None], 16_000), Draws(seeds[[place]])
+                Clips(pixels, given["waveform"][clip, view][None], 16_000), SampleRNG(seeds[[place]])
             )
             torch.testing.assert_close(found.frames[place], alone.frames[0])  # type: ignore[index]
             torch.testing.assert_close(found.waveform[place], alone.waveform[0])  # type: ignore[index]
@@ -145,14 +148,16 @@ def test_seeds_depend_on_the_place_alone() -> None:
 
 def test_what_no_loss_looks_at_does_not_travel() -> None:
     assert set(to_device(batch(), ALONE.device, ("audio",))) == {"waveform", "has_video", "has_audio"}
-    found = augmented(to_device(batch(), ALONE.device, ("video",)), small().augment, 16_000, seeds_of(0, 0, 0, 6))
+    found = augment_views(
+        to_device(batch(), ALONE.device, ("video",)), small().augment, 16_000, seeds_of(0, 0, 0, 6)
+    )
     assert found.waveform is None and found.frames is not None
 
 
-def outcome(total: float, shared: float | None, distillation: float | None = None) -> Outcome:
+def outcome(total: float, shared: float | None, distillation: float | None = None) -> StepOutput:
     given = [None if one is None else torch.tensor(one) for one in (shared, distillation)]
     terms: dict[Kind, Tensor] = {"video_video": torch.tensor(total * 2)}
-    return Outcome(torch.tensor(total), torch.tensor(total / 2), terms, *given, {}, {})
+    return StepOutput(torch.tensor(total), torch.tensor(total / 2), terms, *given, {}, {})
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2])

@@ -19,7 +19,7 @@ from avfeat.training.networks.log_mel import LogMel
 from avfeat.training.recipes import Recipe
 from avfeat.training.teachers.lesson import Lesson
 from avfeat.training.trainer.teacher import Teacher
-from avfeat.training.trainer.views import Views, augmented, seeds_of, to_device
+from avfeat.training.trainer.views import Views, augment_views, seeds_of, to_device
 
 LARGER = {"encoders__video": "shift_resnet14", "encoders__audio": "mel_resnet14"}
 
@@ -42,7 +42,7 @@ def test_it_teaches_the_features_of_evaluation_mode_of_the_same_views(cache: Cac
     assert teacher is not None and teacher.lessons == {"video": Lesson(768), "audio": Lesson(768)}
     with one.batches(0) as batches:
         batch = to_device(next(batches), ALONE.device, one.model.modalities)
-    views = augmented(batch, one.recipe.augment, 16_000, seeds_of(0, 0, 0, 16))
+    views = augment_views(batch, one.recipe.augment, 16_000, seeds_of(0, 0, 0, 16))
     assert views.frames is not None and views.waveform is not None
     found = {name: said.features for name, said in teacher(views).items()}
     pair = Checkpoint.load(taught_by).pair()
@@ -64,7 +64,7 @@ def test_it_teaches_the_features_of_evaluation_mode_of_the_same_views(cache: Cac
 
 
 def test_its_part_of_the_loss_is_noted_and_falls(cache: Cache, taught_by: Path, tmp_path: Path) -> None:
-    ran(cache, tmp_path, small(steps=40, **student(taught_by, optimizer={"name": "adamw", "rate": 0.01})))
+    ran(cache, tmp_path, small(steps=40, **student(taught_by, optimizer={"name": "adamw", "lr": 0.01})))
     found = [line["distillation"] for line in lines(tmp_path)]
     # Unit vectors that have nothing in common are at a squared distance of 2.
     assert 1.7 < found[0] < 2.3 and sum(found[-5:]) / 5 < 0.75 * found[0]
@@ -141,14 +141,14 @@ def test_another_teacher_in_its_place_is_refused(cache: Cache, taught_by: Path, 
 )
 def test_a_teacher_of_other_windows_is_refused(taught_by: Path, changes: dict[str, Any], says: str) -> None:
     with pytest.raises(ArgumentError) as caught:
-        Teacher.of(small(**student(taught_by), **changes))
+        Teacher.from_recipe(small(**student(taught_by), **changes))
     assert str(caught.value).startswith(f"distillation.teacher={taught_by}: ") and says in str(caught.value)
 
 
 def test_a_teacher_that_is_not_there_or_not_ready_is_refused(taught_by: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint is there"):
-        Teacher.of(small(**student(tmp_path / "none")))
-    assert Teacher.of(small()) is None
+        Teacher.from_recipe(small(**student(tmp_path / "none")))
+    assert Teacher.from_recipe(small()) is None
     trained = Checkpoint.load(taught_by)
     for name, change, says in (
         ("early", {"step": 1}, "is at step 1 of 2; finish it first, or take a training that has ended."),
@@ -158,7 +158,7 @@ def test_a_teacher_that_is_not_there_or_not_ready_is_refused(taught_by: Path, tm
         path = tmp_path / f"{name}.pt"
         replace(trained, **change).save(path)  # type: ignore[arg-type]
         with pytest.raises(CheckpointError) as caught:
-            Teacher.of(small(**student(path)))
+            Teacher.from_recipe(small(**student(path)))
         assert str(caught.value).startswith(f"distillation.teacher={path}: {says}") and "\n" not in str(
             caught.value
         )
@@ -174,7 +174,7 @@ def test_a_run_says_who_taught_it(cache: Cache, taught_by: Path, tmp_path: Path,
     assert json.loads((tmp_path / "run.json").read_text())["starts"][0]["teacher"] == said
     # What was trained without one says nothing, and its settings are those of before there were teachers.
     assert "teacher" not in Checkpoint.load(taught_by).provenance
-    assert "distillation" not in small().to_values() and Recipe.of(recipe.to_values()) == recipe
+    assert "distillation" not in small().to_values() and Recipe.from_values(recipe.to_values()) == recipe
 
 
 def test_building_with_a_teacher_leaves_the_global_generator(cache: Cache, taught_by: Path) -> None:

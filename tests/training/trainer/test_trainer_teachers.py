@@ -108,12 +108,12 @@ def test_a_published_network_and_a_run_teach_and_it_goes_on_as_if_left_alone(
 
 
 def test_another_teacher_in_its_place_is_refused(weights: Path, run: Path, tmp_path: Path) -> None:
-    known = Teacher.of(student({"audio": "mn04_as", "video": str(run)}))
+    known = Teacher.from_recipe(student({"audio": "mn04_as", "video": str(run)}))
     assert known is not None
     before = replace(Checkpoint.load(run), provenance={"teacher": known.facts})
     file = tmp_path / "mn04.pt"
     shutil.copy(weights / "mn04_as_mAP_432.pt", file)
-    check_teacher(before, Teacher.of(student({"audio": f"mn04_as:{file}", "video": str(run)})))
+    check_teacher(before, Teacher.from_recipe(student({"audio": f"mn04_as:{file}", "video": str(run)})))
     torch.manual_seed(1)
     torch.save(Mn04().state_dict(), file)
     for teacher, named in (
@@ -122,23 +122,26 @@ def test_another_teacher_in_its_place_is_refused(weights: Path, run: Path, tmp_p
         ({"audio": "mn04_as", "video": PICTURES}, f"video={PICTURES}"),
     ):
         with pytest.raises(CheckpointError) as caught:
-            check_teacher(before, Teacher.of(student(teacher)))
+            check_teacher(before, Teacher.from_recipe(student(teacher)))
         assert str(caught.value).startswith(f"distillation.teacher.{named}: its weights are not those that")
 
 
 def test_a_run_in_one_word_is_that_run_for_both(run: Path) -> None:
-    one, both = Teacher.of(student(str(run))), Teacher.of(student({"video": str(run), "audio": str(run)}))
+    one, both = (
+        Teacher.from_recipe(student(str(run))),
+        Teacher.from_recipe(student({"video": str(run), "audio": str(run)})),
+    )
     assert one is not None and both is not None and one.lessons == both.lessons
     for known, other in ((one, both), (both, one)):
         check_teacher(replace(Checkpoint.load(run), provenance={"teacher": known.facts}), other)
 
 
 def test_a_run_that_teaches_one_modality_has_the_windows_of_that_one(run: Path) -> None:
-    assert Teacher.of(student({"audio": str(run)}, encoders__size=48)) is not None
-    assert Teacher.of(student({"video": str(run)}, encoders__sample_rate=8000)) is not None
+    assert Teacher.from_recipe(student({"audio": str(run)}, encoders__size=48)) is not None
+    assert Teacher.from_recipe(student({"video": str(run)}, encoders__sample_rate=8000)) is not None
     for modality, change in (("video", {"encoders__size": 48}), ("audio", {"encoders__sample_rate": 8000})):
         with pytest.raises(ArgumentError, match=f"^distillation.teacher.{modality}=.*: takes windows of "):
-            Teacher.of(student({modality: str(run)}, **change))
+            Teacher.from_recipe(student({modality: str(run)}, **change))
 
 
 def test_teachers_that_cannot_teach_are_refused_in_a_sentence(run: Path, weights: Path, tmp_path: Path) -> None:
@@ -150,7 +153,7 @@ def test_teachers_that_cannot_teach_are_refused_in_a_sentence(run: Path, weights
     ]
     for teacher, changes, kind, says in cases:
         with pytest.raises(kind) as caught:
-            Teacher.of(student(teacher, **changes))
+            Teacher.from_recipe(student(teacher, **changes))
         assert str(caught.value).startswith(f"distillation.teacher{says}") and "\n" not in str(caught.value)
     with pytest.raises(ArgumentError, match=r"^distillation\.scores=1: the teacher gives no class scores; leave"):
-        Teacher.of(student(str(run), distillation={"scores": 1.0}))
+        Teacher.from_recipe(student(str(run), distillation={"scores": 1.0}))

@@ -12,15 +12,15 @@ from small_runs import lines, ran, small, trainer
 from avfeat.training.checkpoint import LAST, Checkpoint
 from avfeat.training.data import Cache
 from avfeat.training.objectives import alignment, embedding_std, uniformity
-from avfeat.training.trainer import DivergedError, Warned
-from avfeat.training.trainer.model import Outcome
+from avfeat.training.trainer import DivergedError, WarningIssued
+from avfeat.training.trainer.model import StepOutput
 from avfeat.training.trainer.watch import Finite, collapse, signs
 
 
-def outcome(**views: Any) -> Outcome:
+def outcome(**views: Any) -> StepOutput:
     zero = torch.zeros(())
     embeddings = {name: torch.cat([one, one]) for name, one in views.pop("embeddings", {}).items()}
-    return Outcome(zero, zero, {}, None, None, views, embeddings)  # type: ignore[arg-type]
+    return StepOutput(zero, zero, {}, None, None, views, embeddings)  # type: ignore[arg-type]
 
 
 def test_numbers_are_looked_at_one_step_late() -> None:
@@ -51,7 +51,7 @@ def first_bad_step(cache: Cache, changes: dict[str, Any]) -> int:
 
 @pytest.mark.parametrize("every", [1, 100])
 def test_a_training_that_diverges_stops_and_names_the_step(cache: Cache, tmp_path: Path, every: int) -> None:
-    changes = {"steps": 40, "optimizer__rate": 1e30, "optimizer__warmup": 0.0, "checkpoint_every": every}
+    changes = {"steps": 40, "optimizer__lr": 1e30, "optimizer__warmup": 0.0, "checkpoint_every": every}
     bad = first_bad_step(cache, changes)
     assert 1 < bad < 40
     with pytest.raises(DivergedError, match=rf"^step {bad}: the loss "):
@@ -66,7 +66,7 @@ def test_a_training_that_diverges_stops_and_names_the_step(cache: Cache, tmp_pat
 
 
 def test_the_last_step_is_looked_at_too(cache: Cache, tmp_path: Path) -> None:
-    changes = {"steps": 40, "optimizer__rate": 1e30, "optimizer__warmup": 0.0}
+    changes = {"steps": 40, "optimizer__lr": 1e30, "optimizer__warmup": 0.0}
     # Without warm-up the first step has the peak's rate, however many there are.
     changes["steps"] = bad = first_bad_step(cache, changes)
     with pytest.raises(DivergedError, match=rf"^step {bad}: "):
@@ -121,10 +121,10 @@ def test_the_shared_space_is_aligned_where_both_are_there() -> None:
     here = {"video": torch.tensor([1, 1, 1, 0]).bool(), "audio": torch.tensor([1, 0, 1, 1]).bool()}
     views = {name: one.repeat_interleave(2, dim=0) for name, one in (("video", video), ("audio", audio))}
     zero = torch.zeros(())
-    found = signs(Outcome(zero, zero, {}, None, None, {}, views), here)  # type: ignore[arg-type]
+    found = signs(StepOutput(zero, zero, {}, None, None, {}, views), here)  # type: ignore[arg-type]
     assert found == {"shared_alignment": pytest.approx(alignment(video[[0, 2]], audio[[0, 2]]).item())}
     nobody = {"video": here["video"], "audio": ~here["video"]}
-    assert signs(Outcome(zero, zero, {}, None, None, {}, views), nobody) == {}  # type: ignore[arg-type]
+    assert signs(StepOutput(zero, zero, {}, None, None, {}, views), nobody) == {}  # type: ignore[arg-type]
 
 
 def test_a_single_clip_has_no_spread() -> None:
@@ -149,11 +149,11 @@ def test_a_training_that_collapses_says_so_once(cache: Cache, tmp_path: Path) ->
     recipe = small(
         steps=32,
         objective={"name": "vicreg", "settings": {"vicreg": alone}},
-        optimizer__rate=0.1,
+        optimizer__lr=0.1,
         shared__weight=0.0,
     )
     events = ran(cache, tmp_path, recipe)
-    warned = [event.message for event in events if isinstance(event, Warned)]
+    warned = [event.message for event in events if isinstance(event, WarningIssued)]
     assert warned and len(warned) <= 2
     assert all("COLLAPSED" in message for message in warned)
     assert sum("video" in message.split("embeddings")[0] for message in warned) <= 1

@@ -14,10 +14,10 @@ from avfeat.errors import ArgumentError
 from avfeat.training.checkpoint import Checkpoint
 from avfeat.training.data import Cache
 from avfeat.training.networks import build_pair
-from avfeat.training.objectives.gather import Rows
+from avfeat.training.objectives.gather import GatheredRows
 from avfeat.training.objectives.shared import info_nce
 from avfeat.training.recipes import Recipe
-from avfeat.training.trainer.process import joined
+from avfeat.training.trainer.process import join_processes
 from avfeat.training.trainer.trainer import Trainer
 from avfeat.training.trainer.views import Views
 
@@ -36,7 +36,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "objective__name": "vicreg",
         "objective__pairs": {**_ONE_KIND, "audio_audio": 1.0},
     },
-    "two passes": {"accumulate": 2, "objective__name": "simsiam"},
+    "two passes": {"grad_accumulation_steps": 2, "objective__name": "simsiam"},
     # Sound has nothing to learn from but the teacher.
     "taught": {
         "distillation": {"teacher": "teacher.pt", "hidden": 16},
@@ -90,7 +90,7 @@ def shared_space(first: int, last: int) -> dict[str, Tensor]:
     sides = torch.nn.functional.normalize(torch.randn(2, BATCH, 5, generator=generator, dtype=torch.float64), dim=2)
     video, audio = (side[first:last].clone().requires_grad_() for side in sides)
     here = (PRESENT["video"] & PRESENT["audio"])[first:last]
-    loss = info_nce(video, audio, Rows.of(here), 0.3)
+    loss = info_nce(video, audio, GatheredRows.from_mask(here), 0.3)
     loss.backward()
     assert video.grad is not None and audio.grad is not None
     return {"loss": loss.detach(), "video": video.grad, "audio": audio.grad}
@@ -102,7 +102,7 @@ def work(rank: int, folder: str, cache: str, port: int) -> None:
     os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
     half, data = slice(rank * BATCH // 2, (rank + 1) * BATCH // 2), Cache(Path(cache))
     found: dict[str, Any] = {}
-    with joined("cpu") as process:
+    with join_processes("cpu") as process:
         found["shared space"] = shared_space(half.start, half.stop)
         found["any"] = [process.any(rank == 1), process.any(False), process.mean(torch.tensor([1.0 + rank])).item()]
         try:

@@ -22,13 +22,13 @@ from avfeat.errors import ArgumentError, MediaError
 from avfeat.training.data.sources.address import Address, exists, parse
 from avfeat.training.data.sources.ave import ave_items
 from avfeat.training.data.sources.folder import file_items, folder_items
-from avfeat.training.data.sources.item import Item, Lazy, Listing, unique
+from avfeat.training.data.sources.item import Lazy, Listing, SourceItem, unique
 from avfeat.training.data.sources.lists import list_items
-from avfeat.training.data.sources.made import PREFIX, made_items
 from avfeat.training.data.sources.shards import names_shards, shard_items
+from avfeat.training.data.sources.synthetic import PREFIX, made_items
 from avfeat.training.data.sources.table import table_items
 
-__all__ = ["Item", "Listing", "open_source"]
+__all__ = ["Listing", "SourceItem", "open_source"]
 
 _LISTS = (".txt", ".lst")
 

@@ -9,7 +9,7 @@ from avfeat.datasets.ave import LISTS
 from avfeat.errors import ArgumentError
 from avfeat.suggest import suggestion
 from avfeat.training.data.sources.address import Address
-from avfeat.training.data.sources.item import Item, Listing, listing
+from avfeat.training.data.sources.item import Listing, SourceItem, listing
 from avfeat.training.data.sources.media import FileMedia
 
 
@@ -29,4 +29,4 @@ def ave_items(address: Address) -> Listing:
         raise ArgumentError(f"{address.text}: AVE has no split {split!r}; {suggestion(split, LISTS)}")
     rows = copy.annotations if split is None else copy.split(split)
     labels = {row.id: row.label for row in rows}
-    return listing([Item(f"ave/{id_}", FileMedia(copy.video(id_)), label) for id_, label in labels.items()])
+    return listing([SourceItem(f"ave/{id_}", FileMedia(copy.video(id_)), label) for id_, label in labels.items()])

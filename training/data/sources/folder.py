@@ -8,7 +8,7 @@ from pathlib import Path
 from avfeat.datasets import read_folder
 from avfeat.errors import MediaError
 from avfeat.training.data.sources.address import Address
-from avfeat.training.data.sources.item import Item, Listing, listing, to_item
+from avfeat.training.data.sources.item import Listing, SourceItem, listing, to_item
 from avfeat.training.data.sources.media import FileMedia
 
 
@@ -16,7 +16,7 @@ def file_items(address: Address) -> Listing:
     """One media file."""
     address.check_options((), "a media file")
     path = Path(address.path)
-    return listing([Item(path.name, FileMedia(path))])
+    return listing([SourceItem(path.name, FileMedia(path))])
 
 
 def folder_items(address: Address) -> Listing:

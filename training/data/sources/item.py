@@ -11,7 +11,7 @@ from avfeat.training.data.sources.media import FileMedia, Media
 
 
 @dataclass(frozen=True)
-class Item:
+class SourceItem:
     """One clip of a data set.
 
     Attributes:
@@ -27,18 +27,18 @@ class Item:
     group: str | None = None
 
 
-def to_item(file: LabelledFile) -> Item:
+def to_item(file: LabelledFile) -> SourceItem:
     """A file of a data set as an item."""
-    return Item(file.name, FileMedia(file.path), file.label, file.group)
+    return SourceItem(file.name, FileMedia(file.path), file.label, file.group)
 
 
 @dataclass(frozen=True)
 class Lazy:
     """Items that are found while they are read."""
 
-    begin: Callable[[], Iterator[Item]]
+    begin: Callable[[], Iterator[SourceItem]]
 
-    def __iter__(self) -> Iterator[Item]:
+    def __iter__(self) -> Iterator[SourceItem]:
         return self.begin()
 
 
@@ -46,16 +46,16 @@ class Lazy:
 class Listing:
     """The items of a source in its order; ``count`` is None where only reading to the end can tell."""
 
-    items: Iterable[Item]
+    items: Iterable[SourceItem]
     count: int | None
 
 
-def listing(items: Sequence[Item]) -> Listing:
+def listing(items: Sequence[SourceItem]) -> Listing:
     """A listing whose length is known."""
     return Listing(items, len(items))
 
 
-def unique(items: Iterable[Item], source: str) -> Iterator[Item]:
+def unique(items: Iterable[SourceItem], source: str) -> Iterator[SourceItem]:
     """The items as they are.
 
     Raises:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from avfeat.datasets.files import names_below
 from avfeat.errors import ArgumentError
 from avfeat.training.data.sources.address import Address, parse
-from avfeat.training.data.sources.item import Item, Lazy, Listing
+from avfeat.training.data.sources.item import Lazy, Listing, SourceItem
 
 Expand = Callable[[Address, tuple[Path, ...]], Listing]
 
@@ -50,12 +50,10 @@ def list_items(
         for line, prefix in zip(lines, _prefixes(lines, path.parent, flat), strict=True)
     ]
     counts = [entry.listing.count for entry in entries]
-    return Listing(
-        Lazy(partial(_chained, entries)), None if None in counts else sum(count or 0 for count in counts)
-    )
+    return Listing(Lazy(partial(_chain, entries)), None if None in counts else sum(count or 0 for count in counts))
 
 
-def _chained(entries: Sequence[_Entry]) -> Iterator[Item]:
+def _chain(entries: Sequence[_Entry]) -> Iterator[SourceItem]:
     """The items of entry after entry, under their prefixes."""
     for entry in entries:
         for item in entry.listing.items:

@@ -13,7 +13,7 @@ from typing import IO, NoReturn, cast
 from avfeat.errors import MediaError, Reason
 from avfeat.media import Aspect, Decoded, Source
 from avfeat.media.source import is_special
-from avfeat.world import VERSION, MadeVideo, render
+from avfeat.world import VERSION, SyntheticVideo, render
 
 DIGEST = 16
 """Bytes of a content hash (BLAKE2b)."""
@@ -98,10 +98,10 @@ class BytesMedia:
 
 
 @dataclass(frozen=True)
-class MadeMedia:
+class SyntheticMedia:
     """A video of the made world, rendered on the spot."""
 
-    video: MadeVideo
+    video: SyntheticVideo
 
     @property
     def name(self) -> str:
@@ -141,7 +141,7 @@ class NoMedia:
 FileLike = FileMedia | RegionMedia | BytesMedia
 """Media that is the bytes of a file."""
 
-Media = FileLike | MadeMedia | NoMedia
+Media = FileLike | SyntheticMedia | NoMedia
 """All of them are small (but for bytes) and can be sent to other processes. ``stamp`` is a cheap sign that nothing
 has changed, ``digest`` the hash of the content, or a MediaError where that cannot be read."""
 

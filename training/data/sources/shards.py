@@ -21,7 +21,7 @@ from braceexpand import braceexpand
 from avfeat.datasets.files import is_media
 from avfeat.errors import ArgumentError, BackendError
 from avfeat.training.data.sources.address import Address
-from avfeat.training.data.sources.item import Item, Lazy, Listing, listing
+from avfeat.training.data.sources.item import Lazy, Listing, SourceItem, listing
 from avfeat.training.data.sources.media import BytesMedia, Media, NoMedia, RegionMedia
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz")
@@ -98,7 +98,7 @@ def _matches(pattern: str) -> list[str]:
     return [files.unstrip_protocol(name) for name in found] if "://" in pattern else found
 
 
-def _local(path: Path, name: str) -> Iterator[Item]:
+def _local(path: Path, name: str) -> Iterator[SourceItem]:
     """The samples of a shard on disk, its media left where it is."""
 
     def place(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Media:
@@ -107,7 +107,7 @@ def _local(path: Path, name: str) -> Iterator[Item]:
     yield from _samples(str(path), name, lambda stack: stack.enter_context(path.open("rb")), "r:", place)
 
 
-def _remote(shard: str, name: str) -> Iterator[Item]:
+def _remote(shard: str, name: str) -> Iterator[SourceItem]:
     """The samples of a shard that is streamed, its media in memory."""
 
     def place(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Media:
@@ -135,7 +135,7 @@ class _Header(tarfile.TarInfo):
 
 def _samples(
     shard: str, name: str, opened: Callable[[ExitStack], IO[bytes]], mode: str, place: Place
-) -> Iterator[Item]:
+) -> Iterator[SourceItem]:
     """Samples in order; what keeps a shard from being read to its end is one failure more."""
     sample: _Sample | None = None
     try:
@@ -153,10 +153,10 @@ def _samples(
         if sample is not None:
             yield sample.item(shard, name)
     except FileNotFoundError:
-        yield Item(name, NoMedia(shard, "not_found", "no such shard."))
+        yield SourceItem(name, NoMedia(shard, "not_found", "no such shard."))
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        yield Item(name, NoMedia(shard, "unreadable", f"the shard cannot be read to its end ({why})."))
+        yield SourceItem(name, NoMedia(shard, "unreadable", f"the shard cannot be read to its end ({why})."))
 
 
 def _key(member: tarfile.TarInfo) -> str | None:
@@ -183,17 +183,17 @@ class _Sample:
         elif path.suffix.lower() in _SIDE:
             self.notes[path.suffix.lower()] = _content(tar, member)
 
-    def item(self, shard: str, name: str) -> Item:
+    def item(self, shard: str, name: str) -> SourceItem:
         """The sample, or what is wrong with it."""
         if len(self.media) == 1:
             [(member, media)] = self.media.items()
-            return Item(f"{name}/{PurePosixPath(self.key).with_name(member)}", media, self._label())
+            return SourceItem(f"{name}/{PurePosixPath(self.key).with_name(member)}", media, self._label())
         message = "the sample has no media member."
         if self.media:
             message = (
                 f"the sample has several media members ({', '.join(self.media)}); put its streams into one file."
             )
-        return Item(f"{name}/{self.key}", NoMedia(f"{shard}::{self.key}", "unreadable", message))
+        return SourceItem(f"{name}/{self.key}", NoMedia(f"{shard}::{self.key}", "unreadable", message))
 
     def _label(self) -> str | None:
         """From ``.cls``, the ``label`` in ``.json``, or ``.txt``, in this order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from avfeat.datasets import Columns, Table, read_table
+from avfeat.datasets import Columns, CsvTable, read_table
 from avfeat.datasets.table import USUAL
 from avfeat.errors import ArgumentError, DatasetError
 from avfeat.suggest import suggestion
@@ -31,7 +31,7 @@ def table_items(address: Address) -> Listing:
     return listing([to_item(file) for file in files])
 
 
-def _filters(address: Address, table: Table) -> dict[str, str]:
+def _filters(address: Address, table: CsvTable) -> dict[str, str]:
     """The options that are columns."""
     filters = {key: value for key, value in address.options.items() if key not in ("root", *USUAL)}
     for key in filters:

@@ -15,14 +15,14 @@ from avfeat.errors import ArgumentError
 from avfeat.training.networks import PairSpec
 from avfeat.training.networks.published import WeightsError
 from avfeat.training.provenance import weights_fingerprint
-from avfeat.training.teachers.lesson import Lesson, Taught
+from avfeat.training.teachers.lesson import Lesson, TeacherOutput
 from avfeat.training.teachers.mn04 import CLASSES, FEATURES, SAMPLE_RATE, Mn04, load_mn04
 
 _FILE = "mn04_as_mAP_432.pt"
 _URL = f"https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/{_FILE}"
 
 
-class SoundTeacher(nn.Module):
+class AudioTeacher(nn.Module):
     """``mn04_as`` on the student's waveform: features, and how likely each of AudioSet's classes is heard.
 
     Attributes:
@@ -43,15 +43,15 @@ class SoundTeacher(nn.Module):
             "licence": "MIT (EfficientAT)",
         }
 
-    def forward(self, x: Tensor) -> Taught:
+    def forward(self, x: Tensor) -> TeacherOutput:
         """The waveform ``(n, samples)`` to what is taught."""
         # Powers of the spectrum span more than half precision holds.
         with torch.autocast(x.device.type, enabled=False):
             features, classes = self._network(self._resample(x.float()))
-        return Taught(features, torch.sigmoid(classes))
+        return TeacherOutput(features, torch.sigmoid(classes))
 
 
-def mn04_as(file: str, student: PairSpec) -> SoundTeacher:
+def mn04_as(file: str, student: PairSpec) -> AudioTeacher:
     """EfficientAT's ``mn04_as``.
 
     Args:
@@ -64,11 +64,11 @@ def mn04_as(file: str, student: PairSpec) -> SoundTeacher:
     """
     if student.seconds < 1:
         raise ArgumentError(f"hears windows of 1 s or longer, not {student.seconds:g}; set encoders.seconds=1.")
-    network = load_mn04(Path(file).expanduser() if file else _downloaded())
-    return SoundTeacher(network, student.sample_rate)
+    network = load_mn04(Path(file).expanduser() if file else _download())
+    return AudioTeacher(network, student.sample_rate)
 
 
-def _downloaded() -> Path:
+def _download() -> Path:
     path = Path(torch.hub.get_dir()) / "checkpoints" / _FILE
     if path.exists():
         return path

@@ -5,8 +5,8 @@ from __future__ import annotations
 from avfeat.errors import ArgumentError
 from avfeat.suggest import suggestion
 from avfeat.training.data.sources.address import Address
-from avfeat.training.data.sources.item import Item, Listing, listing
-from avfeat.training.data.sources.media import MadeMedia
+from avfeat.training.data.sources.item import Listing, SourceItem, listing
+from avfeat.training.data.sources.media import SyntheticMedia
 from avfeat.world import SPLITS, plan
 
 PREFIX = "synthetic:"
@@ -32,7 +32,9 @@ def made_items(address: Address) -> Listing:
     chosen = [video for video in videos if split in (None, video.split)]
     if not chosen:
         raise ArgumentError(f"{address.text}: the split {split} of so small a world is empty; ask for more videos.")
-    return listing([Item(f"{PREFIX}{world}/{video.id}", MadeMedia(video), video.category) for video in chosen])
+    return listing(
+        [SourceItem(f"{PREFIX}{world}/{video.id}", SyntheticMedia(video), video.category) for video in chosen]
+    )
 
 
 def _number(address: Address, key: str, default: int) -> int:

@@ -11,7 +11,7 @@ from making import VideoTrack, make_media, moving_square, rotate_by_metadata
 from numpy.typing import NDArray
 
 from avfeat.media import decode
-from avfeat.media.pictures import PictureScaler, upright
+from avfeat.media.scaler import PictureScaler, upright
 
 LOSSLESS = (("crf", "0"), ("preset", "ultrafast"))
 # H.273 numbers of the matrices.

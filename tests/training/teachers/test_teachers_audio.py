@@ -10,10 +10,10 @@ from torchaudio.functional import resample
 from avfeat.errors import ArgumentError
 from avfeat.training.networks import PairSpec
 from avfeat.training.networks.published import WeightsError
-from avfeat.training.teachers import sounds
+from avfeat.training.teachers import audio
+from avfeat.training.teachers.audio import mn04_as
 from avfeat.training.teachers.lesson import Lesson
 from avfeat.training.teachers.mn04 import Mn04
-from avfeat.training.teachers.sounds import mn04_as
 
 STUDENT = PairSpec("tiny_shift", "tiny_mel", seconds=1.0, sample_rate=16_000)
 
@@ -63,7 +63,7 @@ def test_the_file_may_lie_where_torch_keeps_downloads(
     monkeypatch.setattr(torch.hub, "download_url_to_file", fetched)
     one = mn04_as("", STUDENT)
     monkeypatch.setattr(torch.hub, "download_url_to_file", refused)
-    assert mn04_as("", STUDENT).facts == one.facts and (folder / sounds._FILE).is_file()
+    assert mn04_as("", STUDENT).facts == one.facts and (folder / audio._FILE).is_file()
 
 
 def test_windows_that_are_too_short_are_refused() -> None:

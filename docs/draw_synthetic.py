@@ -1,6 +1,6 @@
 """Draws the made world: a film strip and a spectrogram of one video of each class.
 
-python docs/draw_world.py docs/images/made-world.jpg
+python docs/draw_synthetic.py docs/images/synthetic-dataset.jpg
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 
-from avfeat.world import MadeVideo, plan, render
+from avfeat.world import SyntheticVideo, plan, render
 from avfeat.world.classes import BY_NAME, CATEGORIES
 
 SHOWN, FPS, SIZE, RATE = 2.0, 8, 72, 16_000
@@ -27,7 +27,7 @@ def spectrogram(waveform: NDArray[np.float32]) -> NDArray[np.float64]:
     return 20 * np.log10(np.abs(np.fft.rfft(frames, axis=1)).T[:128] + 1e-4)
 
 
-def example(category: str) -> MadeVideo:
+def example(category: str) -> SyntheticVideo:
     """A video of the class whose event spans all of it."""
     return next(video for video in plan(560) if video.category == category and video.end - video.start == 10)
 

@@ -17,7 +17,7 @@ from avfeat.training.study.execute import Ending, Job, execute
 _PAUSE = 0.2
 
 
-class Crew(Protocol):
+class WorkerPool(Protocol):
     """Takes jobs, and says which have ended; a context manager.
 
     Attributes:
@@ -26,7 +26,7 @@ class Crew(Protocol):
 
     signal: int
 
-    def __enter__(self) -> Crew: ...
+    def __enter__(self) -> WorkerPool: ...
 
     def __exit__(self, *error: object) -> None: ...
 
@@ -43,18 +43,18 @@ class Crew(Protocol):
         ...
 
 
-def crew_of(jobs: int) -> Crew:
+def make_pool(jobs: int) -> WorkerPool:
     """This process for one job at a time, others for several."""
-    return Alone() if jobs == 1 else Several(jobs)
+    return InProcessPool() if jobs == 1 else ProcessPool(jobs)
 
 
-class Alone:
+class InProcessPool:
     """This process."""
 
     def __init__(self) -> None:
         self.signal = 0
 
-    def __enter__(self) -> Alone:
+    def __enter__(self) -> InProcessPool:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -76,14 +76,14 @@ class Alone:
 
 
 @dataclass
-class _Member:
+class _Worker:
     process: SpawnProcess
     connection: Connection
     job: Job | None = None
 
 
 @dataclass
-class Several:
+class ProcessPool:
     """Spawned processes, each with one job at a time; they live as long as there is work.
 
     Attributes:
@@ -93,9 +93,9 @@ class Several:
 
     count: int
     signal: int = 0
-    _members: list[_Member] = field(default_factory=list)
+    _members: list[_Worker] = field(default_factory=list)
 
-    def __enter__(self) -> Several:
+    def __enter__(self) -> ProcessPool:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -110,7 +110,7 @@ class Several:
     def room(self) -> Iterator[tuple[Job, Ending]]:
         """Wait for a free member; none is waited for where one more can be begun."""
         while not self.signal and len(self._busy()) == self.count:
-            yield from self._ended()
+            yield from self._collect()
 
     def give(self, job: Job) -> Iterator[tuple[Job, Ending]]:
         """Send it to a free member, or begin one."""
@@ -125,12 +125,12 @@ class Several:
     def finish(self) -> Iterator[tuple[Job, Ending]]:
         """Wait for all."""
         while self._busy():
-            yield from self._ended()
+            yield from self._collect()
 
-    def _busy(self) -> list[_Member]:
+    def _busy(self) -> list[_Worker]:
         return [member for member in self._members if member.job is not None]
 
-    def _ended(self) -> Iterator[tuple[Job, Ending]]:
+    def _collect(self) -> Iterator[tuple[Job, Ending]]:
         busy = self._busy()
         with StopRequest() as stop:
             ready: list[object] = []
@@ -142,9 +142,9 @@ class Several:
                         member.process.terminate()
         for member in busy:
             if member.connection in ready:
-                yield self._received(member)
+                yield self._receive(member)
 
-    def _received(self, member: _Member) -> tuple[Job, Ending]:
+    def _receive(self, member: _Worker) -> tuple[Job, Ending]:
         job, member.job = member.job, None
         assert job is not None
         try:
@@ -164,13 +164,13 @@ class Several:
         return job, answer
 
 
-def _begun() -> _Member:
+def _begun() -> _Worker:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there,))
     process.start()
     there.close()
-    return _Member(process, here)
+    return _Worker(process, here)
 
 
 def _serve(connection: Connection) -> None:

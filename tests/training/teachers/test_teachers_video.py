@@ -15,9 +15,9 @@ from torchvision.models import MobileNet_V3_Small_Weights, mobilenet_v3_small
 from avfeat.errors import ArgumentError
 from avfeat.training.networks.published import WeightsError
 from avfeat.training.teachers.lesson import Lesson
-from avfeat.training.teachers.pictures import (
+from avfeat.training.teachers.video import (
     Look,
-    PictureTeacher,
+    VideoTeacher,
     efficientnet_lite0,
     of_timm,
     of_torchvision,
@@ -35,7 +35,7 @@ class Tints(nn.Module):
 
 def test_it_is_shown_evenly_spaced_frames_at_its_own_size_and_scale() -> None:
     look = Look((8, 8), (0.5, 0.4, 0.3), (0.1, 0.2, 0.3))
-    teacher = PictureTeacher(Tints(), Lesson(3, 3), look, 2, "tints", "ours")
+    teacher = VideoTeacher(Tints(), Lesson(3, 3), look, 2, "tints", "ours")
     colours = torch.rand(2, 8, 3)
     windows = colours[..., None, None].expand(-1, -1, -1, 12, 20)
     scaled = (colours[:, [2, 6]] - torch.tensor(look.mean)) / torch.tensor(look.std)
@@ -51,7 +51,7 @@ def test_pictures_are_resized_without_aliasing() -> None:
         def forward(self, x: Tensor) -> tuple[Tensor, None]:
             return x.flatten(1), None
 
-    teacher = PictureTeacher(Same(), Lesson(3 * 64), Look((8, 8), (0, 0, 0), (1, 1, 1)), 1, "same", "ours")
+    teacher = VideoTeacher(Same(), Lesson(3 * 64), Look((8, 8), (0, 0, 0), (1, 1, 1)), 1, "same", "ours")
     x = torch.rand(2, 1, 3, 32, 16)
     found = teacher(x)
     expected = functional.interpolate(x[:, 0], (8, 8), mode="bilinear", antialias=True)

@@ -20,7 +20,7 @@ _SCALE = np.float32(2.0**-31)
 
 
 @dataclass(frozen=True)
-class Stretch:
+class AudioChunk:
     """Consecutive samples: float32 ``(n,)`` in [-1, 1], the first at ``position`` (in samples from time 0)."""
 
     position: int
@@ -32,7 +32,7 @@ class Stretch:
         return self.position + len(self.samples)
 
 
-class SoundPlacer:
+class AudioPlacer:
     """Mixes to mono, resamples, and places by presentation time; feed frames in order, then ``flush``.
 
     Frames that follow each other go through one resampler. Where a time stamp leaves more than 30 ms of silence
@@ -50,7 +50,7 @@ class SoundPlacer:
         self._position = 0
         self._covered = 0
 
-    def push(self, time: Fraction, frame: AudioFrame, length: Fraction | None = None) -> Iterator[Stretch]:
+    def push(self, time: Fraction, frame: AudioFrame, length: Fraction | None = None) -> Iterator[AudioChunk]:
         """Yield what is ready after ``frame``, which begins at ``time`` seconds.
 
         Args:
@@ -74,16 +74,16 @@ class SoundPlacer:
         self._expected += Fraction(frame.samples, frame.sample_rate)
         # Placement is ours: without a time stamp the resampler only counts samples.
         frame.pts = None
-        stretches = self._collect(self._converted(frame))
+        chunks = self._collect(self._convert(frame))
         if length is None:
-            yield from stretches
+            yield from chunks
             return
         limit = round((time + length) * self._rate)
-        for stretch in [*stretches, *self.flush()]:
-            if stretch.position < limit:
-                yield Stretch(stretch.position, stretch.samples[: limit - stretch.position])
+        for chunk in [*chunks, *self.flush()]:
+            if chunk.position < limit:
+                yield AudioChunk(chunk.position, chunk.samples[: limit - chunk.position])
 
-    def _converted(self, frame: AudioFrame) -> list[AudioFrame]:
+    def _convert(self, frame: AudioFrame) -> list[AudioFrame]:
         assert self._resampler is not None
         try:
             return self._resampler.resample(frame if self._mixer is None else self._mixer(frame))
@@ -93,18 +93,18 @@ class SoundPlacer:
                 raise
         self._mixer = ChannelMixer(frame)
         self._resampler = self._new_resampler()
-        return self._converted(frame)
+        return self._convert(frame)
 
     def _new_resampler(self) -> av.AudioResampler:
         return av.AudioResampler(format="s32p", layout="mono", rate=self._rate)
 
-    def flush(self) -> Iterator[Stretch]:
+    def flush(self) -> Iterator[AudioChunk]:
         """Yield what the resampler still holds; the next frame begins a new run."""
         if self._resampler is not None:
             yield from self._collect(self._resampler.resample(None))
         self._resampler = None
 
-    def _collect(self, frames: list[AudioFrame]) -> Iterator[Stretch]:
+    def _collect(self, frames: list[AudioFrame]) -> Iterator[AudioChunk]:
         for frame in frames:
             samples = frame.to_ndarray()[0].astype(np.float32) * _SCALE
             begin = self._position
@@ -113,4 +113,4 @@ class SoundPlacer:
             hidden = max(0, self._covered - begin)
             if hidden < len(samples):
                 self._covered = self._position
-                yield Stretch(begin + hidden, samples[hidden:])
+                yield AudioChunk(begin + hidden, samples[hidden:])

@@ -57,7 +57,7 @@ class PictureScaler:
         """RGB of ``frame``, C-contiguous."""
         width, height = frame.width, frame.height
         if self.size is not None:
-            width, height = self._scaled(frame)
+            width, height = self._scaled_size(frame)
         rgb = self._reformatter.reformat(
             frame,
             width=width,
@@ -76,7 +76,7 @@ class PictureScaler:
             pixels = pixels[top : top + self.size, left : left + self.size]
         return np.ascontiguousarray(pixels)
 
-    def _scaled(self, frame: VideoFrame) -> tuple[int, int]:
+    def _scaled_size(self, frame: VideoFrame) -> tuple[int, int]:
         """Width and height to scale to, before any crop."""
         assert self.size is not None
         if self.aspect == "stretch":

@@ -48,9 +48,9 @@ def run_all(
     source = iter(tasks)
     suspects: list[T] = []
     while True:
-        with closing(_Crew(function, workers)) as crew:
-            yield from crew.do(source)
-            suspects = crew.lost
+        with closing(_Workers(function, workers)) as pool:
+            yield from pool.do(source)
+            suspects = pool.lost
         if not suspects:
             return
         for task in suspects:
@@ -59,14 +59,14 @@ def run_all(
 
 def _alone(function: Callable[[T], R], task: T) -> Iterator[tuple[T, R | Crashed]]:
     """Do a task in a process of its own, to see whether it was the one that killed a process."""
-    with closing(_Crew(function, 1)) as crew:
-        crew.check()
-        yield from crew.do(iter([task]))
-        for lost in crew.lost:
+    with closing(_Workers(function, 1)) as pool:
+        pool.check()
+        yield from pool.do(iter([task]))
+        for lost in pool.lost:
             yield lost, Crashed()
 
 
-class _Crew(Generic[T, R]):
+class _Workers(Generic[T, R]):
     """A pool of processes up to the first that dies; ``lost`` are the tasks that were under way then."""
 
     def __init__(self, function: Callable[[T], R], workers: int) -> None:
@@ -87,9 +87,9 @@ class _Crew(Generic[T, R]):
                 self._pending[self._executor.submit(self._function, task)] = task
                 self.lost = []
                 if len(self._pending) >= self._limit:
-                    yield from self._finished()
+                    yield from self._collect()
             while self._pending:
-                yield from self._finished()
+                yield from self._collect()
             self._executor.shutdown()
         except BrokenProcessPool:
             self.lost += list(self._pending.values())
@@ -110,7 +110,7 @@ class _Crew(Generic[T, R]):
         self._executor.shutdown(cancel_futures=True)
         self._reader.close()
 
-    def _finished(self) -> Iterator[tuple[T, R]]:
+    def _collect(self) -> Iterator[tuple[T, R]]:
         """Wait for the next results."""
         done, _ = wait(self._pending, return_when=FIRST_COMPLETED)
         for future in done:

@@ -1,7 +1,7 @@
-"""Is the made world neither trivial nor hopeless? Re-creates the figures in docs/made-world.md.
+"""Is the made world neither trivial nor hopeless? Re-creates the figures in docs/synthetic-dataset.md.
 
-python benchmarks/world.py trivial SCRATCH        minutes: colour histogram and mean spectrum
-python benchmarks/world.py supervised SCRATCH     a quarter of an hour: light networks, with labels
+python benchmarks/synthetic.py trivial SCRATCH        minutes: colour histogram and mean spectrum
+python benchmarks/synthetic.py supervised SCRATCH     a quarter of an hour: light networks, with labels
 
 SCRATCH is a folder for the rendered videos and the training's checkpoint; a second call goes on from there.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.world import MadeVideo, plan, render
+from avfeat.world import SyntheticVideo, plan, render
 from avfeat.world.classes import CATEGORIES
 
 FPS, SIZE, RATE, SECONDS = 8, 64, 16_000, 10
@@ -30,7 +30,7 @@ NAMES = [category.name for category in CATEGORIES]
 class Rendered:
     """A world as arrays on disk: frames ``(n, 80, 64, 64, 3)`` uint8, sound ``(n, 160000)`` int16."""
 
-    videos: tuple[MadeVideo, ...]
+    videos: tuple[SyntheticVideo, ...]
     frames: NDArray[np.uint8]
     sound: NDArray[np.int16]
     labels: NDArray[np.int64]
@@ -56,7 +56,7 @@ def rendered(world: tuple[int, int], scratch: Path) -> Rendered:
     return Rendered(videos, arrays["frames"], arrays["sound"], labels)
 
 
-def _render(video: MadeVideo) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+def _render(video: SyntheticVideo) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
     made = render(video, fps=FPS, size=SIZE, sample_rate=RATE)
     assert made.frames is not None and made.waveform is not None
     return made.frames, np.round(made.waveform * 32767).astype(np.int16)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from avfeat.grid import Grid
 from avfeat.media import AudioSpec, VideoSpec, decode, media_windows
-from avfeat.media.sound import SoundPlacer
+from avfeat.media.audio import AudioPlacer
 
 RATE = 16_000
 
@@ -74,7 +74,7 @@ def test_every_layout_is_as_loud_as_mono(tmp_path: Path, layout: str) -> None:
 
 def test_the_mix_never_leaves_the_range() -> None:
     loud = np.ones((2, 4800), dtype=np.float32)
-    placer = SoundPlacer(RATE)
+    placer = AudioPlacer(RATE)
     out = [*placer.push(Fraction(0), frame_of(loud, 48_000, "stereo")), *placer.flush()]
     assert np.abs(np.concatenate([stretch.samples for stretch in out])).max() <= 1.0
 
@@ -92,7 +92,7 @@ def test_a_gap_in_the_sound_stays_a_gap(tmp_path: Path, seconds: float) -> None:
 def test_jitter_of_time_stamps_makes_no_holes() -> None:
     rng = np.random.default_rng(0)
     tone = np.sin(2 * np.pi * 300 * np.arange(48_000) / 48_000).astype(np.float32)
-    placer = SoundPlacer(RATE)
+    placer = AudioPlacer(RATE)
     out = []
     for begin in range(0, 48_000, 480):
         stamp = Fraction(round(begin / 48 + rng.uniform(-0.5, 0.5)), 1000)
@@ -104,7 +104,7 @@ def test_jitter_of_time_stamps_makes_no_holes() -> None:
 
 def test_a_slow_clock_does_not_drift_away() -> None:
     """Stamps say that each 10 ms frame takes 10.01 ms: after 100 s the sound must be 0.1 s later."""
-    placer = SoundPlacer(RATE)
+    placer = AudioPlacer(RATE)
     silence = np.zeros(480, dtype=np.float32)
     out = []
     for k in range(10_000):
@@ -118,7 +118,7 @@ def test_a_slow_clock_does_not_drift_away() -> None:
 
 
 def test_parameters_may_change_in_the_middle() -> None:
-    placer = SoundPlacer(RATE)
+    placer = AudioPlacer(RATE)
     first = np.full(4800, 0.25, dtype=np.float32)
     second = np.full((2, 4410), 0.5, dtype=np.float32)
     out = [
@@ -133,7 +133,7 @@ def test_parameters_may_change_in_the_middle() -> None:
 
 @given(st.lists(st.integers(-200, 400), min_size=1, max_size=20))
 def test_stretches_never_overlap_and_lie_where_the_stamps_say(steps: list[int]) -> None:
-    placer = SoundPlacer(RATE)
+    placer = AudioPlacer(RATE)
     time, out, ends = 0, [], []
     for index, step in enumerate(steps):
         time = max(0, time + 100 + step)
@@ -149,7 +149,7 @@ def test_a_late_stream_leaves_zeros_before_it(tmp_path: Path) -> None:
     audio = AudioTrack(seconds=2.0, start=3.0, codec="pcm_s16le", rate=RATE)
     path = make_media(tmp_path / "a.mkv", VideoTrack(seconds=5.0), audio)
     video_spec, audio_spec = VideoSpec(8, 8, 32), AudioSpec(RATE, RATE)
-    windows = list(media_windows(path, Grid.of(1.0), video_spec, audio_spec))
+    windows = list(media_windows(path, Grid.from_seconds(1.0), video_spec, audio_spec))
     assert [window.waveform is not None for window in windows] == [False, False, False, True, True]
 
 
@@ -160,7 +160,7 @@ def test_sound_that_goes_on_long_after_the_picture_needs_no_memory_for_it(tmp_pa
         AudioTrack(seconds=400.0, rate=8_000, codec="pcm_s16le"),
     )
     video_spec, audio_spec = VideoSpec(8, 16, 32), AudioSpec(RATE, 2 * RATE)
-    windows = list(media_windows(path, Grid.of(2.0), video_spec, audio_spec))
+    windows = list(media_windows(path, Grid.from_seconds(2.0), video_spec, audio_spec))
     assert len(windows) == 200
     assert [window.frames is not None for window in windows] == [True] + [False] * 199
     assert all(window.waveform is not None for window in windows)
@@ -173,7 +173,7 @@ def test_a_picture_that_stays_for_minutes_is_on_screen_all_the_time(tmp_path: Pa
         AudioTrack(seconds=160.0, rate=8_000, codec="aac"),
     )
     video_spec, audio_spec = VideoSpec(8, 16, 32), AudioSpec(RATE, 2 * RATE)
-    windows = list(media_windows(path, Grid.of(2.0), video_spec, audio_spec))
+    windows = list(media_windows(path, Grid.from_seconds(2.0), video_spec, audio_spec))
     assert [window.frames is not None for window in windows[:76]] == [True] * 76
     during, after = windows[40].frames, windows[75].frames
     assert during is not None and after is not None

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from avfeat.errors import MediaError
 from avfeat.grid import MICROSECONDS, Grid
-from avfeat.media.items import End, Item, Picture, Silent
-from avfeat.media.sound import Stretch
+from avfeat.media.audio import AudioChunk
+from avfeat.media.items import End, MediaItem, Silent, TimedPicture
 from avfeat.media.spec import AudioSpec, Pixels, VideoSpec, Window
 from avfeat.media.timeline import LAG
 
 FOREVER = 1 << 62
 
 
-class Cutter:
+class WindowAssembler:
     """Gathers frames and samples and gives out windows that are complete."""
 
     def __init__(
@@ -34,7 +34,7 @@ class Cutter:
         self.duration = 0
         self.ends: tuple[int | None, int | None] = (None, None)
 
-    def feed(self, item: Item) -> Iterator[Window]:
+    def feed(self, item: MediaItem) -> Iterator[Window]:
         """Take one item; yield the windows that it completes."""
         if isinstance(item, End):
             self._finish(item)
@@ -43,7 +43,7 @@ class Cutter:
                 self._pictures.fall_silent(item.end)
             elif self._samples is not None:
                 self._samples.silent = True
-        elif isinstance(item, Stretch):
+        elif isinstance(item, AudioChunk):
             assert self._samples is not None
             self._samples.add(item, self._grid.window_start(self._next))
             self._check_order(self._samples.begun)
@@ -114,14 +114,14 @@ class _PictureBuffer:
         self._offsets = spec.offsets()
         # When each leaves the screen, and what it shows.
         self._kept: deque[tuple[int, Pixels]] = deque()
-        self._current: Picture | None = None
+        self._current: TimedPicture | None = None
         self._current_pixels: Pixels | None = None
         self._first: int | None = None
         self._end: int | None = None
         self.reached = -FOREVER
         self.silent = False
 
-    def add(self, picture: Picture) -> None:
+    def add(self, picture: TimedPicture) -> None:
         """A picture comes on screen, so the one before it leaves."""
         self.silent = False
         self._end = None
@@ -131,7 +131,7 @@ class _PictureBuffer:
         else:
             begin = max(picture.start, self._current.start)
             self._retire(begin)
-        self._current = Picture(max(begin, picture.start), picture.render)
+        self._current = TimedPicture(max(begin, picture.start), picture.render)
         self._current_pixels = None
         self.reached = self._current.start
 
@@ -196,32 +196,32 @@ class _SampleBuffer:
 
     def __init__(self, spec: AudioSpec) -> None:
         self._spec = spec
-        self._kept: deque[Stretch] = deque()
+        self._kept: deque[AudioChunk] = deque()
         self.reached = -FOREVER
         self.begun = -FOREVER
         self.silent = False
 
-    def add(self, stretch: Stretch, needed_from: int) -> None:
+    def add(self, chunk: AudioChunk, needed_from: int) -> None:
         """Samples that follow all that came before; none before ``needed_from`` will be asked for."""
         self.silent = False
-        if stretch.end > self._spec.position(needed_from):
-            self._kept.append(stretch)
+        if chunk.end > self._spec.position(needed_from):
+            self._kept.append(chunk)
         # A sample is some microseconds long: a window may end within the last one.
-        self.begun = -(-stretch.position * MICROSECONDS // self._spec.rate) + MICROSECONDS // self._spec.rate
-        self.reached = stretch.end * MICROSECONDS // self._spec.rate
+        self.begun = -(-chunk.position * MICROSECONDS // self._spec.rate) + MICROSECONDS // self._spec.rate
+        self.reached = chunk.end * MICROSECONDS // self._spec.rate
 
     def window(self, start: int) -> NDArray[np.float32] | None:
         """The samples from ``start`` on, zeros where there are none, or None if there are none at all."""
         first = self._spec.position(start)
         waveform = np.zeros(self._spec.samples, dtype=np.float32)
         found = False
-        for stretch in self._kept:
-            begin = max(stretch.position, first)
-            stop = min(stretch.end, first + self._spec.samples)
+        for chunk in self._kept:
+            begin = max(chunk.position, first)
+            stop = min(chunk.end, first + self._spec.samples)
             if begin < stop:
                 found = True
-                waveform[begin - first : stop - first] = stretch.samples[
-                    begin - stretch.position : stop - stretch.position
+                waveform[begin - first : stop - first] = chunk.samples[
+                    begin - chunk.position : stop - chunk.position
                 ]
         return waveform if found else None
 
