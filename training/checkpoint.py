@@ -13,6 +13,7 @@ import torch
 
 from avfeat.errors import ArgumentError, AvfeatError
 from avfeat.training.networks import EncoderPair, PairSpec, build_pair
+from avfeat.training.renamed import with_new_names
 from avfeat.training.schema import build
 from avfeat.writers.atomic import atomic
 
@@ -78,7 +79,8 @@ class Checkpoint:
         wrong = [key for key in _KEYS if key != "step" and not isinstance(values[key], Mapping)]
         if wrong:
             raise CheckpointError(f"{file}: {wrong[0]} is not what avfeat writes; take another checkpoint.")
-        return cls(**{key: values[key] for key in _KEYS})
+        recipe = with_new_names(values["recipe"], str(file))
+        return cls(**{key: values[key] for key in _KEYS} | {"recipe": recipe})
 
     @property
     def spec(self) -> PairSpec:

@@ -18,6 +18,7 @@ from avfeat.training.objectives import Pairs, objective_type
 from avfeat.training.objectives.distillation import DistillationSettings
 from avfeat.training.objectives.settings import HeadSettings
 from avfeat.training.objectives.shared import SharedSettings
+from avfeat.training.renamed import with_new_names
 from avfeat.training.schema import build
 
 _REFERENCE_BATCH = 256
@@ -241,6 +242,7 @@ class Recipe:
         Raises:
             ArgumentError: unknown names, missing ones, or values that no training can have.
         """
+        values = with_new_names(values, where)
         recipe = build(cls, values, where)
         augment = values.get("augment")
         sampling = augment.get("sampling") if isinstance(augment, Mapping) else None
