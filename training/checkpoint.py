@@ -1,4 +1,4 @@
-"""Checkpoints of a training: written whole or not at all, and read without running any code of theirs."""
+"""Checkpoints of a training: written atomically, and read without running any code of theirs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Checkpoint:
     training: Mapping[str, Any]
 
     def save(self, path: Path) -> None:
-        """Write to ``path``, whole or not at all."""
+        """Write to ``path`` atomically."""
         path.parent.mkdir(parents=True, exist_ok=True)
         values = {"format": FORMAT, "version": VERSION} | {key: getattr(self, key) for key in _KEYS}
         with atomic(path) as file:

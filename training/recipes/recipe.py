@@ -143,7 +143,7 @@ class Recipe:
     Attributes:
         encoders: the networks, and what a window is for them: the views' length, frames and size.
         objective: what is minimised.
-        shared: what trains the space that picture and sound share.
+        shared: what trains the space that video and audio share.
         distillation: trained networks to learn from, too; None for none.
         augment: how views are sampled and augmented.
         optimizer: how weights are moved.
@@ -151,7 +151,7 @@ class Recipe:
         steps: of the optimizer.
         batch_size: clips of a step, of all processes and passes together.
         grad_accumulation_steps: passes of a step; contrasts are within a pass.
-        required_streams: which clips take part: ``both`` for those with picture and sound, or ``any``.
+        required_streams: which clips take part: ``both`` for those with video and audio, or ``any``.
         seed: of all randomness.
         precision: ``fp32``, ``bf16`` (autocast), or ``auto``: bf16 on a GPU that has it, fp32 elsewhere.
         compile: whether the backbones are compiled (a minute or two at the start).

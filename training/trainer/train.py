@@ -55,7 +55,7 @@ def train(
 
     Raises:
         CheckpointError: a folder that holds a training already, without ``resume``; or one of another training.
-        DivergedError: a loss or gradient is not a number.
+        DivergedError: a loss or gradient is NaN or infinite.
         AvfeatError: data, device or folder that cannot be used.
     """
     before = _checkpoint(run, resume)
