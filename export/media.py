@@ -62,7 +62,7 @@ def read_windows(source: str | None, spec: PairSpec, clips: int = 160, each: int
     """Up to ``each`` windows of up to ``clips`` clips, evenly spread, the same ones in every run.
 
     Args:
-        source: DATA as ``avfeat prepare`` takes it, or the folder of a prepared cache; default: the synthetic dataset.
+        source: DATA as ``avfeat prepare`` takes it, or a prepared cache; default: the synthetic dataset.
         spec: what a window is.
         clips: clips at most.
         each: windows of a clip at most.
