@@ -183,7 +183,7 @@ def find_bundle(named: str | os.PathLike[str] | None = None) -> Path:
 
 
 def write_bundle(path: str | Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
-    """Write a bundle whole or not at all, and read it back.
+    """Write a bundle atomically, and read it back.
 
     Args:
         path: the folder to make; there may be an empty one already.
@@ -241,7 +241,7 @@ def _read_manifest(folder: Path) -> bytes:
             raise BundleError(f"{folder}: no such bundle; give the folder that holds {MANIFEST}.")
         return (folder / MANIFEST).read_bytes()
     except FileNotFoundError as error:
-        raise BundleError(f"{folder}: is no bundle, for it has no {MANIFEST}.") from error
+        raise BundleError(f"{folder}: not a bundle: `{MANIFEST}` is missing.") from error
     except OSError as error:
         raise BundleError(f"{folder / MANIFEST}: cannot be read ({error.strerror}).") from error
 

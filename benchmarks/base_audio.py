@@ -77,7 +77,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class MadePool:
-    """The sounds of the made world that ``mini`` was trained on, rendered when they are first drawn."""
+    """The sounds of the synthetic dataset that ``mini`` was trained on, rendered when they are first drawn."""
 
     videos: tuple[SyntheticVideo, ...]
     share: float

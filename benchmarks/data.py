@@ -64,7 +64,7 @@ def build(folder: Path, every: int, scratch: Path) -> None:
     pictures = sum(-(-(row.video_end or 0) * index.settings.fps // 1_000_000) for row in index.rows)
     video = sum((row.video_end or 0) / 1e6 for row in index.rows)
     print(f"cache: {index.bytes / 1e6:.1f} MB, {index.bytes / index.seconds / 1e3:.1f} kB a second of media")
-    print(f"  raw pictures and sound: {(pictures * 112 * 112 * 3 + index.seconds * 32_000) / video / 1e3:.1f} kB")
+    print(f"  raw video and audio: {(pictures * 112 * 112 * 3 + index.seconds * 32_000) / video / 1e3:.1f} kB")
     print(f"peak memory of a process that prepares: {peak:.0f} MB")
 
 

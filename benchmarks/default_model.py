@@ -204,9 +204,9 @@ def _percent(shares: Iterable[float]) -> list[str]:
 def _figures(folder: Path, embedder: Embedder, store: Store) -> dict[str, float]:
     """What tries are compared by, in [0, 1]."""
     figures = {}
-    made = Dataset("made world", _made(folder / "tries" / "world", TRIED_WORLD).dataset("dedupe").items)
+    made = Dataset("synthetic dataset", _made(folder / "tries" / "world", TRIED_WORLD).dataset("dedupe").items)
     found = evaluate_knn(made, [embedder], store, tell=progress)
-    figures["made world, kNN"] = found.entries[0].measures["av"][1].value
+    figures["synthetic dataset, kNN"] = found.entries[0].measures["av"][1].value
     clips = folder / "tried.csv"
     rows = readers.read_labelled(clips, readers.Columns(label="class", group="source"))
     for neighbours in (1, 5):
@@ -245,18 +245,18 @@ def measure(folder: Path, bundle: str = "bundle", random: str = "random") -> Non
 def _world(folder: Path, embedders: Sequence[Embedder], store: Store) -> None:
     data = _made(folder / "world", OTHER_WORLD)
     probe = evaluate_ave(data, embedders, store, "video", "dedupe", tell=progress)
-    _markdown("A made world that was not trained on: linear probe", tables.classification_table(probe))
+    _markdown("A synthetic dataset that was not trained on: linear probe", tables.classification_table(probe))
     split = data.dataset("dedupe")
     for name, part in (
         ("its test split by its train split", split),
-        ("all of it", Dataset("made world", split.items)),
+        ("all of it", Dataset("synthetic dataset", split.items)),
     ):
         found = evaluate_knn(part, embedders, store, tell=progress)
         _markdown(f"kNN, {name}: {found.asked} videos ask", tables.knn_table(found))
 
 
 def _made(root: Path, world: dict[str, int]) -> readers.Ave:
-    """A made world, rendered the first time."""
+    """A synthetic dataset, rendered the first time."""
     deque(write_ave(root, **world), maxlen=0)
     return readers.read_ave(root)
 

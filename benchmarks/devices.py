@@ -27,7 +27,7 @@ def main() -> None:
     for name in ("video", "audio", "video_shared", "audio_shared"):
         a, b = getattr(results["cuda"], name), getattr(results["cpu"], name)
         error = float(np.abs(a - b).max() / np.abs(b).max())
-        print(f"{name:13} {error:.1e} {'ok' if error <= LIMIT else 'WRONG'}")
+        print(f"{name:13} {error:.1e} {'ok' if error <= LIMIT else 'FAIL'}")
 
 
 if __name__ == "__main__":

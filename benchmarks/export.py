@@ -4,7 +4,7 @@ python benchmarks/export.py speed [untrained:mini untrained:reference] [--thread
 python benchmarks/export.py knn RUN [--videos 1000]
 
 Sources are those of ``avfeat export``. ``speed``: milliseconds a window (median of interleaved runs) and bytes on
-disk. ``knn``: leave-one-out accuracy of 20 nearest neighbours over clips of a made world, one window each, of fp32,
+disk. ``knn``: accuracy of 20 nearest neighbours over clips of a synthetic dataset, one window each, of fp32,
 int8, fp16, TorchScript and .pt2. Bundles are kept in SCRATCH (``--scratch``) and exported once.
 """
 

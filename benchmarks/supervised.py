@@ -64,7 +64,7 @@ def train_supervised(data: str, run: Path, recipe_name: str, steps: int, world: 
         run: folder of the checkpoint.
         recipe_name: of the networks, the augmentations, the learning rate and the batch; AdamW moves the weights.
         steps: of the optimizer; nothing is kept before the last one.
-        world: the made videos in it; their windows count that lie in the event for half of their time or more.
+        world: the synthetic videos in it; their windows count that lie in the event for half of their time or more.
 
     Raises:
         DivergedError: loss or gradient of the step before were not numbers.
@@ -73,7 +73,7 @@ def train_supervised(data: str, run: Path, recipe_name: str, steps: int, world: 
     cache = open_or_prepare(data, recipe.cache)
     events = _events(cache, world)
     if set(BY_NAME) & {row.label for row in cache.rows if not row.name.startswith(PREFIX)}:
-        raise SystemExit(f"{data}: real clips have a class of the made world's name; rename it.")
+        raise SystemExit(f"{data}: real clips have a class of the synthetic dataset's name; rename it.")
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = to_channels_last(Supervised(recipe, len(cache.classes))).to(device)

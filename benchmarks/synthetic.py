@@ -1,4 +1,4 @@
-"""Is the made world neither trivial nor hopeless? Re-creates the figures in docs/synthetic-dataset.md.
+"""Is the synthetic dataset neither trivial nor hopeless? Re-creates the figures in docs/synthetic-dataset.md.
 
 python benchmarks/synthetic.py trivial SCRATCH        minutes: colour histogram and mean spectrum
 python benchmarks/synthetic.py supervised SCRATCH     a quarter of an hour: light networks, with labels
@@ -73,7 +73,7 @@ def trivial(scratch: Path) -> None:
     tables = [(histograms(world), spectra(world)) for world in (train, test)]
     print(
         f"chance {1 / len(NAMES):.3f}, three times chance {3 / len(NAMES):.3f}, "
-        f"the commonest class {np.bincount(test.labels).max() / len(test.labels):.3f}"
+        f"the majority class {np.bincount(test.labels).max() / len(test.labels):.3f}"
     )
     for name, columns in (("colour histogram", [0]), ("mean spectrum", [1]), ("both", [0, 1])):
         known, asked = (np.concatenate([table[k] for k in columns], axis=1) for table in tables)

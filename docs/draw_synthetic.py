@@ -1,4 +1,4 @@
-"""Draws the made world: a film strip and a spectrogram of one video of each class.
+"""Draws the synthetic dataset: a film strip and a spectrogram of one video of each class.
 
 python docs/draw_synthetic.py docs/images/synthetic-dataset.jpg
 """

@@ -126,9 +126,7 @@ def _check_parity(manifest: Mapping[str, Any], files: Mapping[str, bytes], expec
     wrong = [row for row in rows if not row.ok]
     if wrong:
         names = ", ".join(dict.fromkeys(f"{row.modality} {row.form}" for row in wrong))
-        raise ParityError(
-            f"{names}: computes something else than the network that it was made of; nothing was written.", rows
-        )
+        raise ParityError(f"{names}: parity check failed; nothing was written.", rows)
     return rows
 
 

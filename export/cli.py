@@ -30,14 +30,14 @@ def export(
         str | None,
         typer.Option(
             metavar="DATA",
-            help="Real media for calibration and parity, as avfeat prepare takes it; the made world if none.",
+            help="Real media for calibration and parity, as avfeat prepare takes it; default: the synthetic one.",
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the model.")] = None,
     licence: Annotated[str | None, typer.Option(metavar="TEXT", help="Of the weights.")] = None,
     data: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="What the model was trained on, in words; the training's DATA if none."),
+        typer.Option(metavar="TEXT", help="What the model was trained on, in words; default: the training's DATA."),
     ] = None,
     notes: Annotated[
         Path | None,

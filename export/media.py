@@ -19,7 +19,7 @@ MADE_WORLD = "synthetic:ave?videos=56&seed=1"
 
 @dataclass(frozen=True, eq=False)
 class ClipWindows:
-    """Windows of clips that have picture and sound.
+    """Windows of clips that have video and audio.
 
     Attributes:
         frames: uint8 ``(n, T, size, size, 3)`` RGB.
@@ -62,13 +62,13 @@ def read_windows(source: str | None, spec: PairSpec, clips: int = 160, each: int
     """Up to ``each`` windows of up to ``clips`` clips, evenly spread, the same ones in every run.
 
     Args:
-        source: DATA as ``avfeat prepare`` takes it, or the folder of a prepared cache; the made world if None.
+        source: DATA as ``avfeat prepare`` takes it, or a prepared cache; default: the synthetic dataset.
         spec: what a window is.
         clips: clips at most.
         each: windows of a clip at most.
 
     Raises:
-        ArgumentError: fewer than two clips with picture and sound.
+        ArgumentError: fewer than two clips with video and audio.
         AvfeatError: data that cannot be prepared.
     """
     settings = CacheSettings(spec.fps, spec.size, spec.sample_rate, spec.aspect)
@@ -76,7 +76,7 @@ def read_windows(source: str | None, spec: PairSpec, clips: int = 160, each: int
     members = cache.members("both")
     if len(members) < 2:
         raise ArgumentError(
-            f"{source}: has {len(members)} clips with picture and sound, and two different ones are needed; "
+            f"{source}: has {len(members)} clips with video and audio, and two different ones are needed; "
             "name other media with --calibration."
         )
     chosen = np.unique(np.linspace(0, len(members) - 1, min(clips, len(members))).round().astype(np.int64))

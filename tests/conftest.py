@@ -29,7 +29,7 @@ def encoder() -> avfeat.Encoder:
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An ordinary clip: 5.3 s, mp4, picture and sound."""
+    """An ordinary clip: 5.3 s, mp4, video and audio."""
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     return make_media(path, VideoTrack(seconds=5.3), AudioTrack(seconds=5.3))
 

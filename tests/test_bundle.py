@@ -158,7 +158,7 @@ def test_a_file_is_no_bundle(tmp_path: Path) -> None:
 
 
 def test_folder_without_manifest(tmp_path: Path) -> None:
-    assert "has no bundle.json" in refusal(tmp_path)
+    assert "not a bundle: `bundle.json` is missing" in refusal(tmp_path)
 
 
 def test_manifest_that_is_a_folder(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: written whole or not at all, and read without running any code of theirs."""
+"""Checkpoints of a training: written atomically, and read without running any code of theirs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 
 from avfeat.errors import ArgumentError, AvfeatError
 from avfeat.training.networks import EncoderPair, PairSpec, build_pair
+from avfeat.training.renamed import with_new_names
 from avfeat.training.schema import build
 from avfeat.writers.atomic import atomic
 
@@ -49,7 +50,7 @@ class Checkpoint:
     training: Mapping[str, Any]
 
     def save(self, path: Path) -> None:
-        """Write to ``path``, whole or not at all."""
+        """Write to ``path`` atomically."""
         path.parent.mkdir(parents=True, exist_ok=True)
         values = {"format": FORMAT, "version": VERSION} | {key: getattr(self, key) for key in _KEYS}
         with atomic(path) as file:
@@ -78,7 +79,8 @@ class Checkpoint:
         wrong = [key for key in _KEYS if key != "step" and not isinstance(values[key], Mapping)]
         if wrong:
             raise CheckpointError(f"{file}: {wrong[0]} is not what avfeat writes; take another checkpoint.")
-        return cls(**{key: values[key] for key in _KEYS})
+        recipe = with_new_names(values["recipe"], str(file))
+        return cls(**{key: values[key] for key in _KEYS} | {"recipe": recipe})
 
     @property
     def spec(self) -> PairSpec:

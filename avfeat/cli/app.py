@@ -62,6 +62,7 @@ def run() -> None:
     """Run ``sys.argv``; every error of avfeat's own ends as one sentence on stderr."""
     logging.basicConfig(format="%(levelname)s: %(message)s")
     logging.addLevelName(logging.WARNING, "warning")
+    warnings.filterwarnings("default", category=DeprecationWarning, module=r"avfeat\.")
     warnings.formatwarning = lambda message, *rest, **named: f"warning: {message}\n"
     try:
         with raise_on_signal():

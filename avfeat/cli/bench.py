@@ -21,7 +21,7 @@ from avfeat.world import plan, write_video
 def bench_command(
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[INPUT]...", help="Files and folders; a made video if none."),
+        typer.Argument(metavar="[INPUT]...", help="Files and folders; default: a synthetic video."),
     ] = None,
     model: ModelOption = None,
     device: DeviceOption = "auto",
@@ -32,7 +32,7 @@ def bench_command(
 ) -> None:
     """Measure how fast this machine embeds: the networks, decoding, and both.
 
-    avfeat bench                                a made video of 10 s
+    avfeat bench                                a synthetic video of 10 s
 
     avfeat bench videos/ --model base-int8      your own
     """

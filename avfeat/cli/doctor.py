@@ -25,7 +25,7 @@ def doctor(json: JsonOption = None) -> None:
 
 def _lines(report: Report) -> dict[str, str]:
     there = {name: version for name, version in report.packages.items() if version is not None}
-    verified = ", ".join(f"{device} {'ok' if ok else 'WRONG'}" for device, ok in report.verified.items())
+    verified = ", ".join(f"{device} {'ok' if ok else 'FAIL'}" for device, ok in report.verified.items())
     weights = {True: "trained", False: "untrained", None: "not read"}[report.trained]
     return {
         "avfeat": report.avfeat,

@@ -54,12 +54,12 @@ def embed(
         ),
     ] = None,
     form: Annotated[
-        job.Format | None, typer.Option("--format", help="Format of the outputs; npz if OUT does not tell.")
+        job.Format | None, typer.Option("--format", help="Format of the outputs; default: that of OUT, else npz.")
     ] = None,
     model: ModelOption = None,
     backend: BackendOption = "onnx",
     hop: Annotated[
-        float | None, typer.Option(help="Seconds between windows; the length of a window if none.")
+        float | None, typer.Option(help="Seconds between windows; default: the length of a window.")
     ] = None,
     start: Annotated[
         float, typer.Option(help="Seconds at which the first window begins; before the media if negative.")
@@ -87,10 +87,10 @@ def embed(
         int, typer.Option(metavar="N", help="Media with pictures of more pixels are failures.")
     ] = MAX_PIXELS,
     audio_track: Annotated[
-        int | None, typer.Option(metavar="N", help="Which audio track, from 0 on; the default one if none.")
+        int | None, typer.Option(metavar="N", help="Which audio track, from 0 on; default: the default track.")
     ] = None,
     video_track: Annotated[
-        int | None, typer.Option(metavar="N", help="Which video track, from 0 on; the default one if none.")
+        int | None, typer.Option(metavar="N", help="Which video track, from 0 on; default: the default track.")
     ] = None,
     still: Annotated[
         bool, typer.Option("--still", help="Embed still pictures, too, each as a video of one frame.")
@@ -129,7 +129,7 @@ def embed(
             _show_plan(plan, encoder, settings, on_stdout)
             return
         if not encoder.bundle.trained:
-            note(f"note: {encoder.bundle.name} is untrained: its weights are random, its vectors mean nothing yet.")
+            note(f"note: {encoder.bundle.name} has random weights: embeddings are not meaningful.")
         failed = (
             _print_lines(plan, encoder, settings, on_error)
             if on_stdout
@@ -204,7 +204,7 @@ def _print_windows(task: job.Task, encoder: Encoder, settings: job.EmbedSettings
 def _show_plan(plan: job.JobPlan, encoder: Encoder, settings: job.EmbedSettings, on_stdout: bool) -> None:
     rows = []
     for task, done in zip(plan.tasks, job.done_before(plan, encoder, settings), strict=True):
-        state = "done before" if done else "to do"
+        state = "up to date" if done else "pending"
         output = "stdout" if on_stdout else str(task.output or plan.table)
         rows.append((task.name, _duration(task, settings.rules), state, output))
     table(("input", "duration", "state", "output"), rows)
@@ -254,7 +254,7 @@ class _Summary:
             )
         else:
             parts = [f"{self.embedded} embedded"]
-            parts += [f"{self.skipped} done before"] if self.skipped else []
+            parts += [f"{self.skipped} up to date"] if self.skipped else []
             parts += [f"{self.failed} failed"] if self.failed else []
             where = plan.table or plan.folder
             print(", ".join(parts) + ("" if where is None else f" -> {where}"))

@@ -116,7 +116,7 @@ class _CommonOptions:
                 embedders.append(Handcrafted(encoder.bundle.seconds))
             if not encoder.bundle.trained:
                 name = encoder.bundle.name
-                note(f"note: {name} is untrained: its weights are random, its vectors mean nothing yet.")
+                note(f"note: {name} has random weights: embeddings are not meaningful.")
             yield _Setup(encoder.bundle, embedders, Store(self.cache))
 
 
@@ -161,7 +161,7 @@ def knn(
     common: _CommonOptions,
     neighbours_: Annotated[int, typer.Option("--neighbours", "-k", min=1, help="How many of them vote.")] = 1,
 ) -> None:
-    """Top-1 accuracy of the nearest neighbours among labelled files, never of the same origin.
+    """Top-1 accuracy of the nearest neighbours among labelled files, never of the same group.
 
     avfeat eval knn clips.csv --label class --group source --baselines
     """
@@ -176,7 +176,7 @@ def knn(
 @evaluation.command()
 @with_options(_ColumnOptions, _CommonOptions)
 def retrieval(data: DataArgument, columns: _ColumnOptions, common: _CommonOptions) -> None:
-    """Recall at 1, 5 and 20 among labelled files, within a modality and across, never of the same origin.
+    """Recall at 1, 5 and 20 among labelled files, within a modality and across, never of the same group.
 
     avfeat eval retrieval clips.csv --label class --group source --baselines
     """
@@ -211,7 +211,7 @@ def kinetics_sounds(
     train: Annotated[Path, typer.Option(metavar="FILE", help="List of name,...,class to fit.")],
     test: Annotated[Path, typer.Option(metavar="FILE", help="List to test.")],
     val: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="List that chooses C; every fifth of train if none.")
+        Path | None, typer.Option(metavar="FILE", help="List that chooses C; default: every fifth of train.")
     ] = None,
     confusion: PictureOption = None,
 ) -> None:

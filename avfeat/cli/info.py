@@ -54,7 +54,7 @@ def _graph(bundle: Bundle, graph: Graph) -> dict[str, Any]:
 def _lines(bundle: Bundle, described: dict[str, Any]) -> dict[str, str]:
     video, audio = bundle.video, bundle.audio
     size = sum(sum(described[modality]["bytes"].values()) for modality in ("video", "audio"))
-    trained = "trained" if bundle.trained else "UNTRAINED: random weights, its vectors mean nothing yet"
+    trained = "trained" if bundle.trained else "random weights: embeddings are not meaningful"
     return {
         "bundle": str(bundle.path),
         "name": bundle.name,

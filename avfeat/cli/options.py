@@ -15,16 +15,16 @@ from avfeat.errors import ArgumentError
 
 BundleArgument = Annotated[
     Path | None,
-    typer.Argument(help="Folder of a bundle, or base or base-int8, which ship with avfeat; base if none."),
+    typer.Argument(help="Folder of a bundle, or base or base-int8, which ship with avfeat; default: base."),
 ]
 ModelOption = Annotated[
     Path | None,
-    typer.Option(help="Folder of a bundle, or base or base-int8, which ship with avfeat; base if none."),
+    typer.Option(help="Folder of a bundle, or base or base-int8, which ship with avfeat; default: base."),
 ]
 BackendOption = Annotated[Backend, typer.Option(help="Which of the bundle's formats to run.")]
 DeviceOption = Annotated[Device, typer.Option(help="Where to run.")]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Processors to use; all there are if none.")]
-WorkersOption = Annotated[int | None, typer.Option(min=1, help="Files at a time; one a processor if none.")]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Processors to use; default: all.")]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Files at a time; default: one a processor.")]
 
 # Those of ``avfeat eval``.
 RootArgument = Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of the data set.")]
@@ -50,12 +50,13 @@ PictureOption = Annotated[
 ]
 CacheOption = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Where embeddings are kept; in AVFEAT_CACHE or the user's cache if none."),
+    typer.Option(metavar="DIR", help="Where embeddings are kept; default: AVFEAT_CACHE or the user's cache."),
 ]
 FileOption = Annotated[str | None, typer.Option("--file", metavar="COLUMN", help="Column of a CSV's files.")]
 LabelOption = Annotated[str | None, typer.Option("--label", metavar="COLUMN", help="Column of a CSV's classes.")]
 GroupOption = Annotated[
-    str | None, typer.Option("--group", metavar="COLUMN", help="Column of a CSV's origins: group, source if none.")
+    str | None,
+    typer.Option("--group", metavar="COLUMN", help="Column of a CSV's groups; default: group, then source."),
 ]
 
 

@@ -24,7 +24,7 @@ JsonOption = Annotated[
 
 
 def write_json(values: Any, target: str) -> None:
-    """Write ``values`` to the file ``target``, whole or not at all, or to stdout for ``-``."""
+    """Write ``values`` to the file ``target`` atomically, or to stdout for ``-``."""
     text = json.dumps(_finite(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     if target == "-":
         sys.stdout.write(text)

@@ -11,20 +11,20 @@ import typer
 
 from avfeat.cli.printing import note, progress
 
-synth = typer.Typer(no_args_is_help=True, help="Render made worlds: labelled videos that anyone can have.")
+synth = typer.Typer(no_args_is_help=True, help="Render synthetic datasets: labelled videos that anyone can have.")
 
 
 @synth.callback()
 def _synth() -> None:
-    """Render made worlds: labelled videos that anyone can have."""
+    """Render synthetic datasets: labelled videos that anyone can have."""
 
 
 @synth.command()
 def ave(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder, new or with a part of the same world.")],
     videos: Annotated[int, typer.Option(min=1, help="How many; 84 or more put every class in every split.")] = 280,
-    seed: Annotated[int, typer.Option(min=0, help="Which world.")] = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a processor if none.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a processor.")] = None,
 ) -> None:
     """Write labelled events in the shape of the AVE data set: 28 classes, 10 s each, three splits.
 

@@ -39,13 +39,13 @@ def verify(
                     "-" if check.distance is None else f"{check.distance:.1e}",
                     "-" if check.distance_limit is None else f"{check.distance_limit:g}",
                     f"{check.cosine:.6f}",
-                    "ok" if check.ok else "WRONG",
+                    "ok" if check.ok else "FAIL",
                 )
                 for check in checks
             ],
         )
     if not right:
-        note(f"error: {opened.path}: computes other values here than it promises; see the table.")
+        note(f"error: {opened.path}: outputs exceed tolerance; see the table.")
         raise typer.Exit(1)
 
 

@@ -14,7 +14,7 @@ class LabelledItem:
         name: how lists call it.
         file: the media file, there or not.
         label: its class.
-        group: its origin: items of one group are not independent of each other.
+        group: where it comes from, such as a source: items of one group are not independent of each other.
         event: for labelled events, the seconds from which and up to which the class holds.
     """
 

@@ -64,14 +64,14 @@ def fit_all(rows: Matrix, labels: Labels, grid: Sequence[float]) -> list[Regress
         grid: inverse strengths of the penalty.
 
     Raises:
-        AvfeatError: a single class, values that are no finite numbers, or a fit that does not converge.
+        AvfeatError: a single class, values that are NaN or infinite, or a fit that does not converge.
         BackendError: scikit-learn, which brings scipy and threadpoolctl, is not installed.
     """
     classes, truth = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise AvfeatError("A linear probe needs two classes at least among the files that are there to fit.")
     if not np.isfinite(rows).all():
-        raise AvfeatError("There are features that are no finite numbers; does avfeat verify accept the bundle?")
+        raise AvfeatError("A feature is NaN or infinite; does avfeat verify accept the bundle?")
     with _few_threads(rows.size * len(classes)):
         axes, variance = _principal_axes(rows)
         problem = _Problem(rows @ axes, np.eye(len(classes))[truth])

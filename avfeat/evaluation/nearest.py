@@ -1,4 +1,4 @@
-"""The nearest rows of other origins, and their vote: one search for evaluation and for the probe of training."""
+"""The nearest rows of other groups, and their vote: one search for evaluation and for the probe of training."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def vote(
     bank: Mask | None = None,
     asked: NDArray[np.int64] | None = None,
 ) -> Mask:
-    """Whether the nearest rows of other origins vote for a row's own label, bool, one for each that is asked about.
+    """Whether the nearest rows of other groups vote for a row's own label, bool, one for each that is asked about.
 
     A plain vote: every neighbour counts one, however near it is; of labels with equal votes, the one with the
-    nearest of them wins. A row without any row of another origin is not right.
+    nearest of them wins. A row without any row of another group is not right.
 
     Args:
         rows: float64 ``(n, dim)``, compared by dot product.
         labels: int64 ``(n,)``.
-        groups: origins as numbers, int64 ``(n,)``; neighbours never share one.
+        groups: group numbers, int64 ``(n,)``; neighbours never share one.
         neighbours: how many vote, from 1 on.
         bank: bool ``(n,)``, which rows may vote; None for all.
         asked: int64, positions of the rows that are asked about; None for all.
@@ -49,12 +49,12 @@ def vote(
 def similarities(
     queries: Rows, targets: Rows, groups: NDArray[np.int64], asked: NDArray[np.int64]
 ) -> Iterator[tuple[int, Rows, Mask]]:
-    """The position of each query, its dot products with all targets, and which of them are of another origin.
+    """The position of each query, its dot products with all targets, and which of them are of another group.
 
     Args:
         queries: float64 ``(n, dim)``.
         targets: float64 ``(n, dim)``, those of the same clips.
-        groups: origins as numbers, int64 ``(n,)``.
+        groups: group numbers, int64 ``(n,)``.
         asked: int64, positions of the queries that are asked.
     """
     for begin in range(0, len(asked), _AT_ONCE):

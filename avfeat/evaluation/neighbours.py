@@ -1,4 +1,4 @@
-"""Nearest neighbours that never share an origin: kNN accuracy, and recall in retrieval.
+"""Nearest neighbours that never share a group: kNN accuracy, and recall in retrieval.
 
 Of a data set with a test list, the test files ask: in kNN the train files vote (Wu et al., CVPR 2018), in retrieval
 they are searched among themselves. Of one without, every file asks all others.
@@ -43,7 +43,7 @@ class Measure:
 
     Attributes:
         value: in [0, 1].
-        interval: its 95 % bootstrap interval over origins.
+        interval: its 95 % bootstrap interval over groups.
         chance: what a random order gives.
         queries: how many files were asked: those that have the modality, or both.
     """
@@ -72,7 +72,7 @@ class NeighbourResult:
         entries: the model, then the baselines.
         majority: share of files that ask which are of the class that most of those who vote are of.
         classes: how many classes are there.
-        groups: how many origins are there.
+        groups: how many groups are there.
         annotated: labelled files that ask or vote.
         used: those that could be embedded.
         asked: those of ``used`` that ask.
@@ -104,7 +104,7 @@ def evaluate_knn(
     workers: int | None = None,
     progress: Tell = silent,
 ) -> NeighbourResult:
-    """Top-1 accuracy of the vote of each file's nearest neighbours of other origins, by cosine.
+    """Top-1 accuracy of the vote of each file's nearest neighbours of other groups, by cosine.
 
     Args:
         dataset: labelled files; with a fold, its train files vote on its test files.
@@ -115,7 +115,7 @@ def evaluate_knn(
         progress: shows progress.
 
     Raises:
-        DatasetError: no file is there, none of train or of test, or all share one origin or (kNN) one class.
+        DatasetError: no file is there, none of train or of test, or all share one group or (kNN) one class.
         ArgumentError: less than one neighbour, or a data set with several folds.
         BackendError: a package is not installed.
     """
@@ -134,10 +134,10 @@ def evaluate_retrieval(
     workers: int | None = None,
     progress: Tell = silent,
 ) -> NeighbourResult:
-    """Recall at 1, 5 and 20 among files of other origins; arguments and errors as of ``evaluate_knn``.
+    """Recall at 1, 5 and 20 among files of other groups; arguments and errors as of ``evaluate_knn``.
 
-    Within a modality, a file of the same class and another origin is right. From one modality to the other, the
-    same file is, among files of other origins. Files with equal similarity to what is right count as before it.
+    Within a modality, a file of the same class and another group is right. From one modality to the other, the
+    same file is, among files of other groups. Files with equal similarity to what is right count as before it.
     Of a data set with a fold, the test files are searched.
     """
     return _evaluate("retrieval", dataset, embedders, store, _retrieval, workers=workers, progress=progress)
@@ -171,7 +171,7 @@ def _evaluate(
         )
     if len(groups) < 2:
         raise DatasetError(
-            f"{dataset.name}: neighbours need files of two origins at least; {len(items):,} of its "
+            f"{dataset.name}: neighbours need files of two groups at least; {len(items):,} of its "
             f"{len(dataset.items):,} files could be embedded, of {len(groups)}."
         )
     if protocol == "knn" and len({item.label for item in items}) < 2:
@@ -218,7 +218,7 @@ def _parts(dataset: Dataset, protocol: str) -> tuple[Dataset, Mask, Mask]:
 
 @dataclass(frozen=True)
 class _Table:
-    """The files of one embedder: labels and origins as numbers, who asks and who votes, and features by file."""
+    """The files of one embedder: labels and group numbers, who asks and who votes, and features by file."""
 
     labels: NDArray[np.int64]
     groups: NDArray[np.int64]

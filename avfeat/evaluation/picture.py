@@ -29,7 +29,7 @@ def check_picture(path: Path) -> None:
 
 
 def draw_confusion(result: ClassificationResult, path: Path, modality: str = "av") -> None:
-    """Draw what the model takes each class for, as shares of the class, and write it whole or not at all.
+    """Draw what the model takes each class for, as shares of the class, and write it atomically.
 
     Args:
         result: of a classification.

@@ -24,7 +24,7 @@ AUTO = Path("auto")
 """What is given in place of a folder for a bundle that is made of the one that is measured."""
 
 _VIDEOS, _WINDOWS = 8, 2
-"""Made videos that the statistics are taken from, and windows of each."""
+"""Synthetic videos that the statistics are taken from, and windows of each."""
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def make_random(bundle: Bundle, path: Path, seed: int = 0) -> Bundle:
 
 
 def _clips(bundle: Bundle) -> dict[Modality, NDArray[Any]]:
-    """Windows of made videos: what runs everywhere and looks and sounds differently."""
+    """Windows of synthetic videos: what runs everywhere and looks and sounds differently."""
     video, audio = bundle.video, bundle.audio
     fps = max(1, round(video.fps))
     # Bundles state a size; other specifications of windows may leave it open.

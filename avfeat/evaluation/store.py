@@ -1,4 +1,4 @@
-"""Embeddings on disk: computed once for a bundle, a file and a grid, whole or not at all."""
+"""Embeddings on disk: computed once for a bundle, a file and a grid; written atomically."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def ave_lines(result: classification.ClassificationResult, ave: Ave, split: Spli
     )
     return [
         f"AVE, {result.protocol} protocol, split {split}; rows for train / val / test: {'; '.join(splits)}",
-        f"stands on {result.used:,} of {len(ave.annotations):,} annotated rows ({_parts(result.counts)})"
+        f"evaluated on {result.used:,} of {len(ave.annotations):,} annotated rows ({_parts(result.counts)})"
         + (f": {', '.join(reasons)}" if reasons else ""),
     ]
 
@@ -80,7 +80,7 @@ def lines(result: classification.ClassificationResult) -> list[str]:
     over = f", mean over {len(folds)} splits" if len(folds) > 1 else ""
     return [
         f"{result.dataset}, linear probe{over}",
-        f"stands on {result.used:,} of {result.annotated:,} listed files ({_parts(result.counts)})",
+        f"evaluated on {result.used:,} of {result.annotated:,} listed files ({_parts(result.counts)})",
     ]
 
 
@@ -88,10 +88,10 @@ def neighbours_lines(result: neighbours.NeighbourResult) -> list[str]:
     """What a search is of, and on how many files it stands."""
     apart = result.asked < result.used
     return [
-        f"{result.dataset}, {result.protocol}: {result.classes} classes, {result.groups:,} origins; "
-        "neighbours never share an origin",
-        f"stands on {result.used:,} of {result.annotated:,} labelled files"
-        + (f": {result.asked:,} of test ask, {result.used - result.asked:,} of train vote" if apart else ""),
+        f"{result.dataset}, {result.protocol}: {result.classes} classes, {result.groups:,} groups; "
+        "neighbours are of other groups",
+        f"evaluated on {result.used:,} of {result.annotated:,} labelled files"
+        + (f": {result.asked:,} test queries, {result.used - result.asked:,} train neighbours" if apart else ""),
     ]
 
 

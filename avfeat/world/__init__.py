@@ -1,4 +1,4 @@
-"""The made world: labelled audiovisual events that anyone can render, in the shape of the AVE data set.
+"""The synthetic dataset: labelled audiovisual events that anyone can render, in the shape of the AVE data set.
 
 ``classes`` says what the 28 classes are: a motion, a voice, a rhythm, and how they go together. ``plan`` says
 which videos a world has. ``scene`` draws a video's nuisances and gives its pictures and its sound as functions of

@@ -1,4 +1,4 @@
-"""A made world on disk, in the layout of the AVE data set (Tian et al., ECCV 2018)."""
+"""A synthetic dataset on disk, in the layout of the AVE data set (Tian et al., ECCV 2018)."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class VideoWritten:
 
 
 def write_ave(out: Path, videos: int, seed: int = 0, workers: int | None = None) -> Iterator[VideoWritten]:
-    """Write a made world; yield each video as it is there, in any order.
+    """Write a synthetic dataset; yield each video as it is there, in any order.
 
     ``out`` gets ``AVE/<id>.mp4``, ``Annotations.txt`` (with AVE's header line), ``trainSet.txt``, ``valSet.txt``,
-    ``testSet.txt`` and ``made-world.json``, which says what world it is. Videos appear whole or not at all, and
+    ``testSet.txt`` and ``made-world.json``, which says what world it is. Videos appear atomically, and
     stay when the run is stopped: the next one goes on from there. The text files come last.
 
     Args:
@@ -82,7 +82,7 @@ def _write_all(out: Path, videos: list[SyntheticVideo], workers: int) -> Iterato
             done.result()
             yield VideoWritten(waiting[done], before=False)
     except BrokenProcessPool as error:
-        raise OutputError(f"{out}: a rendering process was killed; the same command goes on from there.") from error
+        raise OutputError(f"{out}: a rendering process was killed; re-run to resume.") from error
     finally:
         # Also when somebody interrupts: what is being written is finished, the rest is left.
         pool.shutdown(wait=True, cancel_futures=True)
@@ -99,11 +99,11 @@ def _claim(out: Path, world: dict[str, str | int]) -> None:
         found = json.loads(stamp.read_text()) if stamp.is_file() else None
         foreign = found is None and out.is_dir() and any(not _leftover(path) for path in out.iterdir())
     except (OSError, ValueError) as error:
-        raise OutputError(f"{out}: cannot be read as a made world ({error}).") from error
+        raise OutputError(f"{out}: cannot be read as a synthetic dataset ({error}).") from error
     if foreign:
-        raise ArgumentError(f"{out}: is not empty and no made world; name a new folder.")
+        raise ArgumentError(f"{out}: is not empty and no synthetic dataset; name a new folder.")
     if found is not None and found != world:
-        raise ArgumentError(f"{out}: holds another made world ({_describe(found)}); name a new folder.")
+        raise ArgumentError(f"{out}: holds another synthetic dataset ({_describe(found)}); name a new folder.")
     with atomic(stamp) as file:
         file.write((json.dumps(world) + "\n").encode())
     with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""The 28 classes of the made world: how something moves, how it sounds, in which rhythm, and how both go."""
+"""The 28 classes of the synthetic dataset: how something moves, how it sounds, in which rhythm, and how both go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which videos a made world has: identifiers, classes, event intervals and splits, in AVE's shape."""
+"""Which videos a synthetic dataset has: identifiers, classes, event intervals and splits, in AVE's shape."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from avfeat.errors import ArgumentError
 from avfeat.world.classes import CATEGORIES
 
 VERSION = 1
-"""Of the definition of the made world. Videos of one version, size and seed are the same everywhere."""
+"""Of the definition of the synthetic dataset. Videos of one version, size and seed are the same everywhere."""
 
 SECONDS = 10
 """Length of every video."""
@@ -33,7 +33,7 @@ _AT_START, _AT_END = 500 / 1393, 646 / 1393
 
 @dataclass(frozen=True)
 class SyntheticVideo:
-    """One video of a made world.
+    """One video of a synthetic dataset.
 
     Attributes:
         index: its number in ``Annotations.txt``, from 0.
@@ -78,9 +78,9 @@ def plan(videos: int, seed: int = 0) -> tuple[SyntheticVideo, ...]:
         ArgumentError: numbers out of range.
     """
     if videos < 1:
-        raise ArgumentError(f"A made world needs at least one video, not {videos}.")
+        raise ArgumentError(f"A synthetic dataset needs at least one video, not {videos}.")
     if seed < 0:
-        raise ArgumentError(f"The seed of a made world is 0 or more, not {seed}.")
+        raise ArgumentError(f"The random seed of a synthetic dataset is 0 or more, not {seed}.")
     made: list[SyntheticVideo] = []
     for category, count in zip(CATEGORIES, _counts(videos), strict=True):
         held_out = max(1, count // _HELD_OUT) if count >= len(SPLITS) else 0

@@ -1,4 +1,4 @@
-"""Made videos as arrays and as files."""
+"""Synthetic videos as arrays and as files."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Recording:
 def render(
     video: SyntheticVideo, *, fps: int = 8, size: int = 112, sample_rate: int = 16_000, aspect: Aspect = "stretch"
 ) -> Decoded:
-    """A made video straight to arrays: as its file would decode, but for what the encoder loses.
+    """A synthetic video straight to arrays: as its file would decode, but for what the encoder loses.
 
     Args:
         video: which one.
@@ -75,7 +75,7 @@ def render(
 
 
 def write_video(video: SyntheticVideo, path: Path) -> None:
-    """Write a made video as mp4 (H.264 and AAC), whole or not at all; equal bytes every time.
+    """Write a synthetic video as mp4 (H.264 and AAC) atomically; equal bytes every time.
 
     Raises:
         OutputError: ``path`` cannot be written.

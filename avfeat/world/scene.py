@@ -1,4 +1,4 @@
-"""One made video as a function of time: pictures at any instant and size, sound at any rate."""
+"""One synthetic video as a function of time: pictures at any instant and size, sound at any rate."""
 
 from __future__ import annotations
 

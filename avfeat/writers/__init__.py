@@ -1,4 +1,4 @@
-"""Output files: every one appears whole or not at all. A format is one module and one entry in ``FORMATS``."""
+"""Output files: every one appears atomically. A format is one module and one entry in ``FORMATS``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Format:
     """How one embedding is written to a file.
 
     Attributes:
-        write: writes it, whole or not at all.
+        write: writes it atomically.
         read_meta: what a whole file says of itself; None where a journal has to say it.
         check: raises if a package is missing, before any work.
     """

@@ -254,7 +254,7 @@ def lines(rows: Sequence[ParityRow]) -> list[str]:
                 f"{row.limit:g}" if np.isfinite(row.limit) else "-",
                 f"{row.error:.1e}",
                 f"{row.cosine:.6f}",
-                "ok" if row.ok else f"WRONG {row.note}",
+                "ok" if row.ok else f"FAIL {row.note}",
             )
         )
     widths = [max(len(line[column]) for line in table) for column in range(len(head))]

@@ -61,7 +61,7 @@ def random_probes(spec: PairSpec, rng: np.random.Generator) -> list[ParityInput]
 
 
 def golden_inputs(spec: PairSpec) -> dict[str, NDArray[Any]]:
-    """Small inputs that any runtime can feed: two windows of the made world, which is anybody's.
+    """Small inputs that any runtime can feed: two windows of the synthetic dataset, which is anybody's.
 
     The frames are not of the network's size, so that the resize or crop is part of what is checked.
     """

@@ -183,7 +183,7 @@ def test_second_run_skips_what_is_done(avfeat_command, tmp_path: Path, mixed: Pa
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.npz")}
     second = avfeat_command("embed", mixed, "-o", "out")
     assert "3 embedded, 3 failed" in first.out
-    assert second.status == 1 and "0 embedded, 3 done before, 3 failed" in second.out
+    assert second.status == 1 and "0 embedded, 3 up to date, 3 failed" in second.out
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.npz")}
 
 
@@ -194,7 +194,7 @@ def test_overwrite_and_other_hops_do_it_again(avfeat_command, tmp_path: Path, sh
     assert "2 embedded" in avfeat_command(*inputs).out
     assert "2 embedded" in avfeat_command(*inputs, "--overwrite").out
     assert "2 embedded" in avfeat_command(*inputs, "--hop", "0.3").out
-    assert "0 embedded, 2 done before" in avfeat_command(*inputs, "--hop", "0.3").out
+    assert "0 embedded, 2 up to date" in avfeat_command(*inputs, "--hop", "0.3").out
 
 
 def test_on_error_fail_stops_at_the_first(avfeat_command, tmp_path: Path, short: Path) -> None:
@@ -308,7 +308,7 @@ def test_rows_begin_at_the_start(
 def test_another_start_is_work_to_do(avfeat_command, tmp_path: Path, short: Path) -> None:
     for name in ("a.m4a", "b.m4a"):
         shutil.copy(short, tmp_path / name)
-    for start, state in (("-0.5", "2 embedded"), ("-0.5", "0 embedded, 2 done before"), ("0", "2 embedded")):
+    for start, state in (("-0.5", "2 embedded"), ("-0.5", "0 embedded, 2 up to date"), ("0", "2 embedded")):
         ran = avfeat_command("embed", ".", "-o", "out", "--start", start)
         assert ran.out.startswith(f"{state} -> out"), start
 
@@ -499,10 +499,10 @@ def test_limits_are_failures_with_their_reasons(avfeat_command, tmp_path: Path, 
 
 def test_another_track_is_work_to_do(avfeat_command, tmp_path: Path, clip: Path) -> None:
     assert avfeat_command("embed", clip, "-o", "out/").status == 0
-    assert "done before" in avfeat_command("embed", clip, "-o", "out/").out
+    assert "up to date" in avfeat_command("embed", clip, "-o", "out/").out
     again = avfeat_command("embed", clip, "-o", "out/", "--audio-track", "0")
-    assert again.status == 0 and "done before" not in again.out
-    assert "done before" in avfeat_command("embed", clip, "-o", "out/", "--audio-track", "0").out
+    assert again.status == 0 and "up to date" not in again.out
+    assert "up to date" in avfeat_command("embed", clip, "-o", "out/", "--audio-track", "0").out
     missing = avfeat_command("embed", clip, "-o", "out/", "--audio-track", "7")
     assert missing.status == 1 and "has no audio track 7; it has 1, counted from 0." in missing.err
 
@@ -510,7 +510,7 @@ def test_another_track_is_work_to_do(avfeat_command, tmp_path: Path, clip: Path)
 def test_dry_run_writes_nothing(avfeat_command, tmp_path: Path, mixed: Path) -> None:
     ran = avfeat_command("embed", mixed, "nowhere.mp4", "-o", "out", "--dry-run")
     assert ran.status == 0 and files_in(tmp_path) == [] and not (tmp_path / "out").exists()
-    assert ran.out.count("to do") == 7
+    assert ran.out.count("pending") == 7
     for word in ("5.3", "empty", "unreadable", "no_streams", "not_found"):
         assert word in ran.out
 
@@ -521,7 +521,7 @@ def test_dry_run_knows_what_is_done(avfeat_command, tmp_path: Path, short: Path)
     avfeat_command("embed", "a.m4a", "b.m4a", "-o", "out", "--shard", "1/2")
     before = files_in(tmp_path)
     ran = avfeat_command("embed", "a.m4a", "b.m4a", "-o", "out", "--dry-run")
-    assert ran.out.count("done before") == 1 and ran.out.count("to do") == 1
+    assert ran.out.count("up to date") == 1 and ran.out.count("pending") == 1
     assert files_in(tmp_path) == before
 
 
@@ -605,7 +605,7 @@ def test_odd_names_in_a_folder(avfeat_command, tmp_path: Path, short: Path) -> N
     ran = avfeat_command("embed", ".", "-o", "out")
     assert ran.status == 0 and f"{len(ODD_NAMES)} embedded" in ran.out
     assert files_in(tmp_path / "out") == sorted(f"{name}.npz" for name in ODD_NAMES)
-    assert f"{len(ODD_NAMES)} done before" in avfeat_command("embed", ".", "-o", "out").out
+    assert f"{len(ODD_NAMES)} up to date" in avfeat_command("embed", ".", "-o", "out").out
 
 
 def test_odd_names_that_fail(avfeat_command, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_ave_prints_a_table_and_writes_json_and_a_picture(
         "AVE, video protocol, split dedupe; rows for train / val / test: dedupe 7 / 2 / 4; official 8 / 2 / 4"
     )
     assert lines[1] == (
-        "stands on 12 of 14 annotated rows (6 / 2 / 4): 1 left out by the split, 1 without an embedding"
+        "evaluated on 12 of 14 annotated rows (6 / 2 / 4): 1 left out by the split, 1 without an embedding"
     )
     assert lines[2].split("  ")[0] == "accuracy, %"
     assert [line.split("  ")[0] for line in lines[3:8]] == [
@@ -180,7 +180,7 @@ def test_neighbours_of_a_table(avfeat_command, command: str, tiny_ave: Path, unt
     baselines = ("--baselines", "--random-init", untrained)
     ran = avfeat_command("eval", command, table, "--label", "class", *baselines, "--json", "out.json")
     assert ran.status == 0, ran.err
-    assert ran.out.startswith(f"clips.csv, {command}: 2 classes, 6 origins; neighbours never share an origin\n")
+    assert ran.out.startswith(f"clips.csv, {command}: 2 classes, 6 groups; neighbours are of other groups\n")
     values = json.loads(Path("out.json").read_text())
     assert values["counts"] == {"files": 12, "asked": 12, "classes": 2, "groups": 6, "missing": 0, "damaged": 0}
     assert values["bundle"] == Bundle.open(default_bundle()).sha256
@@ -191,7 +191,7 @@ def test_neighbours_of_a_table(avfeat_command, command: str, tiny_ave: Path, unt
     else:
         assert values["recall"]["video_to_video"] == {"1": 1.0, "5": 1.0, "20": 1.0}
         assert set(values["recall"]) >= {"audio_to_video", "video_to_audio", "audio_to_audio_shared"}
-        # Of eleven candidates (ten of other origins, and the clip itself), one is right.
+        # Of eleven candidates (ten of other groups, and the clip itself), one is right.
         assert values["chance"]["audio_to_video"]["1"] == pytest.approx(1 / 11)
         shares = (values["recall"]["audio_to_video"]["1"], *values["interval"]["audio_to_video"]["1"])
         shown = [line for line in ran.out.splitlines() if line.startswith("audio to video ")]
@@ -205,7 +205,7 @@ def test_of_a_copy_of_ave_train_votes_on_test(avfeat_command, tiny_ave: Path, ca
     assert ran.status == 0, ran.err
     values = json.loads(Path("out.json").read_text())
     # One of the listed train rows is missing, and one is of a video of the test split.
-    assert "stands on 10 of 11 labelled files: 4 of test ask, 6 of train vote\n" in ran.out
+    assert "evaluated on 10 of 11 labelled files: 4 test queries, 6 train neighbours\n" in ran.out
     assert (values["counts"]["files"], values["counts"]["asked"]) == (10, 4)
     assert values["queries"] == {"video": 4, "audio": 4, "av": 4}
     assert values["accuracy"]["av"] == 1.0

@@ -170,7 +170,7 @@ def test_json_that_cannot_be_written_is_one_sentence(avfeat_command, tmp_path: P
 def test_verify_the_default_bundle(avfeat_command) -> None:
     ran = avfeat_command("verify", "--device", "cpu")
     assert (ran.status, ran.err) == (0, "")
-    assert ran.out.count("ok") == 4 and "WRONG" not in ran.out
+    assert ran.out.count("ok") == 4 and "FAIL" not in ran.out
 
 
 def test_verify_json_has_stable_keys(avfeat_command) -> None:
@@ -194,7 +194,7 @@ def test_verify_finds_other_values(avfeat_command, tmp_path: Path, name: str) ->
         golden[name] = golden[name] + 0.01 * np.abs(golden[name]).max()
 
     ran = avfeat_command("verify", altered_golden(tmp_path, change), "--json", "found.json")
-    assert ran.status == 1 and ran.out.count("WRONG") == 1
+    assert ran.status == 1 and ran.out.count("FAIL") == 1
     assert "computes other values here than it promises" in ran.err and ran.err.count("\n") == 1
     found = strict_json((tmp_path / "found.json").read_text("utf-8"))
     assert found["ok"] is False

@@ -28,12 +28,12 @@ def test_wrong_use_is_one_sentence_and_status_2(avfeat_command, tmp_path: Path) 
     avfeat_command("synth", "ave", "world", "--videos", 1)
     other = avfeat_command("synth", "ave", "world", "--videos", 2)
     assert other.status == 2
-    assert other.err.strip().splitlines()[-1].startswith("error: world: holds another made world (")
+    assert other.err.strip().splitlines()[-1].startswith("error: world: holds another synthetic dataset (")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("precious")
     full = avfeat_command("synth", "ave", "full")
     assert full.status == 2
-    assert full.err == "error: full: is not empty and no made world; name a new folder.\n"
+    assert full.err == "error: full: is not empty and no synthetic dataset; name a new folder.\n"
     assert avfeat_command("synth", "ave", "x", "--videos", 0).status == 2
 
 

@@ -12,7 +12,7 @@ from avfeat.evaluation import BundleEmbedder, Store
 from avfeat.world import SyntheticVideo, plan, write_video
 
 CLASSES = 4
-"""Of the made world that the tests write."""
+"""Of the synthetic dataset that the tests write."""
 
 MISSING = "-lostVideo1"
 """A video that the text files name and nobody has."""
@@ -30,7 +30,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="session")
 def made_ave(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made videos in AVE's layout, with the quirks of the real text files.
+    """Synthetic videos in AVE's layout, with the quirks of the real text files.
 
     A test video that is in train under another class, a train video with two classes, an event without length, a
     video that is missing, a video of 9.7 s, and identifiers that begin with a hyphen.

@@ -14,7 +14,7 @@ from avfeat.evaluation.neighbours import RANKS, RETRIEVAL, NeighbourResult, eval
 
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """Clips of three classes and six origins, one silent, one without picture, one missing."""
+    """Clips of three classes and six groups, one silent, one without picture, one missing."""
     folder = tmp_path_factory.mktemp("labelled")
     items = []
     for number in range(16):
@@ -22,8 +22,8 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
         video = VideoTrack(0.8, picture=moving_square(64, 48, number))
         sound = AudioTrack(0.8, 16_000, chirps(number))
         make_media(path, None if number == 4 else video, None if number == 9 else sound)
-        items.append(LabelledItem(path.name, path, "abc"[number % 3], f"origin {number // 3}"))
-    items.append(LabelledItem("gone.mp4", folder / "gone.mp4", "a", "origin 9"))
+        items.append(LabelledItem(path.name, path, "abc"[number % 3], f"group {number // 3}"))
+    items.append(LabelledItem("gone.mp4", folder / "gone.mp4", "a", "group 9"))
     return Dataset("made", tuple(items))
 
 
@@ -140,7 +140,7 @@ class Fixed:
 
 
 def test_neighbours_never_share_an_origin(sounds: list[Path], tmp_path: Path) -> None:
-    """Twins of one origin lie closest, and do not count; the closest of another origin is of another class."""
+    """Twins of one group lie closest, and do not count; the closest of another group is of another class."""
     vectors = {"0.wav": [1, 0.0], "1.wav": [1, 0.01], "2.wav": [1, 0.1], "3.wav": [1, 0.12]}
     labels = {"0.wav": "a", "1.wav": "a", "2.wav": "b", "3.wav": "b"}
 

@@ -16,7 +16,7 @@ pytest.importorskip("torchcodec")
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Clips of two classes, which differ in picture and sound."""
+    """Clips of two classes, which differ in video and audio."""
     folder = tmp_path_factory.mktemp("mteb")
     paths = []
     for number in range(8):

@@ -273,4 +273,4 @@ def test_the_table_names_what_is_wrong(made: Made) -> None:
     rows = [replace(made[0].rows[0], distance=1.0, note="why"), made[0].rows[1]]
     head, first, second = lines(rows)
     assert head.split()[:3] == ["file", "device", "output"]
-    assert first.endswith("WRONG why") and second.endswith("ok")
+    assert first.endswith("FAIL why") and second.endswith("ok")

@@ -40,7 +40,7 @@ def test_a_run_becomes_a_bundle_that_verifies(
 ) -> None:
     ran = avfeat_command("export", run_folder, "-o", "b", "--format", "onnx,pt2", "--calibration", media)
     assert ran.status == 0, ran.err
-    assert "avfeat verify b" in ran.out and "avfeat embed video.mp4 --model b" in ran.out and "WRONG" not in ran.out
+    assert "avfeat verify b" in ran.out and "avfeat embed video.mp4 --model b" in ran.out and "FAIL" not in ran.out
     bundle = avfeat.Bundle.open("b")
     assert (bundle.name, bundle.trained, bundle.licence) == ("avfeat-first", True, "not stated")
     assert bundle.formats == ("onnx", "pt2")
@@ -128,7 +128,7 @@ def test_wrong_files_are_refused_with_the_table_on_stderr(
     ran = avfeat_command("export", run_folder, "-o", "b", "--format", "torchscript", "--calibration", media)
     assert ran.status == 1 and ran.out == "" and not Path("b").exists()
     *table, last = ran.err.splitlines()
-    assert sum("WRONG" in line for line in table) == 6 and sum(line.endswith("ok") for line in table) == 6
+    assert sum("FAIL" in line for line in table) == 6 and sum(line.endswith("ok") for line in table) == 6
     assert last.startswith("error: video torchscript: computes something else")
 
 

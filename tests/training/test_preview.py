@@ -53,7 +53,7 @@ def test_a_composition_ends_with_all_together(clip: Path) -> None:
 
 
 def test_marks_are_what_is_lost_not_what_is_heard(tmp_path: Path) -> None:
-    """On a clip that is black and silent, too: picture and sound lose the same seconds."""
+    """On a clip that is black and silent, too: video and audio lose the same seconds."""
     black = VideoTrack(seconds=2.0, picture=lambda time: np.zeros((64, 64, 3), np.uint8))
     quiet = AudioTrack(seconds=2.0, sound=lambda times: 0 * times)
     rows = strips(make_media(tmp_path / "dark.mp4", black, quiet))

@@ -73,5 +73,5 @@ def test_the_classes_are_as_documented() -> None:
 
 @pytest.mark.parametrize(("videos", "seed"), [(0, 0), (-1, 0), (5, -1)])
 def test_worlds_that_cannot_be_are_refused(videos: int, seed: int) -> None:
-    with pytest.raises(ArgumentError, match="made world"):
+    with pytest.raises(ArgumentError, match="synthetic dataset"):
         plan(videos, seed)

@@ -120,7 +120,7 @@ def test_what_is_there_is_kept_and_what_is_lost_is_made_again(world: Path, tmp_p
 
 def test_another_world_or_other_files_are_not_mixed_with(world: Path, tmp_path: Path) -> None:
     before = digests(world)
-    with pytest.raises(ArgumentError, match="another made world"):
+    with pytest.raises(ArgumentError, match="another synthetic dataset"):
         list(write_ave(world, 6, seed=3))
     assert digests(world) == before
     (tmp_path / "thesis.txt").write_text("precious")
@@ -159,7 +159,7 @@ def test_the_definition_is_frozen() -> None:
 
 
 def describe(video: SyntheticVideo) -> dict[str, list[float]]:
-    """A made video in a few numbers that no processor's rounding changes much."""
+    """A synthetic video in a few numbers that no processor's rounding changes much."""
     made = render(video)
     assert made.frames is not None
     assert made.waveform is not None

@@ -82,7 +82,7 @@ class TemporalAugmentation(Augmentation):
     """One that changes what is seen and heard at some time.
 
     Attributes:
-        streams: which of picture and sound it changes.
+        streams: which of video and audio it changes.
         sync: whether both change at the same times.
     """
 

@@ -1,4 +1,4 @@
-"""What augmentations take and give: a batch of views, pictures and sound on one timeline."""
+"""What augmentations take and give: a batch of views, video and audio on one timeline."""
 
 from __future__ import annotations
 

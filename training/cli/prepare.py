@@ -39,10 +39,10 @@ def prepare(
     sample_rate: Annotated[int, typer.Option(metavar="HZ", help="Samples a second, mono.")] = 16_000,
     aspect: Annotated[Aspect, typer.Option(help="What happens to pictures that are not square.")] = "stretch",
     quality: Annotated[int, typer.Option(help="JPEG quality, 1 to 100.")] = 95,
-    workers: Annotated[int | None, typer.Option(min=1, help="Files at a time; one a processor if none.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Files at a time; default: one a processor.")] = None,
     max_failed: MaxFailedOption = MAX_FAILED,
 ) -> None:
-    """Decode a data set once, so that training reads pictures and sound of any time at little cost.
+    """Decode a data set once, so that training reads video and audio of any time at little cost.
 
     avfeat prepare clips/ cache             a folder, recursively
 

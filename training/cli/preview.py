@@ -16,11 +16,11 @@ def preview(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="A picture (.png) or a video (.mp4).")],
     recipe: Annotated[
         str | None,
-        typer.Option(metavar="R", help="A composition by name, or a YAML file; every augmentation if none."),
+        typer.Option(metavar="R", help="A composition by name, or a YAML file; default: every augmentation."),
     ] = None,
     strength: Annotated[float, typer.Option(min=0.0, max=1.0, help="Scales all strengths.")] = 1.0,
     start: Annotated[float, typer.Option(min=0.0, metavar="S", help="Where the two seconds begin.")] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, max=2**62, help="Of the random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**62, help="Random seed.")] = 0,
 ) -> None:
     """Draw what augmentations do to a clip: film strip, waveform and spectrogram, before and after each.
 

@@ -35,15 +35,17 @@ def study(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="Folder of the study.")],
     data: Annotated[
         str | None,
-        typer.Option(metavar="ROOT", help="An AVE root, or another source with splits; the plan's if none."),
+        typer.Option(metavar="ROOT", help="An AVE root, or another source with splits; default: the plan's."),
     ] = None,
     plan: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="What to do; that of OUT if none, else default.")
+        str | None, typer.Option(metavar="NAME|FILE", help="What to do; default: that of OUT, else default.")
     ] = None,
     budget: Annotated[
         str | None, typer.Option(metavar="TIME", help="Begin only what ends in time: 90s, 30m, 2h.")
     ] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Of every cell; those of the plan if none.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Random seeds of every cell; default: those of the plan.")
+    ] = None,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Do every N-th run only, I from 1 to N.")] = None,
     only: Annotated[str | None, typer.Option(metavar="TABLE,...", help="Do the runs of these tables only.")] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")] = "auto",
@@ -60,7 +62,7 @@ def study(
 ) -> None:
     """Measure which augmentations make representations better: many small pretrainings, each probed.
 
-    avfeat study -o study --budget 2h                    the made world; the same command goes on
+    avfeat study -o study --budget 2h                    the synthetic dataset; re-run to resume
 
     avfeat study --data AVE_Dataset -o study             the paper's experiment
 
@@ -118,8 +120,8 @@ def _run(asked: Study, json: str | None) -> None:
     if over.left:
         left = f"runs left: {len(over.left)}, about {duration(over.seconds / asked.options.jobs)}"
         if over.signal:
-            raise StoppedError(f"stopped; {left}; the same command goes on", 128 + over.signal)
-        note(f"{'the next run does not fit the budget; ' if over.short else ''}{left}; the same command goes on")
+            raise StoppedError(f"stopped; {left}; re-run to resume", 128 + over.signal)
+        note(f"{'the next run does not fit the budget; ' if over.short else ''}{left}; re-run to resume")
     if failed:
         raise typer.Exit(1)
 

@@ -47,14 +47,14 @@ def train(
     ],
     run: Annotated[Path, typer.Option("-o", "--out", metavar="RUN", help="Folder of the training.")],
     recipe: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="What to do; mini if none, or that of RUN to resume.")
+        str | None, typer.Option(metavar="NAME|FILE", help="What to do; default: mini, or that of RUN to resume.")
     ] = None,
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: optimizer.lr=0.01")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the optimizer.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Clips of a step, in all processes together.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of all randomness.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that load clips.")] = None,
     checkpoint_every: Annotated[int | None, typer.Option(metavar="STEPS", help="From one to the next.")] = None,
     max_failed: MaxFailedOption = MAX_FAILED,
@@ -65,7 +65,7 @@ def train(
         typer.Option("--list-recipes", callback=_list_recipes, is_eager=True, help="Show them and exit."),
     ] = False,
 ) -> None:
-    """Learn encoders of picture and sound from videos without labels.
+    """Learn encoders of video and audio from videos without labels.
 
     avfeat train clips/ -o runs/one                                   the light default pair
 
@@ -155,10 +155,10 @@ def _announcement(event: TrainingStarted, steps: int) -> str:
     lines = [
         f"parameters: {sizes}",
         f"steps: {cost.steps} of {cost.batch_size} clips ({cost.epochs:.1f} epochs of {cost.clips} clips)",
-        f"time: about {duration(cost.seconds)} on {cost.device}{processes}, by two trial steps",
+        f"time: about {duration(cost.seconds)} on {cost.device}{processes}, estimated from 2 steps",
     ]
     if event.random_init is not None and event.chance is not None:
-        found = f"{_accuracies(event.random_init)}; the commonest class {event.chance:.3f}"
+        found = f"{_accuracies(event.random_init)}; the majority class {event.chance:.3f}"
         lines.append(f"kNN accuracy before training: {found}")
     if event.step:
         lines.append(f"going on after step {event.step} of {steps}")

@@ -1,9 +1,9 @@
 """Training data: sources, the prepared cache, and the sampler of views.
 
 ``sources`` says which clips there are; ``prepare`` decodes each once (``record``, ``clip_writer``) in worker
-processes (``worker_pool``) and writes the ``index``; ``clip`` reads pictures and sound of any time; ``sampling`` draws
-the times of views; ``loader`` makes batches of them, in an order and with a ``randomness`` that depend on seed and
-place alone. Only ``loader`` imports torch; import it from there.
+processes (``worker_pool``) and writes the ``index``; ``clip`` reads video and audio of any time;
+``sampling`` draws the times of views; ``loader`` makes batches of them, in an order and with a ``randomness`` that
+depend on seed and place alone. Only ``loader`` imports torch; import it from there.
 """
 
 from avfeat.training.data.cache import Cache, Needs, open_or_prepare

@@ -25,7 +25,7 @@ from avfeat.training.data.settings import CacheError, CacheSettings
 from avfeat.training.data.sources.address import exists, parse
 
 Needs = Literal["any", "both"]
-"""Which items take part: those with any stream, or those with picture and sound."""
+"""Which items take part: those with any stream, or those with video and audio."""
 
 
 class Cache:

@@ -1,4 +1,4 @@
-"""Reads prepared clips: pictures and sound of any time, without reading the rest of the file."""
+"""Reads prepared clips: video and audio of any time, without reading the rest of the file."""
 
 from __future__ import annotations
 

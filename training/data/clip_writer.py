@@ -100,7 +100,7 @@ class ClipWriter:
         self._samples += len(waveform)
 
     def save(self, path: Path, facts: Facts) -> None:
-        """Write the file, whole or not at all, up to where the streams end.
+        """Write the file atomically, up to where the streams end.
 
         Raises:
             OutputError: it cannot be written.

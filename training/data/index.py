@@ -92,7 +92,7 @@ def drop_others(cache: Path, index: CacheIndex) -> None:
 
 
 def write_index(cache: Path, settings: CacheSettings, rows: Sequence[CacheRow]) -> CacheIndex:
-    """Write ``index.json``, whole or not at all: one line an item, nothing that differs from run to run.
+    """Write ``index.json`` atomically: one line an item, nothing that differs from run to run.
 
     Raises:
         OutputError: it cannot be written.

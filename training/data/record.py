@@ -20,7 +20,7 @@ def record(media: FileLike | SyntheticMedia, settings: CacheSettings, path: Path
     Args:
         media: what to decode or render.
         settings: what the clip holds.
-        path: where it goes; it appears whole or not at all.
+        path: where it goes; it appears atomically.
         scratch: folder for what does not fit into memory meanwhile.
 
     Raises:

@@ -131,7 +131,7 @@ def draw(
     """
     ends = [end for end in (video_end, audio_end) if end is not None]
     if not ends:
-        raise ArgumentError("A clip without picture and sound has no views.")
+        raise ArgumentError("A clip without video and audio has no views.")
     low, high = (math.log(speed) for speed in sampling.speed)
     speeds = [math.exp(rng.uniform(low, high)) for _ in range(sampling.views)]
     spans = [microseconds(sampling.seconds * speed) for speed in speeds]

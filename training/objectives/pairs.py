@@ -21,7 +21,7 @@ class Pairs:
     Attributes:
         video_video: two views' pictures.
         audio_audio: two views' sounds.
-        video_audio: picture and sound of one view.
+        video_audio: video and audio of one view.
         video_audio_across: the picture of one view and the sound of another.
 
     Raises:

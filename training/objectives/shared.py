@@ -1,4 +1,4 @@
-"""The space that picture and sound share: what trains the encoders' projections, which the export keeps.
+"""The space that video and audio share: what trains the encoders' projections, which the export keeps.
 
 The symmetric form of InfoNCE: Radford et al., "Learning Transferable Visual Models From Natural Language
 Supervision", ICML 2021, arXiv 2103.00020, figure 3, with sound in place of text.

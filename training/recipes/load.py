@@ -13,6 +13,7 @@ from avfeat.errors import ArgumentError
 from avfeat.suggest import suggestion
 from avfeat.training.augment.compose import read_composition
 from avfeat.training.recipes.recipe import Recipe
+from avfeat.training.renamed import new_name, with_new_names
 from avfeat.training.schema import parse_yaml, read_yaml
 
 _SHIPPED = files("avfeat.training.recipes") / "shipped"
@@ -57,6 +58,7 @@ def _read(name: str, seen: tuple[str, ...] = ()) -> tuple[dict[str, Any], Path]:
     values = read_yaml(path)
     if not isinstance(values, dict):
         raise ArgumentError(f"{name}: must be settings (name: value), not {values!r}.")
+    values = with_new_names(values, name)
     base = values.pop("extends", None)
     if base is None:
         return values, path.parent
@@ -112,7 +114,7 @@ def _apply_change(values: Mapping[str, Any], change: str) -> dict[str, Any]:
         value = parse_yaml(text)
     except yaml.YAMLError as error:
         raise ArgumentError(f"--set {change}: the value is not YAML.") from error
-    changed = _set_value(values, key.split("."), value, change)
+    changed = _set_value(values, new_name(key, f"--set {change}").split("."), value, change)
     return _with_composition(changed, Path(), f"--set {change}")
 
 

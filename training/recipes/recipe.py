@@ -18,6 +18,7 @@ from avfeat.training.objectives import Pairs, objective_type
 from avfeat.training.objectives.distillation import DistillationSettings
 from avfeat.training.objectives.settings import HeadSettings
 from avfeat.training.objectives.shared import SharedSettings
+from avfeat.training.renamed import with_new_names
 from avfeat.training.schema import build
 
 _REFERENCE_BATCH = 256
@@ -142,7 +143,7 @@ class Recipe:
     Attributes:
         encoders: the networks, and what a window is for them: the views' length, frames and size.
         objective: what is minimised.
-        shared: what trains the space that picture and sound share.
+        shared: what trains the space that video and audio share.
         distillation: trained networks to learn from, too; None for none.
         augment: how views are sampled and augmented.
         freeze: parts of the encoders' backbones that stay as they begin, statistics too: ``video`` or ``audio``
@@ -152,7 +153,7 @@ class Recipe:
         steps: of the optimizer.
         batch_size: clips of a step, of all processes and passes together.
         grad_accumulation_steps: passes of a step; contrasts are within a pass.
-        required_streams: which clips take part: ``both`` for those with picture and sound, or ``any``.
+        required_streams: which clips take part: ``both`` for those with video and audio, or ``any``.
         seed: of all randomness.
         precision: ``fp32``, ``bf16`` (autocast), or ``auto``: bf16 on a GPU that has it, fp32 elsewhere.
         compile: whether the backbones are compiled (a minute or two at the start).
@@ -246,6 +247,7 @@ class Recipe:
         Raises:
             ArgumentError: unknown names, missing ones, or values that no training can have.
         """
+        values = with_new_names(values, where)
         recipe = build(cls, values, where)
         augment = values.get("augment")
         sampling = augment.get("sampling") if isinstance(augment, Mapping) else None

@@ -11,6 +11,7 @@ from typing import Any
 from avfeat.errors import ArgumentError
 from avfeat.suggest import suggestion
 from avfeat.training.recipes import Recipe
+from avfeat.training.renamed import with_new_names, with_old_names
 from avfeat.training.study.load import Loaded, set_values
 from avfeat.training.study.plan import Cell, Family, Kind, StudyPlan
 
@@ -146,7 +147,9 @@ class _Resolver:
             values = set_values(values, {"augment": {"sampling": piece.sampling}})
         added = [entry for piece in pieces for entry in _add(piece.add, cell.strength)]
         listed = [*values["augment"]["augmentations"], *added]
-        return set_values(set_values(values, {"augment": {"augmentations": listed}}), cell.settings)
+        return set_values(
+            set_values(values, {"augment": {"augmentations": listed}}), with_new_names(cell.settings, cell.name)
+        )
 
 
 def _add(add: Mapping[str, Mapping[str, Any]], strength: float) -> list[dict[str, Any]]:
@@ -160,7 +163,7 @@ def _add(add: Mapping[str, Mapping[str, Any]], strength: float) -> list[dict[str
 
 def identity_of(recipe: Recipe, data: str, windows: int) -> str:
     """64 bits of BLAKE2b over everything that a result depends on but its seed and its machine, in hex."""
-    values = {name: value for name, value in recipe.to_values().items() if name not in _FREE}
+    values = {name: value for name, value in with_old_names(recipe.to_values()).items() if name not in _FREE}
     text = json.dumps([values, data, windows], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

@@ -13,6 +13,7 @@ import yaml
 from avfeat.errors import ArgumentError
 from avfeat.suggest import suggestion
 from avfeat.training.recipes import Recipe, load_recipe
+from avfeat.training.renamed import with_new_names
 from avfeat.training.schema import build, read_yaml
 from avfeat.training.study.plan import StudyPlan
 from avfeat.writers.atomic import atomic
@@ -97,7 +98,7 @@ def set_values(values: Any, over: Any) -> Any:
 
 
 def _base(plan: StudyPlan, folder: Path, where: str) -> dict[str, Any]:
-    values = {"extends": plan.recipe} if isinstance(plan.recipe, str) else dict(plan.recipe)
+    values = {"extends": plan.recipe} if isinstance(plan.recipe, str) else with_new_names(plan.recipe, where)
     parent = values.pop("extends", None)
     steps = {} if plan.steps is None else {"steps": plan.steps}
     try:

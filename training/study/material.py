@@ -25,7 +25,7 @@ class MaterialError(AvfeatError):
 
 @dataclass(frozen=True)
 class Material:
-    """A source with splits, by name: a made world, or a folder in AVE's layout."""
+    """A source with splits, by name: a synthetic dataset, or a folder in AVE's layout."""
 
     source: str
 
@@ -37,7 +37,7 @@ class Material:
         """DATA of one part.
 
         Raises:
-            ArgumentError: the source is no AVE root and no made world.
+            ArgumentError: the source is no AVE root and no synthetic dataset.
         """
         joint = "&" if parse(self.source).options else "?"
         return f"{self.source}{joint}split={part}"

@@ -63,7 +63,7 @@ def probe_features(features: dict[Part, Features], labels: dict[Part, NDArray[np
     for name in MODALITIES:
         rows = {part: _rows(features[part], name) for part in PARTS}
         if not all(np.isfinite(one).all() for one in rows.values()):
-            raise ProbeError(f"The {name} features are no finite numbers; take a lower optimizer.lr.")
+            raise ProbeError(f"The {name} features are NaN or infinite; take a lower optimizer.lr.")
         train, val = ((rows[part], labels[part]) for part in PARTS[:2])
         try:
             result = linear_probe(train, val, rows["test"])

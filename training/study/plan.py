@@ -164,7 +164,7 @@ class StudyPlan:
         reference: the composition that stands for the paper's; trained next.
         tables: the others, in the order in which they are run.
         augmentations: what cells are made of.
-        data: an AVE root or a made world, without a split.
+        data: an AVE root or a synthetic dataset, without a split.
         seeds: of a cell that does not say otherwise.
         steps: of every training; None for those of the recipe.
         windows: of each clip, evenly spaced, that the probe takes the mean of.

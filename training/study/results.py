@@ -1,4 +1,4 @@
-"""What a run leaves: ``result.json``, or ``failed.json`` with the sentence; whole or not at all."""
+"""What a run leaves: ``result.json``, or ``failed.json`` with the sentence; atomically."""
 
 from __future__ import annotations
 

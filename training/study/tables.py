@@ -1,4 +1,4 @@
-"""The numbers of a study as CSV and JSON, written whole or not at all."""
+"""The numbers of a study as CSV and JSON, written atomically."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ class Pretraining(nn.Module):
         rows: Mapping[Modality, Chosen],
         present: Mapping[Modality, Tensor],
     ) -> tuple[Tensor | None, dict[Modality, Tensor]]:
-        """InfoNCE between picture and sound of each view: mean over views."""
+        """InfoNCE between video and audio of each view: mean over views."""
         if not self.shared.weight:
             return None, {}
         outer = self.shared.reach == "encoder"

@@ -31,7 +31,7 @@ class Accuracy:
     """Leave-one-out nearest-neighbour accuracy, in [0, 1]; neighbours vote as in ``avfeat.evaluation.nearest``.
 
     Attributes:
-        both: of picture and sound together.
+        both: of video and audio together.
         video: of pictures alone.
         audio: of sound alone.
     """
@@ -45,7 +45,7 @@ class KnnProbe:
     """A fixed choice of labelled clips and their windows."""
 
     def __init__(self, cache: Cache, spec: PairSpec, settings: ProbeSettings, seed: int) -> None:
-        """Choose up to ``settings.clips`` labelled clips with picture and sound."""
+        """Choose up to ``settings.clips`` labelled clips with video and audio."""
         labelled = np.intersect1d(np.flatnonzero(cache.labels >= 0), cache.members("both"))
         chosen = generator("probe", seed).permutation(labelled)[: settings.clips]
         self._items = np.sort(chosen)
@@ -63,7 +63,7 @@ class KnnProbe:
 
     @property
     def chance(self) -> float:
-        """Accuracy of always guessing the commonest label."""
+        """Accuracy of always guessing the majority class."""
         return float(np.bincount(self._labels).max() / len(self._labels))
 
     def random_init(self, pair: EncoderPair, device: torch.device) -> Accuracy:

@@ -40,7 +40,7 @@ from avfeat.training.trainer.watch import collapse
 def train(
     cache: Cache, source: str, run: Path, recipe: Recipe, *, resume: bool = False, device: Device = "auto"
 ) -> Generator[Event, None, None]:
-    """Train as ``recipe`` says, and write ``run``; yields what happens, at the end ``TrainingFinished`` or ``TrainingStopped``.
+    """Train as ``recipe`` says, and write ``run``; yields events, last ``TrainingFinished`` or ``TrainingStopped``.
 
     Under ``torchrun`` every process calls this; the first one writes, and its events are the ones to show.
 
@@ -55,7 +55,7 @@ def train(
 
     Raises:
         CheckpointError: a folder that holds a training already, without ``resume``; or one of another training.
-        DivergedError: a loss or gradient is not a number.
+        DivergedError: a loss or gradient is NaN or infinite.
         AvfeatError: data, device or folder that cannot be used.
     """
     before = _checkpoint(run, resume)

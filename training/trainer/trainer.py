@@ -308,10 +308,11 @@ def _check_data(recipe: Recipe, cache: Cache, part: int, world_size: int) -> Non
 
 
 def _part(recipe: Recipe, world_size: int) -> int:
-    parts = recipe.grad_accumulation_steps * world_size
+    passes = recipe.grad_accumulation_steps
+    parts = passes * world_size
     if recipe.batch_size % parts or recipe.batch_size // parts < 2:
         raise ArgumentError(
-            f"batch_size {recipe.batch_size} cannot be shared by {world_size} processes with {recipe.grad_accumulation_steps} passes "
+            f"batch_size {recipe.batch_size} cannot be shared by {world_size} processes with {passes} passes "
             "each; take a multiple of that, with 2 clips or more a pass."
         )
     return recipe.batch_size // parts

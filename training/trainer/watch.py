@@ -18,7 +18,7 @@ COLLAPSED = 0.1
 
 
 class DivergedError(AvfeatError):
-    """A loss or a gradient is not a number."""
+    """A loss or a gradient is NaN or infinite."""
 
 
 class Finite:
@@ -47,7 +47,7 @@ class Finite:
         (step, values), self._pending = self._pending, None
         if not bool(torch.isfinite(values).all()):
             raise DivergedError(
-                f"step {step}: the loss ({values[0]:g}) or its gradient ({values[1]:g}) is no number; the "
+                f"step {step}: the loss ({values[0]:g}) or its gradient ({values[1]:g}) is NaN or infinite; the "
                 "last checkpoint is from before. Take a lower optimizer.lr, a longer optimizer.warmup, or "
                 "optimizer.max_grad_norm."
             )
@@ -58,7 +58,7 @@ def signs(outcome: StepOutput, present: Mapping[Modality, Tensor]) -> dict[str, 
 
     ``*_std``: standard deviation of unit-length projections times the root of their width: 1 is healthy, 0
     collapsed (SimSiam, arXiv 2011.10566, figure 2); ``*_alignment`` of the first two views and ``*_uniformity``
-    (Wang and Isola, arXiv 2005.10242). ``shared_alignment`` is that of picture and sound in the shared space.
+    (Wang and Isola, arXiv 2005.10242). ``shared_alignment`` is that of video and audio in the shared space.
     """
     found: dict[str, float] = {}
     for name, views in outcome.projections.items():

@@ -22,7 +22,7 @@ def read_esc50(root: Path) -> Dataset:
     """Read ``meta/esc50.csv``; the sounds lie below ``root``, in ``audio``.
 
     Each fold is tested once; the next one (after the last, the first) chooses C, and the four that are not tested
-    are fitted. An origin is a recording on Freesound (``src_file``).
+    are fitted. A group is a recording on Freesound (``src_file``).
 
     Raises:
         DatasetError: the table is missing or not what it should be.

@@ -25,8 +25,8 @@ _TRAIN, _TEST = "1", "2"
 def read_hmdb51(root: Path) -> Dataset:
     """Read the files ``CLASS_test_splitN.txt``, wherever they lie below ``root``, with the videos.
 
-    Their lines are ``file.avi 1`` (train), ``2`` (test) or ``0`` (in neither). An origin is what precedes the class
-    in a file's name: the film or the uploader. Every fifth origin of a train list chooses C; then all of the list
+    Their lines are ``file.avi 1`` (train), ``2`` (test) or ``0`` (in neither). A group is what precedes the class
+    in a file's name: the film or the uploader. Every fifth group of a train list chooses C; then all of the list
     is fitted.
 
     Raises:

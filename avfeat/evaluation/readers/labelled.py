@@ -41,5 +41,5 @@ def read_labelled(data: Path, columns: Columns | None = None) -> Dataset:
 
 
 def _item(file: LabelledFile, label: str) -> LabelledItem:
-    """A file without a group is an origin of its own."""
+    """A file without a group is a group of its own."""
     return LabelledItem(file.name, file.path, label, file.group or file.name)

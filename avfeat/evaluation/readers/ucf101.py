@@ -24,7 +24,7 @@ _GROUP = re.compile(r"_g\d+(?=_c\d+$)")
 def read_ucf101(root: Path) -> Dataset:
     """Read ``trainlist0N.txt`` and ``testlist0N.txt``, wherever they lie below ``root``, with the videos.
 
-    An origin is UCF101's group of a class (``v_Archery_g08``). Every fifth origin of a train list chooses C; then
+    A group is UCF101's group of a class (``v_Archery_g08``). Every fifth group of a train list chooses C; then
     all of the list is fitted.
 
     Raises:

@@ -18,8 +18,8 @@ _MILLISECONDS = re.compile(r"(?P<id>.{11})_(?P<start>\d+)_\d+")
 def read_vggsound(root: Path) -> Dataset:
     """Read ``vggsound.csv`` (no header: YouTube id, start in seconds, label, train or test) and the videos below.
 
-    Files are called ``<id>_<start, six digits>.mp4``, or ``<id>_<start>_<end>.mp4`` in milliseconds. An origin is a
-    YouTube id. Every fifth origin of the train list chooses C; then all of the list is fitted.
+    Files are called ``<id>_<start, six digits>.mp4``, or ``<id>_<start>_<end>.mp4`` in milliseconds. A group is a
+    YouTube id. Every fifth group of the train list chooses C; then all of the list is fitted.
 
     Raises:
         DatasetError: the CSV is missing or not what it should be.

@@ -367,7 +367,7 @@ def test_lists_that_are_none(tmp_path: Path) -> None:
             items(path)
 
 
-# The made world
+# The synthetic dataset
 
 
 def test_the_made_world_is_a_source() -> None:
@@ -382,7 +382,7 @@ def test_the_made_world_is_a_source() -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        ("synthetic:eva", "no made world is called 'eva'; there are: ave"),
+        ("synthetic:eva", "no synthetic dataset is called 'eva'; there are: ave"),
         ("synthetic:ave?video=3", "no option 'video'; did you mean 'videos'"),
         ("synthetic:ave?videos=many", "videos must be a whole number"),
         ("synthetic:ave?split=tests", "did you mean 'test'"),

@@ -198,7 +198,7 @@ def test_later_changes_win_and_build_on_earlier_ones(tmp_path: Path) -> None:
         ("probe={every: 1, every: 2}", "the value is not YAML."),
         ("stesp=3", "base.yaml: there is no setting 'stesp'; did you mean 'steps'?"),
         ("optimiser.lr=3", "base.yaml: there is no setting 'optimiser'; did you mean 'optimizer'?"),
-        ("optimizer.rat=3", "base.yaml.optimizer: there is no setting 'rat'; did you mean 'rate'?"),
+        ("optimizer.warmpu=3", "base.yaml.optimizer: there is no setting 'warmpu'; did you mean 'warmup'?"),
         ("objective.name=simcrl", "There is no objective 'simcrl'; did you mean 'simclr'?"),
         ("objective.settings.simcrl.out=8", "There is no objective 'simcrl'; did you mean 'simclr'?"),
         ("objective.settings.byol.hiden=8", "byol: there is no setting 'hiden'; did you mean 'hidden'?"),

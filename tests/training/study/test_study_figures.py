@@ -87,9 +87,9 @@ def test_the_page_and_the_tables_show_failures(tmp_path: Path) -> None:
     drawn(tmp_path, grid, outcomes)
     page = (tmp_path / NAME).read_text()
     assert "| speed | sampling-based | 2 (1 failed) |" in page
-    assert "## Failed runs" in page and "- speed, seed 0: step 3: the loss (nan) is no number." in page
+    assert "## Failed runs" in page and "- speed, seed 0: step 3: the loss (nan) is NaN or infinite." in page
     row = next(row for row in csv.DictReader((tmp_path / "results.csv").open()) if row["key"] == lost.key)
-    assert (row["status"], row["av"]) == ("failed", "") and "no number" in row["message"]
+    assert (row["status"], row["av"]) == ("failed", "") and "NaN" in row["message"]
     counts = as_json(summarise(grid, outcomes), outcomes)["counts"]
     # The plan of the test has one seed a cell.
     assert counts["failed"] == 1 and counts["finished"] == counts["runs"] - 1

@@ -18,7 +18,7 @@ from avfeat.training.study.grid import OWN, Run, StudyGrid, TableCell, identity_
 from avfeat.training.study.load import load_plan
 
 MADE = "a099776439be765f"
-"""Identity of the made world that the published study is of."""
+"""Identity of the synthetic dataset that the published study is of."""
 
 
 def place(grid: StudyGrid, table: str, cell: str) -> TableCell:

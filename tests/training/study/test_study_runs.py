@@ -171,7 +171,7 @@ def test_interrupted_and_continued_it_ends_as_if_left_alone(tmp_path: Path, alon
     said = (tmp_path / "err").read_text()
     if number == "SIGTERM":
         assert process.returncode == 128 + signal.SIGTERM, said
-        assert "stopped; runs left: 1, about" in said and "the same command goes on" in said
+        assert "stopped; runs left: 1, about" in said and "re-run to resume" in said
     key = next((tmp_path / "out" / RUNS).iterdir()).name
     folder = tmp_path / "out" / RUNS / key
     assert (folder / LAST).is_file() and not (folder / RESULT).exists()
@@ -247,7 +247,7 @@ def test_a_run_that_diverges_is_recorded_and_the_others_go_on(tmp_path: Path) ->
     outcomes = [event.outcome for event in events if isinstance(event, RunEnded)]
     assert [type(one) for one in outcomes] == [RunResult, RunResult, RunFailure]
     failed = outcomes[2]
-    assert isinstance(failed, RunFailure) and "is no number" in failed.message and failed.seed == 0
+    assert isinstance(failed, RunFailure) and "is NaN or infinite" in failed.message and failed.seed == 0
     values = asked.publish(asked.grid(), draw=False)
     assert values["counts"] == {"runs": 3, "finished": 2, "failed": 1}
     page = (tmp_path / "out" / "study.md").read_text()

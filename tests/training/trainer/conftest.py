@@ -20,7 +20,7 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def cache(caches: Path) -> Cache:
-    """Fifty-six made videos of 28 classes, small and slow."""
+    """Fifty-six synthetic videos of 28 classes, small and slow."""
     return open_or_prepare(DATA, small().cache, caches, workers=0)
 
 

@@ -1,4 +1,4 @@
-"""Small trainings for tests: seconds of made videos, tiny networks, a few steps."""
+"""Small trainings for tests: seconds of synthetic videos, tiny networks, a few steps."""
 
 from __future__ import annotations
 

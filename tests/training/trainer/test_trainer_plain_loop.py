@@ -28,7 +28,7 @@ STEPS = 20
 
 
 def plain_loop(cache: Cache, recipe: Recipe) -> tuple[list[float], dict[str, Tensor]]:
-    """Losses of all steps and the encoders' weights; every clip has picture and sound, and there are two views."""
+    """Losses of all steps and the encoders' weights; every clip has video and audio, and there are two views."""
     torch.manual_seed(recipe.seed)
     pair = build_pair(recipe.encoders)
     choice, settings, batch = recipe.objective, recipe.optimizer, recipe.batch_size

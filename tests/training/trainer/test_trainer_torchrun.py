@@ -24,7 +24,7 @@ def test_torchrun_stops_all_processes_in_good_order(cache: Cache, tmp_path: Path
     assert [line["step"] for line in lines(run)] == list(range(1, step + 1))
     assert found.err.count(f"stopped after step {step} of 500, which ") == 1
     assert found.err.count("parameters: ") == found.err.count("loss ") // step == 1
-    assert "in 2 processes, by two trial steps" in found.err
+    assert "in 2 processes, estimated from 2 steps" in found.err
     assert "DataLoader" not in found.err and "Gloo" not in found.err
 
 

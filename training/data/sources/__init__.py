@@ -7,7 +7,7 @@
 ``clips.csv?train=yes&label=class``            a table: columns for file, label and group, filters by column
 ``mix.txt``                                    a list with one DATA a line (also ``.lst``)
 ``shards/{000..009}.tar``, ``s3://b/*.tar``    WebDataset shards, on disk or wherever fsspec reads
-``synthetic:ave?videos=280&seed=0&split=val``  the made world
+``synthetic:ave?videos=280&seed=0&split=val``  the synthetic dataset
 =============================================  =====================================================================
 
 A path that exists is that path, even with a question mark in its name. Values may be percent-encoded.

@@ -16,7 +16,7 @@ class SourceItem:
 
     Attributes:
         name: unique in its source and independent of where the data lies.
-        media: where pictures and sound come from.
+        media: where video and audio come from.
         label: its class in words, for probes only; None where the source has none.
         group: what it was cut from or belongs to, for splits; None where the source has none.
     """

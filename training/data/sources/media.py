@@ -99,7 +99,7 @@ class BytesMedia:
 
 @dataclass(frozen=True)
 class SyntheticMedia:
-    """A video of the made world, rendered on the spot."""
+    """A video of the synthetic dataset, rendered on the spot."""
 
     video: SyntheticVideo
 
@@ -117,7 +117,7 @@ class SyntheticMedia:
         return hashlib.blake2b(repr((VERSION, self.video)).encode(), digest_size=DIGEST).digest()
 
     def render(self, fps: int, size: int, sample_rate: int, aspect: Aspect) -> Decoded:
-        """Its pictures and sound."""
+        """Its video and audio."""
         return render(self.video, fps=fps, size=size, sample_rate=sample_rate, aspect=aspect)
 
 

@@ -1,4 +1,4 @@
-"""The made world as a source, rendered on the spot: ``synthetic:ave?videos=N&seed=S&split=train``."""
+"""The synthetic dataset as a source, rendered on the spot: ``synthetic:ave?videos=N&seed=S&split=train``."""
 
 from __future__ import annotations
 
@@ -16,18 +16,22 @@ VIDEOS = 280
 
 
 def made_items(address: Address) -> Listing:
-    """The videos of a made world, or of one of its splits, in its order.
+    """The videos of a synthetic dataset, or of one of its splits, in its order.
 
     Raises:
         ArgumentError: an unknown world, option or split, a number that is none, or a split without videos.
     """
     world = address.path.removeprefix(PREFIX)
     if world not in WORLDS:
-        raise ArgumentError(f"{address.text}: no made world is called {world!r}; {suggestion(world, WORLDS)}")
-    address.check_options(("videos", "seed", "split"), "a made world")
+        raise ArgumentError(
+            f"{address.text}: no synthetic dataset is called {world!r}; {suggestion(world, WORLDS)}"
+        )
+    address.check_options(("videos", "seed", "split"), "a synthetic dataset")
     split = address.options.get("split")
     if split is not None and split not in SPLITS:
-        raise ArgumentError(f"{address.text}: a made world has no split {split!r}; {suggestion(split, SPLITS)}")
+        raise ArgumentError(
+            f"{address.text}: a synthetic dataset has no split {split!r}; {suggestion(split, SPLITS)}"
+        )
     videos = plan(_number(address, "videos", VIDEOS), _number(address, "seed", 0))
     chosen = [video for video in videos if split in (None, video.split)]
     if not chosen:
