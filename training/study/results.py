@@ -13,7 +13,7 @@ from typing import Any
 
 from avfeat.errors import AvfeatError
 from avfeat.training.checkpoint import LAST
-from avfeat.training.schema import build
+from avfeat.training.schema import EXACT, build
 from avfeat.writers.atomic import atomic
 
 RUNS = "runs"
@@ -48,6 +48,8 @@ class Result:
         machine: what it ran on.
     """
 
+    __pydantic_config__ = EXACT
+
     key: str
     seed: int
     cells: tuple[tuple[str, str], ...]
@@ -76,6 +78,8 @@ class Failure:
         recipe: resolved.
         machine: what it ran on.
     """
+
+    __pydantic_config__ = EXACT
 
     key: str
     seed: int
