@@ -107,7 +107,7 @@ def settings(cls: type[T]) -> type[T]:
             raise ArgumentError(sentence(checked, error)) from error
 
     setattr(checked, "__init__", init)  # noqa: B010 - mypy has no methods assigned to
-    return checked
+    return cast("type[T]", checked)
 
 
 def build(kind: type[T], values: Any, where: str) -> T:

@@ -16,14 +16,16 @@ from avfeat.suggest import suggestion
 
 
 def sentence(kind: type[Any], found: ValidationError, where: str = "") -> str:
-    """What the first of the errors says to whoever wrote the settings.
+    """What is wrong, for whoever wrote the settings.
 
     Args:
         kind: the dataclass that was to be made.
         found: what pydantic says.
         where: how messages call the place; empty for none.
     """
-    error = found.errors(include_url=False)[0]
+    errors = found.errors(include_url=False)
+    # What is misspelt, first: then something else may seem to be missing.
+    error = next((one for one in errors if one["type"] == "unexpected_keyword_argument"), errors[0])
     own = error.get("ctx", {}).get("error")
     place, owner, name, hint = _place(kind, error["loc"], where)
     before = f"{place}: " if place else ""

@@ -41,7 +41,12 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Side:
-    """One modality of one view."""
+    """One modality of one view.
+
+    Attributes:
+        modality: which.
+        view: its number, from 0 on.
+    """
 
     modality: Modality
     view: int
@@ -49,7 +54,14 @@ class Side:
 
 @dataclass(frozen=True)
 class Term:
-    """Two sides whose comparison is ``weight`` of the whole loss."""
+    """Two sides that are compared.
+
+    Attributes:
+        kind: of the pair.
+        first: one side.
+        second: the other.
+        weight: of the comparison, as a part of the whole loss.
+    """
 
     kind: Kind
     first: Side

@@ -168,7 +168,14 @@ def result_of(run: Run, seed: int, accuracy: float) -> Result:
 
 def failure_of(run: Run, seed: int) -> Failure:
     """A run that diverged."""
-    return Failure(run.key, seed, run.cells, "step 3: the loss (nan) is no number.", run.recipe.to_values(), {})
+    return Failure(
+        key=run.key,
+        seed=seed,
+        cells=run.cells,
+        recipe=run.recipe.to_values(),
+        machine={},
+        message="step 3: the loss (nan) is no number.",
+    )
 
 
 def summary_of(folder: Path, value: Value, seeds: int = 3, **changes: Any) -> Summary:

@@ -34,7 +34,7 @@ def composition(**changes: Any) -> list[dict[str, Any]]:
         ({"tables": composition(cells=[CELL], singles=["a"])}, "the cell 'a' occurs twice"),
         ({"tables": composition(cells=[{**CELL, "against": "b"}])}, "a is against 'b'; there are: a."),
         ({"tables": composition(cells=[{**CELL, "strenght": 1}])}, "cells[0]: there is no setting 'strenght'"),
-        ({"tables": composition(cells=[{**CELL, "strength": 2}])}, "cells[0]: strength must be a number from 0 to 1,"),
+        ({"tables": composition(cells=[{**CELL, "strength": 2}])}, "cells[0]: strength must be a number from 0"),
         ({"tables": composition(cells=[{**CELL, "pieces": ["fade", "fade"]}])}, "a piece occurs twice"),
         ({"tables": composition(name="../x", singles=["fade"])}, "a table's name is made of a-z"),
         ({"tables": composition(singles=["fade"]) * 2}, "the table 'composition' occurs twice"),
