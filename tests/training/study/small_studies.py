@@ -168,7 +168,14 @@ def result_of(run: Run, seed: int, accuracy: float) -> RunResult:
 
 def failure_of(run: Run, seed: int) -> RunFailure:
     """A run that diverged."""
-    return RunFailure(run.key, seed, run.cells, "step 3: the loss (nan) is no number.", run.recipe.to_values(), {})
+    return RunFailure(
+        key=run.key,
+        seed=seed,
+        cells=run.cells,
+        recipe=run.recipe.to_values(),
+        machine={},
+        message="step 3: the loss (nan) is no number.",
+    )
 
 
 def summary_of(folder: Path, value: Value, seeds: int = 3, **changes: Any) -> Summary:
