@@ -21,7 +21,7 @@ from avfeat.embedding import Failure
 from avfeat.encoder import BATCH, Encoder
 from avfeat.errors import AvfeatError
 from avfeat.grid import MICROSECONDS, Grid
-from avfeat.media import MediaSummary, Window, media_windows
+from avfeat.media import Windows, media_windows
 from avfeat.processors import available_processors
 
 _RUNS = 20
@@ -121,7 +121,7 @@ def bench(
         network = _network(sessions, inputs)
         tell("networks")
         works: dict[str, Callable[[], object]] = {
-            "decode": lambda: deque(_windows(paths, encoder, []), maxlen=0),
+            "decode": lambda: deque(itertools.chain.from_iterable(_windows(paths, encoder)), maxlen=0),
             "embed": lambda: [encoder.embed(path) for path in paths],
             "embed_many": lambda: _embed_many(paths, encoder),
         }
@@ -160,29 +160,27 @@ def _to_speed(clocks: Sequence[tuple[float, float]], seconds: float) -> Speed:
     return Speed(wall, cpu, seconds / wall)
 
 
-def _windows(paths: Sequence[str | Path], encoder: Encoder, outcomes: list[MediaSummary]) -> Iterator[Window]:
-    """Decode and scale everything; each file's outcome is added to ``outcomes``."""
+def _windows(paths: Sequence[str | Path], encoder: Encoder) -> Iterator[Windows]:
+    """The windows of each file: taking them is to decode and scale everything."""
     bundle, grid = encoder.bundle, Grid.from_seconds(encoder.bundle.seconds)
     for path in paths:
-        outcomes.append(MediaSummary())
-        yield from media_windows(
-            path, grid, bundle.video, bundle.audio, threads=encoder.threads, outcome=outcomes[-1]
-        )
+        yield media_windows(path, grid, bundle.video, bundle.audio, threads=encoder.threads)
 
 
 def _survey(
     paths: Sequence[str | Path], encoder: Encoder, batch: int
 ) -> tuple[float, int, dict[Modality, NDArray[Any]]]:
     """Seconds of all media, their windows, and a batch of the first ones of each modality that is there."""
-    outcomes: list[MediaSummary] = []
     video: list[NDArray[Any]] = []
     audio: list[NDArray[Any]] = []
-    windows = 0
-    for window in _windows(paths, encoder, outcomes):
-        windows += 1
-        for rows, value in ((video, window.frames), (audio, window.waveform)):
-            if value is not None and len(rows) < batch:
-                rows.append(value)
+    windows = duration = 0
+    for cut in _windows(paths, encoder):
+        for window in cut:
+            windows += 1
+            for rows, value in ((video, window.frames), (audio, window.waveform)):
+                if value is not None and len(rows) < batch:
+                    rows.append(value)
+        duration += cut.outcome.duration
     inputs: dict[Modality, list[NDArray[Any]]] = {"video": video, "audio": audio}
     batches = {
         # Repeated where there are fewer.
@@ -190,7 +188,7 @@ def _survey(
         for name, rows in inputs.items()
         if rows
     }
-    return sum(outcome.duration for outcome in outcomes) / MICROSECONDS, windows, batches
+    return duration / MICROSECONDS, windows, batches
 
 
 def _embed_many(paths: Sequence[str | Path], encoder: Encoder) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -77,6 +77,39 @@ class Embedding:
     damaged: bool
     damage: tuple[str, ...] = ()
     choice: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_windows(
+        cls,
+        rows: Sequence[WindowEmbedding],
+        *,
+        source: str,
+        bundle: str,
+        seconds: float,
+        hop: float,
+        duration: float,
+        damage: tuple[str, ...],
+        choice: dict[str, int] | None = None,
+    ) -> Embedding:
+        """The embedding of a source from its windows, one or more; the rest as the attributes say."""
+        return cls(
+            start=np.array([row.start for row in rows], dtype=np.float64),
+            end=np.array([row.end for row in rows], dtype=np.float64),
+            video=np.stack([row.video for row in rows]),
+            audio=np.stack([row.audio for row in rows]),
+            video_shared=np.stack([row.video_shared for row in rows]),
+            audio_shared=np.stack([row.audio_shared for row in rows]),
+            has_video=np.array([row.has_video for row in rows], dtype=np.bool_),
+            has_audio=np.array([row.has_audio for row in rows], dtype=np.bool_),
+            source=source,
+            bundle=bundle,
+            seconds=seconds,
+            hop=hop,
+            duration=duration,
+            damaged=bool(damage),
+            damage=damage,
+            choice=choice or {},
+        )
 
     def __len__(self) -> int:
         """The number of windows."""

@@ -19,7 +19,7 @@ from avfeat.bundle import Bundle, Graph, find_bundle
 from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import FAR, MICROSECONDS, Grid, microseconds
-from avfeat.media import MediaSummary, Source, Window, array_windows, media_windows
+from avfeat.media import Source, Window, Windows, array_windows, media_windows
 from avfeat.media.rules import RuleOptions, Rules
 from avfeat.media.source import source_name
 from avfeat.processors import available_processors
@@ -218,7 +218,6 @@ class Encoder:
         grid = self._grid(hop, start, end)
         if duration is not None and not 0 < duration <= FAR:
             raise ArgumentError(f"duration must be a positive number of seconds, not {duration}.")
-        outcome = MediaSummary()
         windows = array_windows(
             frames,
             rate,
@@ -228,9 +227,8 @@ class Encoder:
             self.bundle.video,
             self.bundle.audio,
             duration=None if duration is None else microseconds(duration),
-            outcome=outcome,
         )
-        return self._gather(windows, grid, "<arrays>", outcome)
+        return self._gather(windows, grid, "<arrays>")
 
     def _embed(
         self,
@@ -243,45 +241,21 @@ class Encoder:
         rules: Rules,
     ) -> Embedding:
         grid = self._grid(hop, start, end)
-        outcome = MediaSummary()
-        windows = media_windows(
-            source,
-            grid,
-            self.bundle.video,
-            self.bundle.audio,
-            threads=threads,
-            strict=strict,
-            rules=rules,
-            outcome=outcome,
-        )
-        return self._gather(windows, grid, source_name(source), outcome, rules.choice())
+        video, audio = self.bundle.video, self.bundle.audio
+        windows = media_windows(source, grid, video, audio, threads=threads, strict=strict, rules=rules)
+        return self._gather(windows, grid, source_name(source), rules.choice())
 
-    def _gather(
-        self,
-        windows: Iterator[Window],
-        grid: Grid,
-        source: str,
-        outcome: MediaSummary,
-        choice: dict[str, int] | None = None,
-    ) -> Embedding:
+    def _gather(self, windows: Windows, grid: Grid, source: str, choice: dict[str, int] | None = None) -> Embedding:
         rows = list(itertools.chain.from_iterable(self._rows(windows, BATCH[self.device])))
-        return Embedding(
-            start=np.array([row.start for row in rows], dtype=np.float64),
-            end=np.array([row.end for row in rows], dtype=np.float64),
-            video=np.stack([row.video for row in rows]),
-            audio=np.stack([row.audio for row in rows]),
-            video_shared=np.stack([row.video_shared for row in rows]),
-            audio_shared=np.stack([row.audio_shared for row in rows]),
-            has_video=np.array([row.has_video for row in rows], dtype=np.bool_),
-            has_audio=np.array([row.has_audio for row in rows], dtype=np.bool_),
+        return Embedding.from_windows(
+            rows,
             source=source,
             bundle=self.bundle.sha256,
             seconds=self.bundle.seconds,
             hop=grid.hop / MICROSECONDS,
-            duration=outcome.duration / MICROSECONDS,
-            damaged=bool(outcome.damage),
-            damage=outcome.damage,
-            choice=choice or {},
+            duration=windows.outcome.duration / MICROSECONDS,
+            damage=windows.outcome.damage,
+            choice=choice,
         )
 
     def _rows(self, windows: Iterator[Window], batch: int) -> Iterator[list[WindowEmbedding]]:

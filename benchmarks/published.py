@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avfeat.embedding import Embedding, Failure
-from avfeat.errors import MediaError
+from avfeat.embedding import Embedding, Failure, FloatRows
 from avfeat.evaluation import Store
-from avfeat.grid import MICROSECONDS, Grid
-from avfeat.media import AudioSpec, MediaSummary, VideoSpec, Window, media_windows
+from avfeat.evaluation.embedders import WindowEmbedder
+from avfeat.grid import Grid
+from avfeat.media import AudioSpec, VideoSpec, Window
 from avfeat.training.networks import PAIRS
 from avfeat.training.networks.lite0 import MEAN, STD, lite0_trunk, published_lite0
 from avfeat.training.teachers.mn04 import SAMPLE_RATE, load_mn04
@@ -65,7 +65,7 @@ def _scaled(rows: Rows, components: int) -> tuple[Rows, Rows, Rows, Rows]:
     return white, mean, std, (rows - mean) / std @ white
 
 
-class PublishedEmbedder:
+class PublishedEmbedder(WindowEmbedder):
     """Embeds windows as the published networks do: a mean of two frames, and two seconds of sound."""
 
     name = NAME
@@ -74,57 +74,30 @@ class PublishedEmbedder:
         """Load both."""
         self.seconds = _SPEC.seconds
         self.key = ("published", "raw")
-        self._video, self._audio = lite0_trunk(), load_mn04(audio)
-        published_lite0().load_into(self._video)
-        self._video.eval()
-        self._specs = (
-            VideoSpec(_SPEC.fps, _SPEC.frames, _SPEC.size),
-            AudioSpec(SAMPLE_RATE, round(SAMPLE_RATE * self.seconds)),
-        )
+        self._see, self._hear = lite0_trunk(), load_mn04(audio)
+        published_lite0().load_into(self._see)
+        self._see.eval()
+        self.video = VideoSpec(_SPEC.fps, _SPEC.frames, _SPEC.size)
+        self.audio = AudioSpec(SAMPLE_RATE, round(SAMPLE_RATE * self.seconds))
 
     def embed_many(
         self, files: Iterable[Path], *, hop: float, start: float, workers: int | None
     ) -> Iterator[Embedding | Failure]:
         """Embed files one after the other."""
         for file in files:
-            yield self._embed(file, Grid.from_seconds(self.seconds, hop, start))
-
-    def _embed(self, file: Path, grid: Grid) -> Embedding | Failure:
-        outcome = MediaSummary()
-        try:
-            rows = [self._row(one) for one in media_windows(file, grid, *self._specs, threads=1, outcome=outcome)]
-        except MediaError as error:
-            return Failure.from_error(error)
-        begun = np.array([row[0] for row in rows])
-        nothing = np.zeros((len(rows), 0), np.float32)
-        return Embedding(
-            start=begun,
-            end=begun + self.seconds,
-            video=np.stack([row[1] for row in rows]),
-            audio=np.stack([row[2] for row in rows]),
-            video_shared=nothing,
-            audio_shared=nothing,
-            has_video=np.array([row[3] for row in rows], dtype=np.bool_),
-            has_audio=np.array([row[4] for row in rows], dtype=np.bool_),
-            source=str(file),
-            bundle=self.key[0],
-            seconds=self.seconds,
-            hop=grid.hop / MICROSECONDS,
-            duration=outcome.duration / MICROSECONDS,
-            damaged=bool(outcome.damage),
-            damage=outcome.damage,
-        )
+            yield self.embed(file, Grid.from_seconds(self.seconds, hop, start))
 
     @torch.inference_mode()
-    def _row(self, window: Window) -> tuple[float, NDArray[np.float32], NDArray[np.float32], bool, bool]:
+    def features(self, window: Window) -> tuple[FloatRows, FloatRows]:
+        """Means over the two frames, and what the sound network gives."""
         video, audio = np.zeros(1280, np.float32), np.zeros(384, np.float32)
         if window.frames is not None:
             frames = torch.from_numpy(np.stack([window.frames[at] for at in _FRAMES])).permute(0, 3, 1, 2).float()
             scaled = (frames / 255 - MEAN[0]) / STD[0]
-            video = self._video.forward_features(scaled).mean((0, 2, 3)).numpy()
+            video = self._see.forward_features(scaled).mean((0, 2, 3)).numpy()
         if window.waveform is not None:
-            audio = self._audio(torch.from_numpy(window.waveform)[None])[0][0].numpy()
-        return window.start / MICROSECONDS, video, audio, window.frames is not None, window.waveform is not None
+            audio = self._hear(torch.from_numpy(window.waveform)[None])[0][0].numpy()
+        return video, audio
 
 
 class Fitted:

@@ -121,3 +121,14 @@ def test_windows_are_the_rows(item: Embedding) -> None:
 def test_failure_keeps_what_the_error_says() -> None:
     failure = Failure.from_error(MediaError("a.mp4", "empty", "the file is empty."))
     assert failure == Failure("a.mp4", "empty", "a.mp4: the file is empty.")
+
+
+@given(embeddings())
+def test_an_embedding_is_put_together_from_its_windows(item: Embedding) -> None:
+    damage = ("a packet",)
+    facts = {name: getattr(item, name) for name in ("source", "bundle", "seconds", "hop", "duration")}
+    made = Embedding.from_windows(list(item.windows()), **facts, damage=damage)
+    assert made.damaged and made.damage == damage and made.choice == {}
+    for name in ("start", "end", "video", "audio", "video_shared", "audio_shared", "has_video", "has_audio"):
+        found, given_ = getattr(made, name), getattr(item, name)
+        assert found.dtype == given_.dtype and np.array_equal(found, given_), name

@@ -1,22 +1,43 @@
-"""Settings from YAML into frozen dataclasses: typed, nothing unknown, nothing guessed."""
+"""Settings from YAML into frozen dataclasses: typed, within limits, nothing unknown, nothing guessed."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import field
+from functools import wraps
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from avfeat.errors import ArgumentError
-from avfeat.suggest import suggestion
+from avfeat.training.wanted import sentence
 
 T = TypeVar("T")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+PositiveShare = Annotated[float, Field(gt=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+EXACT = ConfigDict(extra="forbid")
+"""Of a dataclass that ``build`` makes and that is not one of ``settings``."""
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError("the smaller one first")
+    return pair
+
+
+Ascending = AfterValidator(_ascending)
+"""Beside a pair of numbers: the smaller one first."""
 
 
 def read_yaml(path: Path) -> Any:
@@ -68,48 +89,52 @@ _Loader.add_implicit_resolver(
 )
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def settings(cls: type[T]) -> type[T]:
+    """A frozen dataclass whose values pydantic checks, however it is made.
+
+    Nothing unknown, nothing of another type (a whole number is taken for a float), nothing infinite; limits stand
+    beside the types. Rules between several settings raise ``ArgumentError`` in ``__post_init__``.
+    """
+    checked = dataclass(frozen=True, config=_STRICT)(cls)
+    initialise = checked.__init__
+
+    @wraps(initialise)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            initialise(self, *args, **kwargs)
+        except ValidationError as error:
+            raise ArgumentError(sentence(checked, error)) from error
+
+    setattr(checked, "__init__", init)  # noqa: B010 - mypy has no methods assigned to
+    return cast("type[T]", checked)
+
+
 def build(kind: type[T], values: Any, where: str) -> T:
-    """An instance of the dataclass ``kind`` with the settings ``values``.
+    """An instance of ``kind`` with the settings ``values``.
 
     Args:
-        kind: a dataclass; settings that are dataclasses themselves are built likewise, or by their own
-            ``from_values(values, where)``.
+        kind: a class of ``settings``, or an ``EXACT`` one.
         values: a mapping of names to JSON values.
         where: how messages call the place, such as ``recipe.yaml: sampling``.
 
     Raises:
         ArgumentError: unknown names (the nearest known one is suggested), missing ones, or values of another type.
     """
-    if not isinstance(values, Mapping):
-        raise ArgumentError(f"{where}: must be settings (name: value), not {values!r}.")
-    known = {field.name: field for field in fields(cast(Any, kind)) if field.init}
-    for name in values:
-        if name not in known:
-            raise ArgumentError(f"{where}: there is no setting {name!r}; {suggestion(str(name), known)}")
-    for name, field in known.items():
-        if name not in values and field.default is MISSING and field.default_factory is MISSING:
-            raise ArgumentError(f"{where}: {name} is missing.")
-    hints = get_type_hints(kind)
-    checked = {name: _value(hints[name], value, f"{where}.{name}") for name, value in values.items()}
     try:
-        return kind(**checked)
-    except ArgumentError as error:
-        raise ArgumentError(f"{where}: {error}") from error
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    if hasattr(hint, "from_values"):
-        return hint.from_values(value, where)
-    if value is not None and get_origin(hint) is UnionType:
-        # Settings that may be left out: pydantic would let unknown names pass.
-        hint = next((one for one in get_args(hint) if is_dataclass(one)), hint)
-    if is_dataclass(hint):
-        return build(cast("type[Any]", hint), value, where)
-    try:
+        _check_json(values, where)
         # As JSON: lists become tuples and whole numbers floats, but no text or truth value becomes a number.
-        return TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
+        return TypeAdapter(kind).validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
-        message = error.errors()[0]["msg"]
-        raise ArgumentError(f"{where}: {message[:1].lower() + message[1:]}, not {value!r}.") from error
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ArgumentError(f"{where}: no value that a setting can have: {value!r}.") from error
+        raise ArgumentError(sentence(kind, error, where)) from error
+    except RecursionError as error:
+        raise ArgumentError(f"{where}: holds itself; write it out.") from error
+
+
+def _check_json(value: Any, where: str, above: tuple[int, ...] = ()) -> None:
+    if isinstance(value, Mapping | list | tuple) and id(value) not in above:
+        named = isinstance(value, Mapping)
+        for name, one in value.items() if isinstance(value, Mapping) else enumerate(value):
+            _check_json(one, f"{where}.{name}" if named else f"{where}[{name}]", (*above, id(value)))
+    elif value is not None and not isinstance(value, str | int | float):
+        raise ArgumentError(f"{where}: no value that a setting can have: {value!r}.")

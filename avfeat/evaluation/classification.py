@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.embedding import Embedding, Failure
+from avfeat.embedding import Embedding
 from avfeat.errors import DatasetError
+from avfeat.evaluation.coverage import Coverage
 from avfeat.evaluation.dataset import Dataset, Fold, LabelledItem
 from avfeat.evaluation.embedders import Embedder
 from avfeat.evaluation.features import MODALITIES, Collected, Features, check_any, collect, of_file, stack_features
@@ -82,37 +82,24 @@ class ClassificationEntry:
     scores: Mapping[str, Score]
 
 
-@dataclass(frozen=True)
-class ClassificationResult:
+@dataclass(frozen=True, kw_only=True)
+class ClassificationResult(Coverage):
     """What an evaluation found.
 
     Attributes:
-        dataset: name of the data set.
-        protocol: name of the protocol.
         classes: labels, in the order of the confusion matrices.
         entries: the model, then the baselines.
         majority: accuracy of always saying the class that is most frequent in train.
         chance: accuracy of guessing.
         counts: items that the result stands on: ``train``, ``val``, ``test`` (with several folds, of the first).
-        annotated: items that the data set lists.
-        used: items that the result stands on.
-        missing: files without an embedding, and why.
-        damaged: files of which a part was embedded, and what is wrong with them.
         seconds: time taken for ``embedding`` and ``probe``.
     """
 
-    dataset: str
-    protocol: str
     classes: tuple[str, ...]
     entries: tuple[ClassificationEntry, ...]
     majority: float
     chance: float
     counts: Mapping[str, int]
-    annotated: int
-    used: int
-    missing: Mapping[Path, Failure]
-    damaged: Mapping[Path, str]
-    seconds: Mapping[str, float]
 
 
 def classify(

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.embedding import Embedding, Failure, FloatRows
-from avfeat.errors import MediaError
-from avfeat.grid import MICROSECONDS, Grid
-from avfeat.media import AudioSpec, MediaSummary, VideoSpec, Window, media_windows
+from avfeat.evaluation.embedders import WindowEmbedder
+from avfeat.grid import Grid
+from avfeat.media import AudioSpec, VideoSpec, Window
 from avfeat.processors import available_processors
 
 VERSION = "1"
@@ -27,7 +27,7 @@ _FLOOR = 1e-6
 _AT_ONCE = 64
 
 
-class Handcrafted:
+class Handcrafted(WindowEmbedder):
     """Embeds windows as colour histograms and MFCC statistics, on the grid of a bundle; it has no shared space."""
 
     name = "colours + MFCC"
@@ -36,8 +36,8 @@ class Handcrafted:
         """Take windows of ``seconds``."""
         self.seconds = seconds
         self.key = (f"handcrafted-{VERSION}", str(seconds))
-        self._video = VideoSpec(_FPS, round(_FPS * seconds), _SIZE)
-        self._audio = AudioSpec(_RATE, round(_RATE * seconds))
+        self.video = VideoSpec(_FPS, round(_FPS * seconds), _SIZE)
+        self.audio = AudioSpec(_RATE, round(_RATE * seconds))
 
     def embed_many(
         self, files: Iterable[Path], *, hop: float, start: float, workers: int | None
@@ -46,34 +46,16 @@ class Handcrafted:
         grid, waiting = Grid.from_seconds(self.seconds, hop, start), iter(files)
         with ThreadPoolExecutor(workers or available_processors()) as pool:
             while taken := list(islice(waiting, _AT_ONCE)):
-                yield from pool.map(lambda file: self._embed(file, grid), taken)
+                yield from pool.map(lambda file: self.embed(file, grid), taken)
 
-    def _embed(self, file: Path, grid: Grid) -> Embedding | Failure:
-        outcome = MediaSummary()
-        try:
-            windows = media_windows(file, grid, self._video, self._audio, threads=1, outcome=outcome)
-            rows = [_row(window) for window in windows]
-        except MediaError as error:
-            return Failure.from_error(error)
-        begun = np.array([row[0] for row in rows], dtype=np.float64)
-        nothing = np.zeros((len(rows), 0), np.float32)
-        return Embedding(
-            start=begun,
-            end=begun + self.seconds,
-            video=np.stack([row[1] for row in rows]),
-            audio=np.stack([row[2] for row in rows]),
-            video_shared=nothing,
-            audio_shared=nothing,
-            has_video=np.array([row[3] for row in rows], dtype=np.bool_),
-            has_audio=np.array([row[4] for row in rows], dtype=np.bool_),
-            source=str(file),
-            bundle=self.key[0],
-            seconds=self.seconds,
-            hop=grid.hop / MICROSECONDS,
-            duration=outcome.duration / MICROSECONDS,
-            damaged=bool(outcome.damage),
-            damage=outcome.damage,
-        )
+    def features(self, window: Window) -> tuple[FloatRows, FloatRows]:
+        """Colours of the frames, and statistics of the sound."""
+        colours, sound = np.zeros(_LEVELS**3, np.float32), np.zeros(3 * _COEFFICIENTS, np.float32)
+        if window.frames is not None:
+            colours = colour_histogram(window.frames)
+        if window.waveform is not None:
+            sound = mfcc_statistics(window.waveform)
+        return colours, sound
 
 
 def colour_histogram(frames: NDArray[np.uint8]) -> FloatRows:
@@ -110,16 +92,6 @@ def mfcc_statistics(waveform: NDArray[np.float32]) -> FloatRows:
     found = mfcc(waveform)
     change = np.diff(found, axis=0)
     return np.concatenate([found.mean(0), found.std(0), change.std(0)]).astype(np.float32)
-
-
-def _row(window: Window) -> tuple[float, FloatRows, FloatRows, bool, bool]:
-    colours, sound = np.zeros(_LEVELS**3, np.float32), np.zeros(3 * _COEFFICIENTS, np.float32)
-    if window.frames is not None:
-        colours = colour_histogram(window.frames)
-    if window.waveform is not None:
-        sound = mfcc_statistics(window.waveform)
-    begun = window.start / MICROSECONDS
-    return begun, colours, sound, window.frames is not None, window.waveform is not None
 
 
 @cache

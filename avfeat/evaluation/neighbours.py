@@ -10,13 +10,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.embedding import Failure
 from avfeat.errors import ArgumentError, DatasetError
+from avfeat.evaluation.coverage import Coverage
 from avfeat.evaluation.dataset import Dataset, LabelledItem
 from avfeat.evaluation.embedders import Embedder
 from avfeat.evaluation.features import Collected, Features, check_any, collect, of_file
@@ -62,12 +61,11 @@ class NeighbourEntry:
     measures: Mapping[str, Mapping[int, Measure]]
 
 
-@dataclass(frozen=True)
-class NeighbourResult:
+@dataclass(frozen=True, kw_only=True)
+class NeighbourResult(Coverage):
     """What was found among labelled files.
 
     Attributes:
-        dataset: name of the data set.
         protocol: ``knn`` or ``retrieval``.
         entries: the model, then the baselines.
         majority: share of files that ask which are of the class that most of those who vote are of.
@@ -76,23 +74,14 @@ class NeighbourResult:
         annotated: labelled files that ask or vote.
         used: those that could be embedded.
         asked: those of ``used`` that ask.
-        missing: files without an embedding, and why.
-        damaged: files of which a part was embedded, and what is wrong with them.
         seconds: time taken for ``embedding`` and ``search``.
     """
 
-    dataset: str
-    protocol: str
     entries: tuple[NeighbourEntry, ...]
     majority: float
     classes: int
     groups: int
-    annotated: int
-    used: int
     asked: int
-    missing: Mapping[Path, Failure]
-    damaged: Mapping[Path, str]
-    seconds: Mapping[str, float]
 
 
 def evaluate_knn(

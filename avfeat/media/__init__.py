@@ -13,7 +13,7 @@ from avfeat.media.rules import Rules
 from avfeat.media.scaler import Aspect
 from avfeat.media.source import Source
 from avfeat.media.spec import AudioSpec, MediaSummary, VideoSpec, Window
-from avfeat.media.windows import array_windows, media_windows
+from avfeat.media.windows import Windows, array_windows, media_windows
 
 __all__ = [
     "Aspect",
@@ -27,6 +27,7 @@ __all__ = [
     "VideoInfo",
     "VideoSpec",
     "Window",
+    "Windows",
     "array_windows",
     "decode",
     "media_windows",

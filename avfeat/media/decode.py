@@ -12,7 +12,7 @@ from avfeat.grid import MICROSECONDS, Grid
 from avfeat.media.rules import RuleOptions, Rules
 from avfeat.media.scaler import Aspect
 from avfeat.media.source import Source
-from avfeat.media.spec import AudioSpec, MediaSummary, VideoSpec
+from avfeat.media.spec import AudioSpec, VideoSpec
 from avfeat.media.windows import media_windows
 
 
@@ -62,18 +62,16 @@ def decode(
         MediaError: the file is missing, empty, unreadable, holds no stream that can be decoded, or asks for more
             than the rules allow.
     """
-    outcome = MediaSummary()
-    windows = list(
-        media_windows(
-            source,
-            Grid(MICROSECONDS, MICROSECONDS, tail=0),
-            VideoSpec(fps, fps, size, aspect),
-            AudioSpec(sample_rate, sample_rate),
-            threads=threads,
-            rules=Rules(**rules),
-            outcome=outcome,
-        )
+    seconds = media_windows(
+        source,
+        Grid(MICROSECONDS, MICROSECONDS, tail=0),
+        VideoSpec(fps, fps, size, aspect),
+        AudioSpec(sample_rate, sample_rate),
+        threads=threads,
+        rules=Rules(**rules),
     )
+    windows = list(seconds)
+    outcome = seconds.outcome
     frames = waveform = None
     if outcome.video_end is not None:
         # The last one may begin after its instant's end of the video: the picture that stays on screen.

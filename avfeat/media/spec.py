@@ -58,7 +58,7 @@ class Window:
     waveform: NDArray[np.float32] | None
 
 
-@dataclass
+@dataclass(frozen=True)
 class MediaSummary:
     """What is known of the media once its windows are all cut.
 
@@ -69,7 +69,7 @@ class MediaSummary:
         audio_end: end of the audio in microseconds, None without one.
     """
 
-    duration: int = 0
-    damage: tuple[str, ...] = ()
-    video_end: int | None = None
-    audio_end: int | None = None
+    duration: int
+    damage: tuple[str, ...]
+    video_end: int | None
+    audio_end: int | None

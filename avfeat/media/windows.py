@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import wraps
+from typing import ParamSpec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +21,50 @@ from avfeat.media.spec import AudioSpec, MediaSummary, Pixels, VideoSpec, Window
 from avfeat.media.timeline import Timeline
 
 _LOG = logging.getLogger("avfeat")
+P = ParamSpec("P")
 
 
+class Windows(Iterator[Window]):
+    """The windows of one media, each as soon as its data is there, and then what is known of all of it."""
+
+    def __init__(self, windows: Generator[Window, None, MediaSummary]) -> None:
+        """Yield ``windows``, and keep what they return."""
+        self._windows = windows
+        self._outcome: MediaSummary | None = None
+
+    def __next__(self) -> Window:
+        """The next window."""
+        try:
+            return next(self._windows)
+        except StopIteration as end:
+            self._outcome = self._outcome or end.value
+            raise
+
+    @property
+    def outcome(self) -> MediaSummary:
+        """What is known once the last window has been taken.
+
+        Raises:
+            RuntimeError: there may be more windows.
+        """
+        if self._outcome is None:
+            raise RuntimeError("The outcome is known when the windows have been taken to the end.")
+        return self._outcome
+
+    def close(self) -> None:
+        """Take no more of them: the media is closed."""
+        self._windows.close()
+
+
+def _as_windows(cut: Callable[P, Generator[Window, None, MediaSummary]]) -> Callable[P, Windows]:
+    @wraps(cut)
+    def begun(*args: P.args, **kwargs: P.kwargs) -> Windows:
+        return Windows(cut(*args, **kwargs))
+
+    return begun
+
+
+@_as_windows
 def media_windows(
     source: Source,
     grid: Grid,
@@ -30,8 +74,7 @@ def media_windows(
     threads: int = 0,
     strict: bool = False,
     rules: Rules | None = None,
-    outcome: MediaSummary | None = None,
-) -> Generator[Window, None, None]:
+) -> Generator[Window, None, MediaSummary]:
     """Yield the windows of a media file, each as soon as its data is there, at constant memory.
 
     Args:
@@ -42,7 +85,6 @@ def media_windows(
         threads: decoding threads a stream, 0 for one a processor.
         strict: raise on damaged media, at the end of what decodes.
         rules: what is taken of the file, and how much it may ask for.
-        outcome: filled in when the last window has been yielded.
 
     Raises:
         MediaError: media that cannot be opened, give nothing to see or hear, or ask for more than ``rules`` allow,
@@ -66,10 +108,8 @@ def media_windows(
             raise MediaError(media.name, "damaged", f"damaged: {'; '.join(timeline.damage)}.")
         if timeline.damage:
             _LOG.warning("%s: damaged: %s; what decodes is taken.", media.name, "; ".join(timeline.damage))
-        if outcome is not None:
-            outcome.duration = assembler.duration or max(assembler.shown, timeline.media.container.duration or 0)
-            outcome.damage = tuple(timeline.damage)
-            outcome.video_end, outcome.audio_end = assembler.ends
+        duration = assembler.duration or max(assembler.shown, timeline.media.container.duration or 0)
+        return MediaSummary(duration, tuple(timeline.damage), *assembler.ends)
 
 
 def _nothing(damage: list[str]) -> str:
@@ -78,6 +118,7 @@ def _nothing(damage: list[str]) -> str:
     return f"nothing in it can be seen or heard{why}."
 
 
+@_as_windows
 def array_windows(
     frames: Pixels | None,
     fps: float,
@@ -88,8 +129,7 @@ def array_windows(
     audio: AudioSpec,
     *,
     duration: int | None = None,
-    outcome: MediaSummary | None = None,
-) -> Iterator[Window]:
+) -> Generator[Window, None, MediaSummary]:
     """Yield the windows of decoded media, both streams beginning at time 0.
 
     Args:
@@ -101,11 +141,8 @@ def array_windows(
         video: what a window's frames are.
         audio: what a window's samples are.
         duration: where the media ends in microseconds, None for the end of the longer array.
-        outcome: filled in when the last window has been yielded.
     """
     assembler = WindowAssembler("<arrays>", grid, video, audio, frames is not None, waveform is not None)
     for item in array_items(frames, fps, waveform, sample_rate, video, audio, duration):
         yield from assembler.feed(item)
-    if outcome is not None:
-        outcome.duration = assembler.duration
-        outcome.video_end, outcome.audio_end = assembler.ends
+    return MediaSummary(assembler.duration, (), *assembler.ends)

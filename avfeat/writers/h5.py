@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from avfeat.embedding import Embedding
-from avfeat.errors import BackendError
+from avfeat.extras import extra_packages
 from avfeat.writers.atomic import atomic, printable
 from avfeat.writers.meta import ARRAYS, meta
 
@@ -28,8 +28,6 @@ def write_h5(path: Path, embedding: Embedding) -> None:
 
 def import_h5py() -> Any:
     """The module ``h5py``; without it an error that names the extra."""
-    try:
+    with extra_packages("h5"):
         import h5py
-    except ImportError as error:
-        raise BackendError("HDF5 output needs h5py; pip install 'avfeat[h5]'.") from error
     return h5py

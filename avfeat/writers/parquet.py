@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.embedding import Embedding
-from avfeat.errors import BackendError
+from avfeat.extras import extra_packages
 from avfeat.writers.atomic import Nothing, atomic, printable
 from avfeat.writers.meta import meta, parse_meta
 
@@ -58,10 +58,8 @@ def parquet_table(path: Path, metadata: Mapping[str, str] | None = None) -> Iter
 
 def import_pyarrow() -> Any:
     """The module ``pyarrow.parquet``; without it an error that names the extra."""
-    try:
+    with extra_packages("parquet"):
         import pyarrow.parquet
-    except ImportError as error:
-        raise BackendError("Parquet output needs pyarrow; pip install 'avfeat[parquet]'.") from error
     return pyarrow.parquet
 
 

@@ -569,7 +569,7 @@ def test_missing_package_of_a_format_is_said_before_any_work(
     monkeypatch.setitem(sys.modules, "h5py", None)
     ran = avfeat_command("embed", short, "nowhere.mp4", "-o", "out", "--format", "h5")
     assert ran.status == 1 and files_in(tmp_path) == []
-    assert sentences(ran.err) == ["error: HDF5 output needs h5py; pip install 'avfeat[h5]'."]
+    assert sentences(ran.err) == ["error: h5py is not installed; run: pip install 'avfeat[h5]'"]
 
 
 @pytest.mark.parametrize(("debug", "traceback"), [("1", True), ("0", False)])

@@ -13,7 +13,7 @@ from test_source import OneWay
 
 from avfeat import MediaError
 from avfeat.grid import Grid
-from avfeat.media import AudioSpec, MediaSummary, VideoSpec, media_windows
+from avfeat.media import AudioSpec, VideoSpec, media_windows
 from avfeat.media.source import open_media
 from avfeat.media.timeline import Timeline
 
@@ -36,17 +36,17 @@ KINDS = [
 
 def result(source: bytes | OneWay, threads: int) -> tuple[object, ...]:
     """Everything that is said of a source and cut from it."""
-    outcome, digest, windows = MediaSummary(), hashlib.sha256(), 0
+    digest, count = hashlib.sha256(), 0
+    windows = media_windows(source, Grid.from_seconds(2.0, 0.5), VIDEO, AUDIO, threads=threads)
     try:
-        for window in media_windows(
-            source, Grid.from_seconds(2.0, 0.5), VIDEO, AUDIO, threads=threads, outcome=outcome
-        ):
-            windows += 1
+        for window in windows:
+            count += 1
             for values in (window.frames, window.waveform):
                 digest.update(b"none" if values is None else values.tobytes())
     except MediaError as error:
         return error.reason, str(error)
-    return windows, digest.hexdigest(), outcome.duration, outcome.damage, outcome.video_end, outcome.audio_end
+    outcome = windows.outcome
+    return count, digest.hexdigest(), outcome.duration, outcome.damage, outcome.video_end, outcome.audio_end
 
 
 def clip(folder: Path, suffix: str, video: str | None, audio: str | None) -> bytes:

@@ -23,8 +23,8 @@ VIDEO, AUDIO = VideoSpec(8, 16, 32), AudioSpec(16_000, 32_000)
 
 
 def cut(path: Path, **times: float) -> tuple[int, MediaSummary]:
-    outcome = MediaSummary()
-    return len(list(media_windows(path, Grid.from_seconds(2.0, **times), VIDEO, AUDIO, outcome=outcome))), outcome
+    windows = media_windows(path, Grid.from_seconds(2.0, **times), VIDEO, AUDIO)
+    return len(list(windows)), windows.outcome
 
 
 @pytest.mark.parametrize("fps", [Fraction(1, 2), Fraction(1, 5)])

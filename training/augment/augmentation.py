@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
-from functools import lru_cache
-from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from avfeat.errors import ArgumentError
 from avfeat.training.augment.clips import Clips
 from avfeat.training.augment.sample_rng import SampleRNG
+from avfeat.training.schema import Share, settings
 
 Family = Literal["lossy coherent", "lossy spatial", "lossy spectral", "incoherent"]
 Streams = Literal["both", "video", "audio"]
 Sync = Literal["shared", "independent"]
 
 
-@dataclass(frozen=True)
+@settings
 class Augmentation(ABC):
     """One augmentation; subclasses say what it does and where it comes from.
 
@@ -29,21 +26,10 @@ class Augmentation(ABC):
         strength: in [0, 1]: scales the largest change that may be drawn; 0 changes nothing.
     """
 
-    p: float = 1.0
-    strength: float = 1.0
+    p: Share = 1.0
+    strength: Share = 1.0
 
     family: ClassVar[Family]
-
-    def __post_init__(self) -> None:
-        for name, hint in _hints(type(self)).items():
-            _check(self, name, hint)
-        for name in ("p", "strength"):
-            self._need(0 <= getattr(self, name) <= 1, name, "from 0 to 1")
-
-    def _need(self, right: bool, name: str, what: str) -> None:
-        """Refuse a setting that is out of range."""
-        if not right:
-            raise ArgumentError(f"{type(self).__name__}: {name} must be {what}, not {getattr(self, name)!r}.")
 
     @abstractmethod
     def __call__(self, clips: Clips, rng: SampleRNG) -> Clips:
@@ -54,30 +40,7 @@ class Augmentation(ABC):
         return rng.chance(self.p).to(torch.float32) * self.strength
 
 
-@lru_cache(maxsize=64)
-def _hints(kind: type[Augmentation]) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    return {field.name: hints[field.name] for field in fields(kind)}
-
-
-def _check(one: Augmentation, name: str, hint: Any) -> None:
-    """Refuse a value of another kind than the setting's, whoever gives it: no typo is taken for a choice."""
-    value = getattr(one, name)
-    if get_origin(hint) is Literal:
-        one._need(value in get_args(hint), name, f"one of {', '.join(get_args(hint))}")
-    elif hint is int:
-        one._need(isinstance(value, int) and not isinstance(value, bool), name, "a whole number")
-    elif hint is float:
-        one._need(_is_number(value), name, "a number")
-    else:
-        one._need(isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value)), name, "two numbers")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-@dataclass(frozen=True)
+@settings
 class TemporalAugmentation(Augmentation):
     """One that changes what is seen and heard at some time.
 

@@ -13,10 +13,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from importlib.resources import files
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict, field, replace
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from avfeat.errors import ArgumentError
 from avfeat.suggest import suggestion
@@ -25,12 +25,29 @@ from avfeat.training.augment.clips import Clips
 from avfeat.training.augment.registry import AUGMENTATIONS, name_of
 from avfeat.training.augment.sample_rng import SampleRNG
 from avfeat.training.data.sampling import Sampling
-from avfeat.training.schema import build, read_yaml
+from avfeat.training.schema import Share, build, read_yaml, settings
+from avfeat.training.shipped import Shipped
 
-_SHIPPED = files("avfeat.training.augment") / "compositions"
+_SHIPPED = Shipped("composition", "avfeat.training.augment", "compositions")
+_MAY_BE_NOTHING = ("sampling", "augmentations")
 
 
-@dataclass(frozen=True)
+def _one(entry: Any) -> Any:
+    """``name``, or ``name: {setting: value}``."""
+    if isinstance(entry, Augmentation):
+        return entry
+    if isinstance(entry, str):
+        entry = {entry: {}}
+    if not isinstance(entry, Mapping) or len(entry) != 1:
+        raise ArgumentError(f"must be one name, or name: settings, not {entry!r}.")
+    [(name, values)] = entry.items()
+    if name not in AUGMENTATIONS:
+        raise ArgumentError(f"there is no augmentation {name!r}; {suggestion(str(name), AUGMENTATIONS)}")
+    # Nothing behind a colon is None in YAML, and stands for the defaults.
+    return build(AUGMENTATIONS[name], {} if values is None else values, str(name))
+
+
+@settings
 class Composition:
     """Augmentations of views.
 
@@ -40,13 +57,9 @@ class Composition:
         strength: in [0, 1]: scales the strengths of all, and the ranges of the sampling.
     """
 
-    augmentations: tuple[Augmentation, ...] = ()
+    augmentations: tuple[Annotated[Augmentation, BeforeValidator(_one)], ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
-    strength: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 1:
-            raise ArgumentError(f"strength must be from 0 to 1, not {self.strength!r}.")
+    strength: Share = 1.0
 
     def __call__(self, clips: Clips, rng: SampleRNG) -> Clips:
         """Apply all of them; each has its own random numbers, whatever stands before it.
@@ -63,11 +76,6 @@ class Composition:
         """Each augmentation with its own random numbers, which depend on its place and its name."""
         for number, augmentation in enumerate(self.effective()):
             yield augmentation, rng.fork(f"{number} {name_of(augmentation)}")
-
-    @classmethod
-    def from_values(cls, values: Any, where: str) -> Composition:
-        """As ``composition``, for recipes that hold one."""
-        return composition(values, where)
 
     def effective(self) -> tuple[Augmentation, ...]:
         """The augmentations at the strength that they have in this composition."""
@@ -92,45 +100,19 @@ def composition(values: Any, where: str = "augment") -> Composition:
     Raises:
         ArgumentError: unknown names (the nearest known one is suggested), or values out of range.
     """
+    return build(Composition, without_nothing(values), where)
+
+
+def without_nothing(values: Any) -> Any:
+    """The values without lists and settings behind whose colon nothing stands: None in YAML, for the defaults."""
     if not isinstance(values, Mapping):
-        raise ArgumentError(f"{where}: must be settings (name: value), not {values!r}.")
-    known = ("strength", "sampling", "augmentations")
-    for name in values:
-        if name not in known:
-            raise ArgumentError(f"{where}: there is no setting {name!r}; {suggestion(str(name), known)}")
-    listed = _value_or_default(values.get("augmentations"), [])
-    if not isinstance(listed, list):
-        raise ArgumentError(f"{where}.augmentations: must be a list, not {listed!r}.")
-    strength = values.get("strength", 1.0)
-    if isinstance(strength, bool) or not isinstance(strength, int | float):
-        raise ArgumentError(f"{where}.strength: must be a number from 0 to 1, not {strength!r}.")
-    return Composition(
-        tuple(_one(entry, f"{where}.augmentations[{number}]") for number, entry in enumerate(listed)),
-        build(Sampling, _value_or_default(values.get("sampling"), {}), f"{where}.sampling"),
-        float(strength),
-    )
-
-
-def _one(entry: Any, where: str) -> Augmentation:
-    """``name``, or ``name: {setting: value}``."""
-    if isinstance(entry, str):
-        entry = {entry: {}}
-    if not isinstance(entry, Mapping) or len(entry) != 1:
-        raise ArgumentError(f"{where}: must be one name, or name: settings, not {entry!r}.")
-    [(name, settings)] = entry.items()
-    if name not in AUGMENTATIONS:
-        raise ArgumentError(f"{where}: there is no augmentation {name!r}; {suggestion(str(name), AUGMENTATIONS)}")
-    return build(AUGMENTATIONS[name], _value_or_default(settings, {}), f"{where}.{name}")
-
-
-def _value_or_default(value: Any, default: Any) -> Any:
-    """What was given; nothing behind a colon is None in YAML, and stands for the defaults."""
-    return default if value is None else value
+        return values
+    return {name: one for name, one in values.items() if one is not None or name not in _MAY_BE_NOTHING}
 
 
 def list_compositions() -> tuple[str, ...]:
     """Names of the compositions that come with avfeat."""
-    return tuple(sorted(Path(entry.name).stem for entry in _SHIPPED.iterdir() if entry.name.endswith(".yaml")))
+    return tuple(_SHIPPED.names())
 
 
 def read_composition(name: str) -> Any:
@@ -139,12 +121,7 @@ def read_composition(name: str) -> Any:
     Raises:
         ArgumentError: neither, or a file that is no YAML.
     """
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml"):
-        return read_yaml(path)
-    if name not in list_compositions():
-        raise ArgumentError(f"There is no composition {name!r}; {suggestion(name, list_compositions())}")
-    return read_yaml(Path(str(_SHIPPED / f"{name}.yaml")))
+    return read_yaml(_SHIPPED.path(name))
 
 
 def load_composition(name: str) -> Composition:

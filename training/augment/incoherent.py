@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from avfeat.training.augment.augmentation import TemporalAugmentation
 from avfeat.training.augment.clips import Clips
 from avfeat.training.augment.sample_rng import SampleRNG
 from avfeat.training.augment.segments import draw_blocks, inside
+from avfeat.training.schema import Share, settings
 
 
-@dataclass(frozen=True)
+@settings
 class _Reordering(TemporalAugmentation):
     """Puts the steps of a clip into another order."""
 
@@ -65,7 +67,7 @@ def _move(rng: SampleRNG, cells: int, part: Tensor) -> Tensor:
     return torch.empty_like(random).scatter(1, random, target)
 
 
-@dataclass(frozen=True)
+@settings
 class FrameShuffle(_Reordering):
     """Frames change places at random, and the sound of their time with them.
 
@@ -75,18 +77,14 @@ class FrameShuffle(_Reordering):
         fraction: part of the frames that changes places at strength 1.
     """
 
-    fraction: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(0 <= self.fraction <= 1, "fraction", "from 0 to 1")
+    fraction: Share = 1.0
 
     def source(self, rng: SampleRNG, count: int, cells: int) -> Tensor:
         """Single frames move."""
         return _count_moved(_move(rng, cells, self._amount(rng) * self.fraction), count)
 
 
-@dataclass(frozen=True)
+@settings
 class SegmentPermutation(_Reordering):
     """A few long segments change places; the order within each stays.
 
@@ -96,18 +94,14 @@ class SegmentPermutation(_Reordering):
         segments: into how many the clip is cut; the part of them that strength says changes places.
     """
 
-    segments: int = 4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(self.segments >= 2, "segments", "2 or more")
+    segments: Annotated[int, Field(ge=2)] = 4
 
     def source(self, rng: SampleRNG, count: int, cells: int) -> Tensor:
         """Whole segments move."""
         return _count_moved(_move(rng, self.segments, self._amount(rng)), count)
 
 
-@dataclass(frozen=True)
+@settings
 class Reversal(_Reordering):
     """A stretch of the clip runs backwards: all of it at strength 1.
 
@@ -124,7 +118,7 @@ class Reversal(_Reordering):
         return torch.where(turned, first + last - place, place)
 
 
-@dataclass(frozen=True)
+@settings
 class CircularShift(_Reordering):
     """The end of the clip comes before its beginning.
 
@@ -134,11 +128,7 @@ class CircularShift(_Reordering):
         fraction: largest shift as a part of the clip, at strength 1.
     """
 
-    fraction: float = 0.25
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(0 <= self.fraction <= 0.5, "fraction", "from 0 to 0.5")
+    fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.25
 
     def source(self, rng: SampleRNG, count: int, cells: int) -> Tensor:
         """Shifted by whole frames, so that sound and pictures stay together."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from avfeat.training.augment.augmentation import TemporalAugmentation
@@ -17,9 +18,10 @@ from avfeat.training.augment.filters import (
 )
 from avfeat.training.augment.sample_rng import SampleRNG
 from avfeat.training.augment.segments import draw_blocks, inside
+from avfeat.training.schema import Positive, PositiveShare, Share, settings
 
 
-@dataclass(frozen=True)
+@settings
 class _Segment(TemporalAugmentation):
     """What has one segment of a clip.
 
@@ -27,20 +29,16 @@ class _Segment(TemporalAugmentation):
         fraction: length of the segment as a part of the clip, at strength 1.
     """
 
-    fraction: float = 0.5
+    fraction: Share = 0.5
 
     family = "lossy coherent"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(0 <= self.fraction <= 1, "fraction", "from 0 to 1")
 
     def lost(self, rng: SampleRNG) -> Tensor:
         """The segment: ``(batch, 1, 2)`` as parts of the clip."""
         return draw_blocks(rng, self._amount(rng) * self.fraction, 1)
 
 
-@dataclass(frozen=True)
+@settings
 class Cuboid(_Segment):
     """A box in space and time is lost; in sound, a rectangle of time and frequency.
 
@@ -51,11 +49,7 @@ class Cuboid(_Segment):
         side: side of the box as a part of the picture's, and height of the rectangle as a part of all frequencies.
     """
 
-    side: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(0 < self.side <= 1, "side", "above 0, to 1")
+    side: PositiveShare = 0.5
 
     def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Fill the box with the clip's mean colour."""
@@ -83,7 +77,7 @@ def _span(rng: SampleRNG, part: float, count: int) -> Tensor:
     return (place >= start) & (place < start + length)
 
 
-@dataclass(frozen=True)
+@settings
 class SegmentBlur(_Segment):
     """Between two times the picture is blurred and the sound is muffled.
 
@@ -92,13 +86,8 @@ class SegmentBlur(_Segment):
         cutoff: what is left of the sound, as a part of half the sample rate.
     """
 
-    sigma: float = 0.06
-    cutoff: float = 0.08
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(self.sigma > 0, "sigma", "above 0")
-        self._need(0 < self.cutoff <= 1, "cutoff", "above 0, to 1")
+    sigma: Positive = 0.06
+    cutoff: PositiveShare = 0.08
 
     def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Blur the frames of the segment."""
@@ -113,7 +102,7 @@ class SegmentBlur(_Segment):
         return torch.where(when, low_pass(waveform, cutoff).clamp(-1, 1), waveform)
 
 
-@dataclass(frozen=True)
+@settings
 class SegmentNoise(_Segment):
     """Between two times noise covers the picture and the sound.
 
@@ -122,13 +111,8 @@ class SegmentNoise(_Segment):
         snr: of the sound to the noise in dB, at strength 1; each halving of the strength adds 6 dB.
     """
 
-    level: float = 0.4
-    snr: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(self.level > 0, "level", "above 0")
-        self._need(abs(self.snr) <= 60, "snr", "from -60 to 60")
+    level: Positive = 0.4
+    snr: Annotated[float, Field(ge=-60, le=60)] = 0.0
 
     def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Add noise to the frames of the segment."""

@@ -11,22 +11,26 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from avfeat.training.augment.augmentation import Augmentation
 from avfeat.training.augment.clips import Clips
 from avfeat.training.augment.filters import blur_space
 from avfeat.training.augment.sample_rng import SampleRNG
+from avfeat.training.schema import Ascending, PositiveShare, Share, settings
 
 _LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the luma of ITU-R BT.601."""
 
+_Sigma = Annotated[float, Field(ge=0, le=56)]
 
-@dataclass(frozen=True)
+
+@settings
 class _Spatial(Augmentation):
     """What changes pictures and leaves the sound alone."""
 
@@ -42,12 +46,6 @@ class _Spatial(Augmentation):
     def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Change frames ``(batch, T, 3, height, width)``."""
 
-    def _need_range(self, name: str, low: float, high: float) -> None:
-        """Refuse a pair that is not ascending within ``low`` to ``high``."""
-        first, last = getattr(self, name)
-        right = low <= first <= last <= high
-        self._need(right, name, f"two numbers from {low:g} to {high:g}, the smaller one first")
-
 
 def _where(chosen: Tensor, changed: Tensor, frames: Tensor) -> Tensor:
     """``changed`` for the chosen samples (bool ``(batch,)``); the others keep every bit, whatever rounding does."""
@@ -60,7 +58,7 @@ def over_frames(numbers: Tensor) -> Tensor:
     return numbers[:, None, None, None, None]
 
 
-@dataclass(frozen=True)
+@settings
 class ResizedCrop(_Spatial):
     """A part of the picture, enlarged to the size of the whole.
 
@@ -74,14 +72,8 @@ class ResizedCrop(_Spatial):
         ratio: how much wider or higher than the picture a crop may be in its proportions, at strength 1.
     """
 
-    scale: tuple[float, float] = (0.2, 1.0)
-    ratio: float = 4 / 3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need_range("scale", 0.0, 1.0)
-        self._need(self.scale[0] > 0, "scale", "above 0")
-        self._need(self.ratio >= 1, "ratio", "1 or more")
+    scale: Annotated[tuple[PositiveShare, PositiveShare], Ascending] = (0.2, 1.0)
+    ratio: Annotated[float, Field(ge=1)] = 4 / 3
 
     def boxes(self, rng: SampleRNG) -> Tensor:
         """Top, left, height and width as parts of the picture's: float32 ``(batch, 4)``."""
@@ -127,7 +119,7 @@ def _middles(count: int, like: Tensor) -> Tensor:
     return (torch.arange(count, device=like.device, dtype=torch.float32) + 0.5) / count
 
 
-@dataclass(frozen=True)
+@settings
 class Flip(_Spatial):
     """Left and right change places; in all recipes that we know with probability 0.5.
 
@@ -142,7 +134,7 @@ class Flip(_Spatial):
         return _where(rng.chance(self.p * self.strength), frames.flip(-1), frames)
 
 
-@dataclass(frozen=True)
+@settings
 class ColourJitter(_Spatial):
     """Brightness, contrast, saturation and hue change, by one map of colours for all of the clip.
 
@@ -160,16 +152,10 @@ class ColourJitter(_Spatial):
         hue: largest rotation as a part of the circle, at strength 1.
     """
 
-    brightness: float = 0.4
-    contrast: float = 0.4
-    saturation: float = 0.4
-    hue: float = 0.2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("brightness", "contrast", "saturation"):
-            self._need(0 <= getattr(self, name) <= 1, name, "from 0 to 1")
-        self._need(0 <= self.hue <= 0.5, "hue", "from 0 to 0.5")
+    brightness: Share = 0.4
+    contrast: Share = 0.4
+    saturation: Share = 0.4
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.2
 
     def factors(self, rng: SampleRNG) -> Tensor:
         """Factors of brightness, contrast and saturation, and the turn of hue (of 1): ``(batch, 4)``."""
@@ -217,7 +203,7 @@ def _yiq(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     return grey, chroma, turned
 
 
-@dataclass(frozen=True)
+@settings
 class Grey(_Spatial):
     """Colours fade to their luma (ITU-R BT.601, as torchvision's ``rgb_to_grayscale``): all grey at strength 1.
 
@@ -231,7 +217,7 @@ class Grey(_Spatial):
         return frames.lerp(luma[:, :, None], over_frames(self._amount(rng)).to(frames.dtype))
 
 
-@dataclass(frozen=True)
+@settings
 class Blur(_Spatial):
     """A Gaussian blur. SimCLR's, as CVRL and BraVe have it: standard deviation uniform in 0.1 to 2 pixels.
 
@@ -240,11 +226,7 @@ class Blur(_Spatial):
             higher pictures are blurred as much relative to their height. Strength scales it.
     """
 
-    sigma: tuple[float, float] = (0.1, 2.0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need_range("sigma", 0.0, 56.0)
+    sigma: Annotated[tuple[_Sigma, _Sigma], Ascending] = (0.1, 2.0)
 
     def widths(self, rng: SampleRNG, height: int) -> Tensor:
         """Standard deviations in pixels of pictures of a ``height``: ``(batch,)``."""
@@ -256,7 +238,7 @@ class Blur(_Spatial):
         return _where(widths > 0, blur_space(frames, widths).clamp_(0, 1), frames)
 
 
-@dataclass(frozen=True)
+@settings
 class Noise(_Spatial):
     """Gaussian noise on every pixel and colour, of one level for all frames of a clip.
 
@@ -267,11 +249,7 @@ class Noise(_Spatial):
             and it.
     """
 
-    level: float = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(0 <= self.level <= 1, "level", "from 0 to 1")
+    level: Share = 0.1
 
     def levels(self, rng: SampleRNG) -> Tensor:
         """Standard deviation of each sample's noise: ``(batch,)``."""
@@ -284,7 +262,7 @@ class Noise(_Spatial):
         return noise.mul_(levels).add_(frames).clamp_(0, 1)
 
 
-@dataclass(frozen=True)
+@settings
 class Cutout(_Spatial):
     """A square is lost, at the same place in all frames, and filled with the clip's mean colour.
 
@@ -295,11 +273,7 @@ class Cutout(_Spatial):
         side: of the square, as a part of the picture's shorter side, at strength 1 (rounded to whole pixels).
     """
 
-    side: float = 20 / 112
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(0 <= self.side <= 1, "side", "from 0 to 1")
+    side: Share = 20 / 112
 
     def squares(self, rng: SampleRNG, height: int, width: int) -> Tensor:
         """Top, left and side in pixels: int64 ``(batch, 3)``."""

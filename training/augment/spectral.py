@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from avfeat.training.augment.augmentation import Augmentation
@@ -17,14 +18,18 @@ from avfeat.training.augment.clips import Clips
 from avfeat.training.augment.sample_rng import SampleRNG
 from avfeat.training.augment.segments import draw_blocks
 from avfeat.training.augment.vocoder import change_speed, shift_pitch
+from avfeat.training.schema import Ascending, Count, Share, settings
 
 _EDGE = 0.01
 """Width of a band's edges on the mel axis (at 16 kHz 28 mel: 18 Hz in the bass, 200 Hz in the treble)."""
 _LOWEST = 20.0
 """Hz: what lies below is not heard, but most of brown noise's power would be there."""
 
+_Ratio = Annotated[float, Field(ge=-60)]
+_Colour = Annotated[float, Field(ge=0, le=4)]
 
-@dataclass(frozen=True)
+
+@settings
 class _Spectral(Augmentation):
     """What changes sound and leaves the pictures alone."""
 
@@ -46,7 +51,7 @@ def _where(chosen: Tensor, changed: Tensor, waveform: Tensor) -> Tensor:
     return torch.where(chosen[:, None], changed.clamp(-1, 1), waveform)
 
 
-@dataclass(frozen=True)
+@settings
 class FrequencyMask(_Spectral):
     """Bands of the mel axis are removed from the whole clip.
 
@@ -61,13 +66,8 @@ class FrequencyMask(_Spectral):
         bands: how many bands it is split into, of equal width; their places are uniform, without overlap.
     """
 
-    fraction: float = 0.25
-    bands: int = 2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(0 <= self.fraction <= 1, "fraction", "from 0 to 1")
-        self._need(self.bands >= 1, "bands", "1 or more")
+    fraction: Share = 0.25
+    bands: Count = 2
 
     def lost(self, rng: SampleRNG) -> Tensor:
         """The bands as parts of the mel axis: ``(batch, bands, 2)``."""
@@ -107,7 +107,7 @@ def band_stop(bands: Tensor, places: Tensor) -> Tensor:
     return left
 
 
-@dataclass(frozen=True)
+@settings
 class PitchShift(_Spectral):
     """All frequencies change by one factor; the speed stays.
 
@@ -118,11 +118,7 @@ class PitchShift(_Spectral):
         semitones: largest shift, up or down, at strength 1.
     """
 
-    semitones: float = 15.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(0 <= self.semitones <= 24, "semitones", "from 0 to 24")
+    semitones: Annotated[float, Field(ge=0, le=24)] = 15.0
 
     def shifts(self, rng: SampleRNG) -> Tensor:
         """Semitones up: ``(batch,)``."""
@@ -135,7 +131,7 @@ class PitchShift(_Spectral):
         return _where(shifts != 0, shift_pitch(waveform, torch.exp2(shifts / 12), largest), waveform)
 
 
-@dataclass(frozen=True)
+@settings
 class TimeStretch(_Spectral):
     """The sound runs faster or slower, at its pitch; the length stays: what comes later is cut off, or silent.
 
@@ -147,11 +143,7 @@ class TimeStretch(_Spectral):
         change: largest change of the rate, of 1, at strength 1: with 0.5 up to half of the sound is cut off.
     """
 
-    change: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(0 <= self.change <= 0.9, "change", "from 0 to 0.9")
+    change: Annotated[float, Field(ge=0, le=0.9)] = 0.5
 
     def rates(self, rng: SampleRNG) -> Tensor:
         """How fast: ``(batch,)``."""
@@ -163,7 +155,7 @@ class TimeStretch(_Spectral):
         return _where(rates != 1, change_speed(waveform, rates), waveform)
 
 
-@dataclass(frozen=True)
+@settings
 class ColouredNoise(_Spectral):
     """Noise, anywhere between white and brown, at a signal-to-noise ratio.
 
@@ -177,14 +169,8 @@ class ColouredNoise(_Spectral):
         colour: smallest and largest exponent.
     """
 
-    snr: tuple[float, float] = (0.0, 19.0)
-    colour: tuple[float, float] = (0.0, 2.0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        low, high = self.colour
-        self._need(-60 <= self.snr[0] <= self.snr[1], "snr", "two numbers from -60, the smaller one first")
-        self._need(0 <= low <= high <= 4, "colour", "two numbers from 0 to 4, the smaller one first")
+    snr: Annotated[tuple[_Ratio, _Ratio], Ascending] = (0.0, 19.0)
+    colour: Annotated[tuple[_Colour, _Colour], Ascending] = (0.0, 2.0)
 
     def levels(self, rng: SampleRNG) -> Tensor:
         """Root mean square of the noise, as a part of the clip's: ``(batch,)``."""
@@ -210,7 +196,7 @@ def colour_noise(rng: SampleRNG, exponents: Tensor, samples: int, sample_rate: i
     return noise / noise.square().mean(1, keepdim=True).sqrt().clamp(min=1e-12)
 
 
-@dataclass(frozen=True)
+@settings
 class Gain(_Spectral):
     """Louder or softer. Volume changes by 10 % in AVID and GDT, by 20 % in CrissCross, which is about the default.
 
@@ -218,11 +204,7 @@ class Gain(_Spectral):
         decibels: largest change at strength 1; uniform in between. What becomes too loud is cut off.
     """
 
-    decibels: float = 2.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(0 <= self.decibels <= 60, "decibels", "from 0 to 60")
+    decibels: Annotated[float, Field(ge=0, le=60)] = 2.0
 
     def gains(self, rng: SampleRNG) -> Tensor:
         """Factors: ``(batch,)``."""

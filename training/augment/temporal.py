@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from avfeat.training.augment.augmentation import TemporalAugmentation
@@ -20,6 +20,7 @@ from avfeat.training.augment.clips import Clips
 from avfeat.training.augment.filters import blur_time, flatten_spectrum, smear_sound
 from avfeat.training.augment.sample_rng import SampleRNG
 from avfeat.training.augment.segments import draw_blocks, inside, spread
+from avfeat.training.schema import Count, Share, settings
 
 Fill = Literal["zeros", "mean", "noise"]
 DropFill = Literal["blank", "freeze"]
@@ -50,7 +51,7 @@ def _over_pictures(steps: Tensor) -> Tensor:
     return steps[:, :, None, None, None]
 
 
-@dataclass(frozen=True)
+@settings
 class TimeMask(TemporalAugmentation):
     """One or several contiguous blocks of time are lost.
 
@@ -64,16 +65,11 @@ class TimeMask(TemporalAugmentation):
         fill: what stands there instead: zeros, the clip's mean (colour), or noise.
     """
 
-    fraction: float = 0.125
-    blocks: int = 1
+    fraction: Share = 0.125
+    blocks: Annotated[int, Field(ge=1, le=64)] = 1
     fill: Fill = "noise"
 
     family = "lossy coherent"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(0 <= self.fraction <= 1, "fraction", "from 0 to 1")
-        self._need(1 <= self.blocks <= 64, "blocks", "from 1 to 64")
 
     def lost(self, rng: SampleRNG) -> Tensor:
         """The blocks that are lost: ``(batch, blocks, 2)`` as parts of the clip."""
@@ -89,7 +85,7 @@ class TimeMask(TemporalAugmentation):
         return _fill_lost(waveform, inside(self.lost(rng), waveform.shape[1]), self.fill, rng.fork("fill"))
 
 
-@dataclass(frozen=True)
+@settings
 class FrameDrop(TemporalAugmentation):
     """Single frames are lost, and the sound of their time: blank, or frozen to what came before.
 
@@ -101,16 +97,11 @@ class FrameDrop(TemporalAugmentation):
         cells: into how many parts the sound of a clip without frames, or of independent loss, is cut.
     """
 
-    fraction: float = 0.5
+    fraction: Share = 0.5
     fill: DropFill = "freeze"
-    cells: int = 16
+    cells: Count = 16
 
     family = "lossy coherent"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(0 <= self.fraction <= 1, "fraction", "from 0 to 1")
-        self._need(self.cells >= 1, "cells", "1 or more")
 
     def lost(self, rng: SampleRNG, cells: int) -> Tensor:
         """Which of ``cells`` equal parts are lost: bool ``(batch, cells)``."""
@@ -147,7 +138,7 @@ def _last_kept(lost: Tensor) -> Tensor:
     return torch.where(lost, 0, number).cummax(1).values
 
 
-@dataclass(frozen=True)
+@settings
 class Fade(TemporalAugmentation):
     """Fading in at the beginning and out at the end, in one of five shapes.
 
@@ -158,13 +149,9 @@ class Fade(TemporalAugmentation):
         fraction: longest fade as a part of the clip, at strength 1.
     """
 
-    fraction: float = 0.5
+    fraction: Share = 0.5
 
     family = "lossy coherent"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(0 <= self.fraction <= 1, "fraction", "from 0 to 1")
 
     def gains(self, rng: SampleRNG, count: int) -> Tensor:
         """The gain at each of ``count`` equal steps: float32 ``(batch, count)``."""
@@ -203,7 +190,7 @@ def _gain(part: Tensor, shape: Tensor) -> Tensor:
     return torch.where(part >= 1, 1.0, chosen)
 
 
-@dataclass(frozen=True)
+@settings
 class TemporalBlur(TemporalAugmentation):
     """What happens fast is lost: pictures and the spectrum's changes are averaged over time.
 
@@ -213,13 +200,9 @@ class TemporalBlur(TemporalAugmentation):
         fraction: largest standard deviation of the Gaussian, as a part of the clip, at strength 1.
     """
 
-    fraction: float = 0.125
+    fraction: Share = 0.125
 
     family = "lossy coherent"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(0 <= self.fraction <= 1, "fraction", "from 0 to 1")
 
     def widths(self, rng: SampleRNG) -> Tensor:
         """Standard deviation for each sample, as a part of the clip: ``(batch,)``."""
@@ -237,7 +220,7 @@ class TemporalBlur(TemporalAugmentation):
         return smear_sound(waveform, self.widths(rng))
 
 
-@dataclass(frozen=True)
+@settings
 class Background(TemporalAugmentation):
     """What stays the same over the clip is lost; what changes in it is left, at its time.
 

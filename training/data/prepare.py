@@ -34,21 +34,36 @@ FAILURES = "failures.jsonl"
 
 @dataclass(frozen=True)
 class PreparationStarted:
-    """The work begins; ``total`` is the number of items, None where only the end of a stream tells."""
+    """The work begins.
+
+    Attributes:
+        total: number of items; None where only the end of a stream tells.
+    """
 
     total: int | None
 
 
 @dataclass(frozen=True)
 class ItemStored:
-    """An item is in the cache; ``row`` is what the index will say."""
+    """An item is in the cache.
+
+    Attributes:
+        row: what the index will say.
+    """
 
     row: CacheRow
 
 
 @dataclass(frozen=True)
 class ItemFailed:
-    """An item is left out; ``source`` is the media as the data set calls it."""
+    """An item is left out.
+
+    Attributes:
+        name: of the item.
+        source: the media, as the data set calls it.
+        reason: as of a ``MediaError``.
+        message: one sentence for people.
+    """
 
     name: str
     source: str

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from avfeat.grid import MICROSECONDS, Grid, microseconds
-from avfeat.media import AudioSpec, MediaSummary, VideoSpec, Window, media_windows
+from avfeat.media import AudioSpec, Source, VideoSpec, Window, Windows, media_windows
 from avfeat.training.data.clip_writer import ClipWriter, Facts
 from avfeat.training.data.settings import CacheSettings
 from avfeat.training.data.sources.media import FileLike, SyntheticMedia
@@ -28,11 +27,11 @@ def record(media: FileLike | SyntheticMedia, settings: CacheSettings, path: Path
         OutputError: the clip cannot be written.
     """
     with ClipWriter(settings, scratch) as writer:
-        facts = (
-            _render(media, settings, writer)
-            if isinstance(media, SyntheticMedia)
-            else _decode(media, settings, writer)
-        )
+        if isinstance(media, SyntheticMedia):
+            facts = _render(media, settings, writer)
+        else:
+            with media.open() as source:
+                facts = _decode(source, settings, writer)
         writer.save(path, facts)
 
 
@@ -49,31 +48,30 @@ def _render(media: SyntheticMedia, settings: CacheSettings, writer: ClipWriter) 
     return Facts(video_end, audio_end)
 
 
-def _decode(media: FileLike, settings: CacheSettings, writer: ClipWriter) -> Facts:
-    outcome = MediaSummary()
+def _decode(source: Source, settings: CacheSettings, writer: ClipWriter) -> Facts:
+    windows = _windows(source, settings)
     begins: dict[str, int] = {}
     silence = np.zeros(settings.sample_rate, dtype=np.float32)
-    for window in _windows(media, settings, outcome):
+    for window in windows:
         if window.frames is not None:
             begins.setdefault("video", window.start)
         if window.waveform is not None:
             begins.setdefault("audio", window.start)
         _show(window, settings.fps, writer)
         writer.sound(silence if window.waveform is None else window.waveform)
+    outcome = windows.outcome
     return Facts(outcome.video_end, outcome.audio_end, max(begins.values(), default=0), outcome.damage)
 
 
-def _windows(media: FileLike, settings: CacheSettings, outcome: MediaSummary) -> Iterator[Window]:
+def _windows(source: Source, settings: CacheSettings) -> Windows:
     """Seconds of the media, side by side: what ``avfeat.media.decode`` is made of."""
-    with media.open() as source:
-        yield from media_windows(
-            source,
-            Grid(MICROSECONDS, MICROSECONDS, tail=0),
-            VideoSpec(settings.fps, settings.fps, settings.size, settings.aspect),
-            AudioSpec(settings.sample_rate, settings.sample_rate),
-            threads=1,
-            outcome=outcome,
-        )
+    return media_windows(
+        source,
+        Grid(MICROSECONDS, MICROSECONDS, tail=0),
+        VideoSpec(settings.fps, settings.fps, settings.size, settings.aspect),
+        AudioSpec(settings.sample_rate, settings.sample_rate),
+        threads=1,
+    )
 
 
 def _show(window: Window, fps: int, writer: ClipWriter) -> None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from avfeat.errors import ArgumentError
 from avfeat.grid import microseconds
+from avfeat.training.schema import Ascending, Count, settings
 
 Offset = Literal["random", "centre", "start"]
 Spacing = Literal["independent", "decreasing", "same"]
@@ -22,10 +24,11 @@ AudioSpeed = Literal["follow", "keep"]
 Timeline = Literal["shared", "offset"]
 
 _FASTEST = 16.0
+_Speed = Annotated[float, Field(ge=1 / _FASTEST, le=_FASTEST)]
 _HALVINGS = 60
 
 
-@dataclass(frozen=True)
+@settings
 class Sampling:
     """How views are sampled from a clip.
 
@@ -47,36 +50,19 @@ class Sampling:
         ArgumentError: values that no view can have.
     """
 
-    views: int = 2
-    seconds: float = 2.0
-    frames: int = 16
+    views: Count = 2
+    seconds: Annotated[float, Field(ge=0.05, le=3600)] = 2.0
+    frames: Count = 16
     offset: Offset = "random"
     spacing: Spacing = "independent"
-    power: float = 1.0
-    speed: tuple[float, float] = (1.0, 1.0)
+    power: Annotated[float, Field(ge=0.01, le=100)] = 1.0
+    speed: Annotated[tuple[_Speed, _Speed], Ascending] = (1.0, 1.0)
     audio_speed: AudioSpeed = "follow"
-    jitter: float = 0.0
+    jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     timeline: Timeline = "shared"
-    max_offset: float = 0.0
+    max_offset: Annotated[float, Field(ge=0, le=3600)] = 0.0
 
     def __post_init__(self) -> None:
-        for name, kind in (
-            ("offset", Offset), ("spacing", Spacing), ("audio_speed", AudioSpeed), ("timeline", Timeline)
-        ):  # fmt: skip
-            _require(getattr(self, name) in get_args(kind), name, f"one of {', '.join(get_args(kind))}", self)
-        _require(_whole(self.views) and self.views >= 1, "views", "a whole number from 1 on", self)
-        _require(_whole(self.frames) and self.frames >= 1, "frames", "a whole number from 1 on", self)
-        _require(_within(self.seconds, 0.05, 3600), "seconds", "from 0.05 to 3600", self)
-        _require(_within(self.power, 0.01, 100), "power", "from 0.01 to 100", self)
-        _require(_within(self.jitter, 0, 0.5), "jitter", "from 0 to 0.5", self)
-        _require(_within(self.max_offset, 0, 3600), "max_offset", "from 0 to 3600", self)
-        speeds = len(self.speed) == 2 and all(_within(one, 1 / _FASTEST, _FASTEST) for one in self.speed)
-        _require(
-            speeds and self.speed[0] <= self.speed[1],
-            "speed",
-            f"a range within 1/{_FASTEST:g} to {_FASTEST:g}",
-            self,
-        )
         if self.spacing == "decreasing" and self.views != 2:
             raise ArgumentError(f"spacing 'decreasing' is the gap between 2 views, not between {self.views}.")
         if (self.timeline == "offset") != (self.max_offset > 0):
@@ -189,16 +175,3 @@ def decreasing(level: float, power: float) -> float:
         else:
             high = middle
     return (low + high) / 2
-
-
-def _require(right: bool, name: str, what: str, sampling: Sampling) -> None:
-    if not right:
-        raise ArgumentError(f"{name} must be {what}, not {getattr(sampling, name)!r}.")
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _within(value: Any, low: float, high: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
-from typing import Any, get_args
+from dataclasses import asdict, fields
+from typing import Annotated, Any
 
-from avfeat.errors import ArgumentError, AvfeatError
+from pydantic import Field
+
+from avfeat.errors import AvfeatError
 from avfeat.media import Aspect
+from avfeat.training.schema import settings
 
 FORMAT = 1
 """Version of the clip file; part of every clip's name, so that versions never mix."""
-
-_LIMITS = {"fps": (1, 240), "size": (16, 4320), "sample_rate": (1000, 192_000), "quality": (1, 100)}
 
 
 class CacheError(AvfeatError):
     """A prepared cache, or a clip in it, that is missing, broken, or made otherwise than asked for."""
 
 
-@dataclass(frozen=True)
+@settings
 class CacheSettings:
     """What a prepared clip holds.
 
@@ -35,19 +36,11 @@ class CacheSettings:
         ArgumentError: a value that no cache can have.
     """
 
-    fps: int = 8
-    size: int = 112
-    sample_rate: int = 16_000
+    fps: Annotated[int, Field(ge=1, le=240)] = 8
+    size: Annotated[int, Field(ge=16, le=4320)] = 112
+    sample_rate: Annotated[int, Field(ge=1000, le=192_000)] = 16_000
     aspect: Aspect = "stretch"
-    quality: int = 95
-
-    def __post_init__(self) -> None:
-        for name, (least, most) in _LIMITS.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise ArgumentError(f"{name} must be a whole number from {least} to {most}, not {value!r}.")
-        if self.aspect not in get_args(Aspect):
-            raise ArgumentError(f"aspect must be one of {', '.join(get_args(Aspect))}, not {self.aspect!r}.")
+    quality: Annotated[int, Field(ge=1, le=100)] = 95
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
 
 from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
 from avfeat.media import Aspect
 from avfeat.suggest import suggestion
+from avfeat.training.schema import settings
 
 Init = Literal["none", "imagenet", "kinetics400", "efficientnet_lite0"]
 DEFAULT = "default"
@@ -17,12 +18,8 @@ DEFAULT = "default"
 MODALITIES: tuple[Modality, ...] = ("video", "audio")
 _OF_VIDEO = ("kinetics400", "efficientnet_lite0")
 
-# The shortest waveform is 0.1 s; at 4 kHz it still fills a window of the spectrogram (400 samples).
-_LIMITS = {"fps": (1, 240), "size": (16, 4320), "sample_rate": (4000, 192_000), "shared": (2, 65_536)}
-_SHORTEST = 0.1
 
-
-@dataclass(frozen=True)
+@settings
 class PairSpec:
     """Which two networks make a pair, and what a window is for them.
 
@@ -47,26 +44,19 @@ class PairSpec:
 
     video: str
     audio: str
-    seconds: float = 2.0
-    fps: int = 8
-    size: int = 112
-    sample_rate: int = 16_000
+    # The shortest waveform is 0.1 s; at 4 kHz it still fills a window of the spectrogram (400 samples).
+    seconds: Annotated[float, Field(ge=0.1)] = 2.0
+    fps: Annotated[int, Field(ge=1, le=240)] = 8
+    size: Annotated[int, Field(ge=16, le=4320)] = 112
+    sample_rate: Annotated[int, Field(ge=4000, le=192_000)] = 16_000
     aspect: Aspect = "stretch"
-    shared: int = 256
+    shared: Annotated[int, Field(ge=2, le=65_536)] = 256
     init: str | dict[str, str] = "none"
 
     def __post_init__(self) -> None:
-        for name, (least, most) in _LIMITS.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise ArgumentError(f"{name} must be a whole number from {least} to {most}, not {value!r}.")
-        if not _SHORTEST <= self.seconds < math.inf:
-            raise ArgumentError(f"seconds must be {_SHORTEST} or more, not {self.seconds!r}.")
         if self.frames < 1 or abs(self.seconds * self.fps - self.frames) > 1e-6:
             frames = f"{self.seconds:g} * {self.fps} = {self.seconds * self.fps:g}"
             raise ArgumentError(f"seconds * fps must be a whole number of frames, 1 or more, not {frames}.")
-        if self.aspect not in get_args(Aspect):
-            raise ArgumentError(f"There is no aspect {self.aspect!r}; {suggestion(self.aspect, get_args(Aspect))}")
         self._check_init()
 
     def _check_init(self) -> None:

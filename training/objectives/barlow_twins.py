@@ -6,8 +6,6 @@ batches.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
@@ -16,12 +14,13 @@ from avfeat.training.objectives.gather import GatheredRows, gather
 from avfeat.training.objectives.heads import mlp
 from avfeat.training.objectives.objective import Objective
 from avfeat.training.objectives.settings import HeadSettings
+from avfeat.training.schema import Positive, Weight, settings
 
 _EPSILON = 1e-5
 """Of the published code's BatchNorm."""
 
 
-@dataclass(frozen=True)
+@settings
 class BarlowTwinsSettings(HeadSettings):
     """Of Barlow Twins.
 
@@ -30,13 +29,8 @@ class BarlowTwinsSettings(HeadSettings):
         scale: of the whole loss.
     """
 
-    redundancy: float = 0.0051
-    scale: float = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need_weight("redundancy")
-        self._need_positive("scale")
+    redundancy: Weight = 0.0051
+    scale: Positive = 0.1
 
 
 class BarlowTwins(Objective[BarlowTwinsSettings]):

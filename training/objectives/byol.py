@@ -5,8 +5,6 @@ arXiv 2006.07733, equation 2, and ``byol_experiment.py`` of its code, which sums
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor, nn
 
 from avfeat.training.objectives.embedded import HeadOutput
@@ -15,9 +13,10 @@ from avfeat.training.objectives.heads import mlp
 from avfeat.training.objectives.objective import Objective
 from avfeat.training.objectives.settings import MomentumSettings
 from avfeat.training.objectives.simsiam import cosine
+from avfeat.training.schema import settings
 
 
-@dataclass(frozen=True)
+@settings
 class BYOLSettings(MomentumSettings):
     """Of BYOL."""
 

@@ -10,9 +10,7 @@ al., arXiv 1503.02531, at temperature 1.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -26,10 +24,11 @@ from avfeat.training.objectives.embedded import Chosen, statistics_kept
 from avfeat.training.objectives.gather import GatheredRows
 from avfeat.training.objectives.heads import mlp
 from avfeat.training.objectives.imitation import classification, regression, smooth_regression
+from avfeat.training.schema import Count, Weight, settings
 from avfeat.training.teachers.lesson import Lesson, TeacherOutput
 
 
-@dataclass(frozen=True)
+@settings
 class DistillationSettings:
     """Who teaches, and how much it counts beside the objective.
 
@@ -50,23 +49,15 @@ class DistillationSettings:
     """
 
     teacher: str | dict[str, str]
-    weight: float = 10.0
-    hidden: int = 2048
+    weight: Weight = 10.0
+    hidden: Count = 2048
     loss: Literal["cosine", "smooth_l1"] = "cosine"
-    scores: float = 0.0
-    frames: int = 2
+    scores: Weight = 0.0
+    frames: Count = 2
 
     def __post_init__(self) -> None:
-        self._check_teacher()
-        if not 0 < self.weight < math.inf:
-            raise ArgumentError(f"weight must be above 0, not {self.weight!r}; distillation=null has none.")
-        for name, what in (("hidden", "a width"), ("frames", "a number of frames")):
-            if getattr(self, name) < 1:
-                raise ArgumentError(f"{name} must be {what} from 1 on, not {getattr(self, name)!r}.")
-        if not 0 <= self.scores < math.inf:
-            raise ArgumentError(f"scores must be a weight from 0 on, not {self.scores!r}.")
-
-    def _check_teacher(self) -> None:
+        if not self.weight:
+            raise ArgumentError("weight must be above 0; distillation=null has none.")
         named = self.teacher.values() if isinstance(self.teacher, dict) else [self.teacher]
         if not named or not all(named):
             raise ArgumentError(

@@ -6,8 +6,6 @@ from solo-learn's preset for small batches.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,9 +15,10 @@ from avfeat.training.objectives.gather import GatheredRows, gather
 from avfeat.training.objectives.heads import mlp
 from avfeat.training.objectives.objective import Objective
 from avfeat.training.objectives.settings import MomentumSettings
+from avfeat.training.schema import Positive, settings
 
 
-@dataclass(frozen=True)
+@settings
 class MoCoV3Settings(MomentumSettings):
     """Of MoCo v3.
 
@@ -27,11 +26,7 @@ class MoCoV3Settings(MomentumSettings):
         temperature: of the softmax over similarities.
     """
 
-    temperature: float = 0.2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need_positive("temperature")
+    temperature: Positive = 0.2
 
 
 class MoCoV3(Objective[MoCoV3Settings]):

@@ -10,11 +10,12 @@ from typing import Literal, cast
 
 from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
+from avfeat.training.schema import Weight, settings
 
 Kind = Literal["video_video", "audio_audio", "video_audio", "video_audio_across"]
 
 
-@dataclass(frozen=True)
+@settings
 class Pairs:
     """Weights of the four kinds of pairs; CrissCross (arXiv 2111.05329, section 3.2) is the instance with all four.
 
@@ -28,22 +29,24 @@ class Pairs:
         ArgumentError: a weight below 0, or all of them 0.
     """
 
-    video_video: float = 1.0
-    audio_audio: float = 1.0
-    video_audio: float = 1.0
-    video_audio_across: float = 0.0
+    video_video: Weight = 1.0
+    audio_audio: Weight = 1.0
+    video_audio: Weight = 1.0
+    video_audio_across: Weight = 0.0
 
     def __post_init__(self) -> None:
-        for kind, weight in asdict(self).items():
-            if not 0 <= weight < math.inf:
-                raise ArgumentError(f"{kind} must be a weight from 0 on, not {weight!r}.")
         if not any(asdict(self).values()):
             raise ArgumentError("All kinds of pairs have weight 0; one of them must count.")
 
 
 @dataclass(frozen=True)
 class Side:
-    """One modality of one view."""
+    """One modality of one view.
+
+    Attributes:
+        modality: which.
+        view: its number, from 0 on.
+    """
 
     modality: Modality
     view: int
@@ -51,7 +54,14 @@ class Side:
 
 @dataclass(frozen=True)
 class Term:
-    """Two sides whose comparison is ``weight`` of the whole loss."""
+    """Two sides that are compared.
+
+    Attributes:
+        kind: of the pair.
+        first: one side.
+        second: the other.
+        weight: of the comparison, as a part of the whole loss.
+    """
 
     kind: Kind
     first: Side

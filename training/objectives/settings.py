@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from typing import Annotated
 
-from avfeat.errors import ArgumentError
+from pydantic import Field
+
+from avfeat.training.schema import Count, Share, settings
+
+Width = Annotated[int, Field(ge=2)]
+"""Of embeddings: covariances are between two dimensions."""
 
 
-@dataclass(frozen=True)
+@settings
 class HeadSettings:
     """Widths of an objective's heads.
 
@@ -20,27 +24,11 @@ class HeadSettings:
         ArgumentError: settings out of range.
     """
 
-    hidden: int = 2048
-    out: int = 2048
-
-    def __post_init__(self) -> None:
-        self._need(self.hidden >= 1, "hidden", "a width from 1 on")
-        # Covariances are between two dimensions.
-        self._need(self.out >= 2, "out", "a width from 2 on")
-
-    def _need(self, right: bool, name: str, what: str) -> None:
-        """Refuse a setting that is out of range."""
-        if not right:
-            raise ArgumentError(f"{name} must be {what}, not {getattr(self, name)!r}.")
-
-    def _need_positive(self, name: str) -> None:
-        self._need(0 < getattr(self, name) < math.inf, name, "above 0")
-
-    def _need_weight(self, name: str) -> None:
-        self._need(0 <= getattr(self, name) < math.inf, name, "from 0 on")
+    hidden: Count = 2048
+    out: Width = 2048
 
 
-@dataclass(frozen=True)
+@settings
 class MomentumSettings(HeadSettings):
     """Of an objective whose targets come from a momentum encoder.
 
@@ -49,10 +37,6 @@ class MomentumSettings(HeadSettings):
         base_momentum: at the beginning of the training (``momentum.momentum_at``).
     """
 
-    hidden: int = 4096
-    out: int = 256
-    base_momentum: float = 0.99
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(0 <= self.base_momentum <= 1, "base_momentum", "from 0 to 1")
+    hidden: Count = 4096
+    out: Width = 256
+    base_momentum: Share = 0.99

@@ -6,21 +6,19 @@ Supervision", ICML 2021, arXiv 2103.00020, figure 3, with sound in place of text
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from avfeat.errors import ArgumentError
 from avfeat.training.objectives.gather import GatheredRows, gather
+from avfeat.training.schema import Positive, Weight, settings
 
 Reach = Literal["projection", "encoder"]
 
 
-@dataclass(frozen=True)
+@settings
 class SharedSettings:
     """How the shared space is trained, beside the objective.
 
@@ -34,15 +32,9 @@ class SharedSettings:
         ArgumentError: settings out of range.
     """
 
-    weight: float = 1.0
-    temperature: float = 0.1
+    weight: Weight = 1.0
+    temperature: Positive = 0.1
     reach: Reach = "projection"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.weight < math.inf:
-            raise ArgumentError(f"weight must be from 0 on, not {self.weight!r}.")
-        if not 0 < self.temperature < math.inf:
-            raise ArgumentError(f"temperature must be above 0, not {self.temperature!r}.")
 
 
 def info_nce(video: Tensor, audio: Tensor, rows: GatheredRows, temperature: float) -> Tensor:

@@ -5,8 +5,6 @@ arXiv 2002.05709, equation 1 and algorithm 1; temperature and widths from solo-l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,10 +13,11 @@ from avfeat.training.objectives.embedded import HeadOutput
 from avfeat.training.objectives.gather import GatheredRows, gather
 from avfeat.training.objectives.heads import mlp
 from avfeat.training.objectives.objective import Objective
-from avfeat.training.objectives.settings import HeadSettings
+from avfeat.training.objectives.settings import HeadSettings, Width
+from avfeat.training.schema import Positive, settings
 
 
-@dataclass(frozen=True)
+@settings
 class SimCLRSettings(HeadSettings):
     """Of SimCLR.
 
@@ -26,12 +25,8 @@ class SimCLRSettings(HeadSettings):
         temperature: of the softmax over similarities.
     """
 
-    out: int = 256
-    temperature: float = 0.2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need_positive("temperature")
+    out: Width = 256
+    temperature: Positive = 0.2
 
 
 class SimCLR(Objective[SimCLRSettings]):

@@ -5,8 +5,6 @@ arXiv 2011.10566, equations 1 to 4, and ``simsiam/builder.py`` of its code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -15,9 +13,10 @@ from avfeat.training.objectives.gather import GatheredRows
 from avfeat.training.objectives.heads import mlp
 from avfeat.training.objectives.objective import Objective
 from avfeat.training.objectives.settings import HeadSettings
+from avfeat.training.schema import Count, settings
 
 
-@dataclass(frozen=True)
+@settings
 class SimSiamSettings(HeadSettings):
     """Of SimSiam.
 
@@ -25,11 +24,7 @@ class SimSiamSettings(HeadSettings):
         predictor_hidden: width of the predictor's hidden layer.
     """
 
-    predictor_hidden: int = 512
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._need(self.predictor_hidden >= 1, "predictor_hidden", "a width from 1 on")
+    predictor_hidden: Count = 512
 
 
 class SimSiam(Objective[SimSiamSettings]):

@@ -6,8 +6,6 @@ covariance term); widths from solo-learn's preset for small batches.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,11 +16,12 @@ from avfeat.training.objectives.gather import GatheredRows, gather
 from avfeat.training.objectives.heads import mlp
 from avfeat.training.objectives.objective import Objective
 from avfeat.training.objectives.settings import HeadSettings
+from avfeat.training.schema import Weight, settings
 
 _EPSILON = 1e-4
 
 
-@dataclass(frozen=True)
+@settings
 class VICRegSettings(HeadSettings):
     """Of VICReg.
 
@@ -32,14 +31,9 @@ class VICRegSettings(HeadSettings):
         covariance: weight of covariances between dimensions.
     """
 
-    invariance: float = 25.0
-    variance: float = 25.0
-    covariance: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("invariance", "variance", "covariance"):
-            self._need_weight(name)
+    invariance: Weight = 25.0
+    variance: Weight = 25.0
+    covariance: Weight = 1.0
 
 
 class VICReg(Objective[VICRegSettings]):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import asdict, field, replace
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from avfeat.errors import ArgumentError
 from avfeat.training.augment import Composition
@@ -19,15 +21,10 @@ from avfeat.training.objectives.distillation import DistillationSettings
 from avfeat.training.objectives.settings import HeadSettings
 from avfeat.training.objectives.shared import SharedSettings
 from avfeat.training.renamed import with_new_names
-from avfeat.training.schema import build
+from avfeat.training.schema import Count, Positive, Share, Weight, build, settings
 
 _REFERENCE_BATCH = 256
 """Learning rates are published for it."""
-
-
-def _need(right: bool, name: str, what: str, value: object) -> None:
-    if not right:
-        raise ArgumentError(f"{name} must be {what}, not {value!r}.")
 
 
 def _need_window(right: bool, name: str, given: object, wanted: object) -> None:
@@ -38,7 +35,7 @@ def _need_window(right: bool, name: str, given: object, wanted: object) -> None:
         )
 
 
-@dataclass(frozen=True)
+@settings
 class ObjectiveChoice:
     """Which objective, and which pairs of views it compares.
 
@@ -66,7 +63,7 @@ class ObjectiveChoice:
         return settings
 
 
-@dataclass(frozen=True)
+@settings
 class OptimizerSettings:
     """How weights are moved.
 
@@ -85,28 +82,14 @@ class OptimizerSettings:
     """
 
     name: Literal["adamw", "sgd", "lars"] = "adamw"
-    lr: float = 1e-3
+    lr: Positive = 1e-3
     scaling: Literal["none", "linear", "sqrt"] = "none"
-    weight_decay: float = 0.01
-    momentum: float = 0.9
-    trust_coefficient: float = 0.001
-    max_grad_norm: float | None = None
-    warmup: float = 0.1
-    min_lr_ratio: float = 0.0
-
-    def __post_init__(self) -> None:
-        _need(0 < self.lr < math.inf, "lr", "above 0", self.lr)
-        _need(0 <= self.weight_decay < math.inf, "weight_decay", "from 0 on", self.weight_decay)
-        _need(0 <= self.momentum < 1, "momentum", "from 0 to below 1", self.momentum)
-        _need(0 < self.trust_coefficient < math.inf, "trust_coefficient", "above 0", self.trust_coefficient)
-        _need(
-            self.max_grad_norm is None or 0 < self.max_grad_norm < math.inf,
-            "max_grad_norm",
-            "above 0, or null",
-            self.max_grad_norm,
-        )
-        _need(0 <= self.warmup <= 1, "warmup", "from 0 to 1", self.warmup)
-        _need(0 <= self.min_lr_ratio <= 1, "min_lr_ratio", "from 0 to 1", self.min_lr_ratio)
+    weight_decay: Weight = 0.01
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    trust_coefficient: Positive = 0.001
+    max_grad_norm: Positive | None = None
+    warmup: Share = 0.1
+    min_lr_ratio: Share = 0.0
 
     def peak(self, batch_size: int) -> float:
         """The highest learning rate, for a batch of that many clips."""
@@ -114,7 +97,7 @@ class OptimizerSettings:
         return self.lr * {"none": 1.0, "linear": share, "sqrt": math.sqrt(share)}[self.scaling]
 
 
-@dataclass(frozen=True)
+@settings
 class ProbeSettings:
     """The nearest-neighbour accuracy that is measured on labelled clips while training goes on.
 
@@ -125,18 +108,13 @@ class ProbeSettings:
         neighbours: that vote.
     """
 
-    every: int = 500
-    clips: int = 1000
-    windows: int = 4
-    neighbours: int = 5
-
-    def __post_init__(self) -> None:
-        _need(self.every >= 0, "every", "a number of steps, or 0", self.every)
-        for name in ("clips", "windows", "neighbours"):
-            _need(getattr(self, name) >= 1, name, "from 1 on", getattr(self, name))
+    every: Annotated[int, Field(ge=0)] = 500
+    clips: Count = 1000
+    windows: Count = 4
+    neighbours: Count = 5
 
 
-@dataclass(frozen=True)
+@settings
 class Recipe:
     """A whole training.
 
@@ -171,35 +149,23 @@ class Recipe:
     freeze: tuple[str, ...] = ()
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     probe: ProbeSettings = field(default_factory=ProbeSettings)
-    steps: int = 1000
+    steps: Count = 1000
     batch_size: int = 64
-    grad_accumulation_steps: int = 1
+    grad_accumulation_steps: Count = 1
     required_streams: Needs = "any"
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
-    workers: int | None = None
-    log_every: int = 10
-    checkpoint_every: int = 200
+    workers: Annotated[int, Field(ge=0)] | None = None
+    log_every: Count = 10
+    checkpoint_every: Count = 200
     description: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "grad_accumulation_steps", "log_every", "checkpoint_every"):
-            _need(getattr(self, name) >= 1, name, "from 1 on", getattr(self, name))
-        _need(
-            self.batch_size >= 2 * self.grad_accumulation_steps,
-            "batch_size",
-            "2 clips a pass or more",
-            self.batch_size,
-        )
-        _need(
-            self.batch_size % self.grad_accumulation_steps == 0,
-            "batch_size",
-            "divisible by grad_accumulation_steps",
-            self.batch_size,
-        )
-        _need(0 <= self.seed < 2**63, "seed", "from 0 to 2 ** 63 - 1", self.seed)
-        _need(self.workers is None or self.workers >= 0, "workers", "from 0 on, or null", self.workers)
+        if self.batch_size < 2 * self.grad_accumulation_steps:
+            raise ArgumentError(f"batch_size must be 2 clips a pass or more, not {self.batch_size}.")
+        if self.batch_size % self.grad_accumulation_steps:
+            raise ArgumentError(f"batch_size must be divisible by grad_accumulation_steps, not {self.batch_size}.")
         networks_of(self.encoders)
         self._check_views()
 

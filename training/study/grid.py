@@ -11,8 +11,9 @@ from typing import Any
 from avfeat.errors import ArgumentError
 from avfeat.suggest import suggestion
 from avfeat.training.recipes import Recipe
+from avfeat.training.recipes.merge import merged
 from avfeat.training.renamed import with_new_names, with_old_names
-from avfeat.training.study.load import Loaded, set_values
+from avfeat.training.study.load import Loaded
 from avfeat.training.study.plan import Cell, Family, Kind, StudyPlan
 
 OWN = "baseline and reference"
@@ -141,15 +142,14 @@ class _Resolver:
 
     def _values(self, cell: Cell) -> Any:
         plan = self.loaded.plan
-        values: Any = set_values(self.loaded.base, {"seed": 0, "probe": {"every": 0}})
+        values: Any = merged(self.loaded.base, {"seed": 0, "probe": {"every": 0}})
         pieces = [plan.augmentations[name] for name in plan.ordered(cell)]
         for piece in pieces:
-            values = set_values(values, {"augment": {"sampling": piece.sampling}})
+            values = merged(values, {"augment": {"sampling": piece.sampling}})
         added = [entry for piece in pieces for entry in _add(piece.add, cell.strength)]
         listed = [*values["augment"]["augmentations"], *added]
-        return set_values(
-            set_values(values, {"augment": {"augmentations": listed}}), with_new_names(cell.settings, cell.name)
-        )
+        settings = with_new_names(cell.settings, cell.name)
+        return merged(merged(values, {"augment": {"augmentations": listed}}), settings)
 
 
 def _add(add: Mapping[str, Mapping[str, Any]], strength: float) -> list[dict[str, Any]]:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from avfeat.errors import ArgumentError
-from avfeat.suggest import suggestion
 from avfeat.training.recipes import Recipe, load_recipe
+from avfeat.training.recipes.merge import merged
 from avfeat.training.renamed import with_new_names
 from avfeat.training.schema import build, read_yaml
+from avfeat.training.shipped import Shipped, is_file
 from avfeat.training.study.plan import StudyPlan
 from avfeat.writers.atomic import atomic
 
-_SHIPPED = files("avfeat.training.study") / "plans"
+_SHIPPED = Shipped("plan", "avfeat.training.study", "plans")
 NAME = "plan.yaml"
 """Where a study keeps its plan."""
 
@@ -40,7 +40,7 @@ class Loaded:
 
 def list_plans() -> dict[str, str]:
     """The plans that come with avfeat: name and description."""
-    return {name: str(read_yaml(_path(name)).get("description", "")) for name in _names()}
+    return {name: str(read_yaml(_SHIPPED.path(name)).get("description", "")) for name in _SHIPPED.names()}
 
 
 def load_plan(name: str, data: str | None = None) -> Loaded:
@@ -53,7 +53,7 @@ def load_plan(name: str, data: str | None = None) -> Loaded:
     Raises:
         ArgumentError: no such plan, a file that is none, or a recipe that no training can have.
     """
-    path = _path(name)
+    path = _SHIPPED.path(name)
     plan = build(StudyPlan, read_yaml(path), name)
     base = _base(plan, path.parent, name)
     return Loaded(replace(plan, recipe=base, data=data or plan.data), base, name)
@@ -79,24 +79,6 @@ def to_values(plan: StudyPlan) -> dict[str, Any]:
     return plain
 
 
-def set_values(values: Any, over: Any) -> Any:
-    """``values`` with ``over`` laid on top: mappings setting by setting, lists by number, all else replaced.
-
-    Raises:
-        ArgumentError: a number that the list does not have.
-    """
-    if isinstance(over, Mapping) and isinstance(values, Mapping):
-        return {**values, **{name: set_values(values.get(name), value) for name, value in over.items()}}
-    if isinstance(over, Mapping) and isinstance(values, list):
-        found = list(values)
-        for key, value in over.items():
-            if not str(key).isdecimal() or int(key) >= len(found):
-                raise ArgumentError(f"{key!r} is no number from 0 to {len(found) - 1} of a list.")
-            found[int(key)] = set_values(found[int(key)], value)
-        return found
-    return over
-
-
 def _base(plan: StudyPlan, folder: Path, where: str) -> dict[str, Any]:
     values = {"extends": plan.recipe} if isinstance(plan.recipe, str) else with_new_names(plan.recipe, where)
     parent = values.pop("extends", None)
@@ -105,9 +87,9 @@ def _base(plan: StudyPlan, folder: Path, where: str) -> dict[str, Any]:
         if parent is None:
             return Recipe.from_values(values | steps, "recipe").to_values()
         beside = folder / str(parent)
-        chosen = str(beside) if Path(str(parent)).suffix in (".yaml", ".yml") else str(parent)
+        chosen = str(beside) if is_file(str(parent)) else str(parent)
         known = load_recipe(chosen).to_values()
-        return Recipe.from_values(set_values(known, values | steps), "recipe").to_values()
+        return Recipe.from_values(merged(known, values | steps), "recipe").to_values()
     except ArgumentError as error:
         raise ArgumentError(f"{where}: {error}") from error
 
@@ -124,15 +106,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _plain(one) for name, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
-
-
-def _names() -> list[str]:
-    return sorted(Path(entry.name).stem for entry in _SHIPPED.iterdir() if entry.name.endswith(".yaml"))
-
-
-def _path(name: str) -> Path:
-    if Path(name).suffix in (".yaml", ".yml"):
-        return Path(name)
-    if name not in _names():
-        raise ArgumentError(f"There is no plan {name!r}; {suggestion(name, _names())}")
-    return Path(str(_SHIPPED / f"{name}.yaml"))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import field
 from itertools import combinations
 from typing import Any, Literal
 
 from avfeat.errors import ArgumentError
 from avfeat.suggest import suggestion
-from avfeat.training.schema import build
+from avfeat.training.schema import Count, Share, settings
 
 Family = Literal["sampling-based", "lossy coherent", "incoherent", "spatial", "mixed"]
 """``spatial``: a control, lossy in space only. ``mixed``: a pair out of two families."""
@@ -24,7 +24,7 @@ def _need(right: bool, sentence: str) -> None:
         raise ArgumentError(sentence)
 
 
-@dataclass(frozen=True)
+@settings
 class Piece:
     """A temporal augmentation with a name, to make cells of.
 
@@ -42,7 +42,7 @@ class Piece:
         _need(bool(self.add) != bool(self.sampling), "one of add and sampling must say what the augmentation does.")
 
 
-@dataclass(frozen=True)
+@settings
 class Cell:
     """One training of a table, in several seeds.
 
@@ -60,31 +60,20 @@ class Cell:
 
     name: str
     pieces: tuple[str, ...] = ()
-    strength: float = 1.0
+    strength: Share = 1.0
     settings: dict[str, Any] = field(default_factory=dict)
     family: Family | None = None
     x: float | None = None
     series: str = ""
     against: str | None = None
-    seeds: int | None = None
+    seeds: Count | None = None
 
     def __post_init__(self) -> None:
         _need(bool(self.name.strip()), "name must not be empty.")
-        _need(0 <= self.strength <= 1, f"{self.name}: strength must be from 0 to 1, not {self.strength!r}.")
-        _need(self.seeds is None or self.seeds >= 1, f"{self.name}: seeds must be from 1 on, or null.")
         _need(len(set(self.pieces)) == len(self.pieces), f"{self.name}: a piece occurs twice.")
 
 
-class Cells(tuple[Cell, ...]):
-    """Cells as they are listed."""
-
-    @classmethod
-    def from_values(cls, values: Any, where: str) -> Cells:
-        """Each of a list of settings."""
-        return cls(build(Cell, one, place) for one, place in _enumerate(values, where))
-
-
-@dataclass(frozen=True)
+@settings
 class StudyTable:
     """Cells that answer one question.
 
@@ -99,7 +88,7 @@ class StudyTable:
 
     name: str
     kind: Kind
-    cells: Cells = field(default_factory=Cells)
+    cells: tuple[Cell, ...] = ()
     singles: tuple[str, ...] = ()
     pairs: tuple[str, ...] = ()
     description: str = ""
@@ -131,30 +120,7 @@ class StudyTable:
             yield Cell(" + ".join(pair), pair)
 
 
-class StudyTables(tuple[StudyTable, ...]):
-    """Tables in the order in which they are run."""
-
-    @classmethod
-    def from_values(cls, values: Any, where: str) -> StudyTables:
-        """Each of a list of settings."""
-        found = cls(build(StudyTable, one, place) for one, place in _enumerate(values, where))
-        names = [table.name for table in found]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        _need(twice is None, f"{where}: the table {twice!r} occurs twice.")
-        return found
-
-
-class Pieces(dict[str, Piece]):
-    """Augmentations by name."""
-
-    @classmethod
-    def from_values(cls, values: Any, where: str) -> Pieces:
-        """Each of a mapping of settings."""
-        _need(isinstance(values, Mapping), f"{where}: must be settings (name: value), not {values!r}.")
-        return cls({str(name): build(Piece, one, f"{where}.{name}") for name, one in values.items()})
-
-
-@dataclass(frozen=True)
+@settings
 class StudyPlan:
     """A whole study.
 
@@ -174,18 +140,19 @@ class StudyPlan:
     recipe: str | dict[str, Any]
     baseline: Cell
     reference: Cell
-    tables: StudyTables
-    augmentations: Pieces = field(default_factory=Pieces)
+    tables: tuple[StudyTable, ...]
+    augmentations: dict[str, Piece] = field(default_factory=dict)
     data: str = "synthetic:ave?videos=1400&seed=0"
-    seeds: int = 3
+    seeds: Count = 3
     steps: int | None = None
-    windows: int = 5
+    windows: Count = 5
     description: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "windows"):
-            _need(getattr(self, name) >= 1, f"{name} must be from 1 on, not {getattr(self, name)!r}.")
         _need(bool(self.tables), "tables must name one at least.")
+        names = [table.name for table in self.tables]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        _need(twice is None, f"the table {twice!r} occurs twice.")
         for cell in self._cells():
             for name in cell.pieces:
                 known = name in self.augmentations
@@ -208,9 +175,3 @@ class StudyPlan:
             return cell.family
         found = {self.augmentations[name].family for name in cell.pieces} or {"sampling-based"}
         return found.pop() if len(found) == 1 else "mixed"
-
-
-def _enumerate(values: Any, where: str) -> Iterator[tuple[Any, str]]:
-    _need(isinstance(values, list), f"{where}: must be a list, not {values!r}.")
-    for number, one in enumerate(values):
-        yield one, f"{where}[{number}]"

@@ -13,7 +13,7 @@ from typing import Any
 
 from avfeat.errors import AvfeatError
 from avfeat.training.checkpoint import LAST
-from avfeat.training.schema import build
+from avfeat.training.schema import EXACT, build
 from avfeat.writers.atomic import atomic
 
 RUNS = "runs"
@@ -27,15 +27,32 @@ class ResultError(AvfeatError):
     """A result that is none."""
 
 
-@dataclass(frozen=True)
-class RunResult:
-    """A finished run.
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """What is known of any run that is over.
 
     Attributes:
         key: of the run.
         seed: of the run.
         cells: table and cell that it was done for.
         recipe: resolved.
+        machine: what it ran on.
+    """
+
+    __pydantic_config__ = EXACT
+
+    key: str
+    seed: int
+    cells: tuple[tuple[str, str], ...]
+    recipe: dict[str, Any]
+    machine: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult(_Run):
+    """A finished run.
+
+    Attributes:
         data: the train clips, in facts.
         windows: of each clip that were probed.
         accuracy: on test, in [0, 1], by modality (``video``, ``audio``, ``av``).
@@ -45,13 +62,8 @@ class RunResult:
         cost: work, see ``budget``: ``training`` and ``probing`` in frames.
         versions: of the code.
         revision: of the code.
-        machine: what it ran on.
     """
 
-    key: str
-    seed: int
-    cells: tuple[tuple[str, str], ...]
-    recipe: dict[str, Any]
     data: dict[str, Any]
     windows: int
     accuracy: dict[str, float]
@@ -61,28 +73,17 @@ class RunResult:
     cost: dict[str, float]
     versions: dict[str, str]
     revision: str
-    machine: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class RunFailure:
+@dataclass(frozen=True, kw_only=True)
+class RunFailure(_Run):
     """A run that gave no number: the training diverged, or its features cannot be probed.
 
     Attributes:
-        key: of the run.
-        seed: of the run.
-        cells: table and cell that it was done for.
         message: why, in a sentence.
-        recipe: resolved.
-        machine: what it ran on.
     """
 
-    key: str
-    seed: int
-    cells: tuple[tuple[str, str], ...]
     message: str
-    recipe: dict[str, Any]
-    machine: dict[str, Any]
 
 
 RunOutcome = RunResult | RunFailure

@@ -77,7 +77,12 @@ class Planned:
 
 @dataclass(frozen=True)
 class RunBegan:
-    """A run is given to someone, who takes about so many seconds."""
+    """A run is given to someone.
+
+    Attributes:
+        run: that begins.
+        seconds: that it takes, about.
+    """
 
     run: Run
     seconds: float
@@ -85,7 +90,12 @@ class RunBegan:
 
 @dataclass(frozen=True)
 class RunEnded:
-    """A run is over."""
+    """A run is over.
+
+    Attributes:
+        run: that has ended.
+        outcome: its result, or why it has none.
+    """
 
     run: Run
     outcome: RunOutcome
@@ -93,7 +103,7 @@ class RunEnded:
 
 @dataclass(frozen=True)
 class RunBusy:
-    """Another process is at a run."""
+    """Another process is at ``run``."""
 
     run: Run
 

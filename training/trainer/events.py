@@ -46,7 +46,12 @@ class TrainingStarted:
 
 @dataclass(frozen=True)
 class MetricsLogged:
-    """A line of ``metrics.jsonl``; ``remaining`` seconds are to go."""
+    """A line of ``metrics.jsonl``.
+
+    Attributes:
+        metrics: of the line.
+        remaining: seconds to go.
+    """
 
     metrics: Mapping[str, float]
     remaining: float
@@ -54,21 +59,35 @@ class MetricsLogged:
 
 @dataclass(frozen=True)
 class StepDone:
-    """A step was done."""
+    """A step was done.
+
+    Attributes:
+        step: its number, from 1 on.
+    """
 
     step: int
 
 
 @dataclass(frozen=True)
 class WarningIssued:
-    """Something that people should know."""
+    """Something that people should know.
+
+    Attributes:
+        message: a sentence.
+    """
 
     message: str
 
 
 @dataclass(frozen=True)
 class TrainingStopped:
-    """A signal has asked to stop after ``step``; the checkpoint is written, and ``--resume`` goes on from it."""
+    """A signal has asked to stop; the checkpoint is written, and ``--resume`` goes on from it.
+
+    Attributes:
+        step: the last one that was done.
+        signal: its number.
+        path: the checkpoint.
+    """
 
     step: int
     signal: int

@@ -51,7 +51,7 @@ def test_recipes_are_listed(avfeat_command) -> None:
     [
         (("x", "-o", "run", "--recipe", "smoek"), "error: There is no recipe 'smoek'; did you mean 'smoke'?"),
         (("x", "-o", "run", "--set", "stesp=1"), "error: mini: there is no setting 'stesp'; did you mean 'steps'?"),
-        (("x", "-o", "run", "--steps", "0"), "error: mini: steps must be from 1 on, not 0."),
+        (("x", "-o", "run", "--steps", "0"), "error: mini: steps must be a whole number from 1 on, not 0."),
         (("x", "-o", "run", "--device", "gpu"), "'gpu' is not one of 'auto', 'cpu', 'cuda'"),
         (("x",), "Missing option '-o'"),
         (("-o", "run"), "Missing argument 'DATA'"),

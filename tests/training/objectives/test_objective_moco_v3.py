@@ -41,9 +41,9 @@ def test_projections_learn_through_predictions_alone() -> None:
 
 
 def test_settings_out_of_range_are_refused() -> None:
-    with pytest.raises(ArgumentError, match="temperature must be above 0"):
+    with pytest.raises(ArgumentError, match="temperature must be a number above 0"):
         MoCoV3Settings(temperature=0)
-    with pytest.raises(ArgumentError, match="base_momentum must be from 0 to 1"):
+    with pytest.raises(ArgumentError, match="base_momentum must be a number from 0 to 1"):
         MoCoV3Settings(base_momentum=1.1)
 
 

@@ -50,9 +50,9 @@ def test_one_view_has_its_own_picture_and_sound() -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"video_audio": -1.0}, "video_audio must be a weight from 0 on, not -1.0"),
-        ({"video_audio": math.nan}, "video_audio must be a weight"),
-        ({"audio_audio": math.inf}, "audio_audio must be a weight"),
+        ({"video_audio": -1.0}, "video_audio must be a number from 0 on, not -1.0"),
+        ({"video_audio": math.nan}, "video_audio must be a number from 0 on"),
+        ({"audio_audio": math.inf}, "audio_audio must be a number from 0 on"),
         ({"video_video": 0, "audio_audio": 0, "video_audio": 0}, "one of them must count"),
     ],
 )

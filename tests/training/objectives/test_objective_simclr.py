@@ -48,5 +48,5 @@ def test_length_does_not_matter_and_gradients_are_right() -> None:
 
 def test_the_temperature_is_above_0() -> None:
     for wrong in (0.0, -1.0, math.inf, math.nan):
-        with pytest.raises(ArgumentError, match="temperature must be above 0"):
+        with pytest.raises(ArgumentError, match="temperature must be a number above 0"):
             SimCLRSettings(temperature=wrong)

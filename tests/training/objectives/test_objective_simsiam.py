@@ -58,5 +58,5 @@ def test_heads_are_the_published_ones() -> None:
 
 
 def test_the_predictor_has_a_width() -> None:
-    with pytest.raises(ArgumentError, match="predictor_hidden must be a width from 1 on, not 0"):
+    with pytest.raises(ArgumentError, match="predictor_hidden must be a whole number from 1 on, not 0"):
         SimSiamSettings(predictor_hidden=0)

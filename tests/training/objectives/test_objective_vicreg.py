@@ -46,5 +46,5 @@ def test_both_projections_learn_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("name", ["invariance", "variance", "covariance"])
 def test_weights_are_not_negative(name: str) -> None:
-    with pytest.raises(ArgumentError, match=f"{name} must be from 0 on, not -1"):
+    with pytest.raises(ArgumentError, match=f"{name} must be a number from 0 on, not -1"):
         VICRegSettings(**{name: -1.0})  # type: ignore[arg-type]

@@ -93,7 +93,7 @@ def test_a_recipe_says_what_its_cache_and_views_are() -> None:
 @pytest.mark.parametrize("name", compositions())
 def test_compositions_go_round(name: str) -> None:
     chosen = load_composition(name)
-    assert composition(values_of(chosen)) == chosen == Composition.from_values(values_of(chosen), "here")
+    assert composition(values_of(chosen)) == chosen
     every = Composition(tuple(kind() for kind in AUGMENTATIONS.values()), Sampling(speed=(0.5, 2)), 0.3)
     plain = yaml.safe_load(yaml.safe_dump(Recipe(PairSpec("tiny_shift", "tiny_mel"), augment=every).to_values()))[
         "augment"
@@ -210,38 +210,38 @@ def test_later_changes_win_and_build_on_earlier_ones(tmp_path: Path) -> None:
         ("augment=referenc", "There is no composition 'referenc'; did you mean 'reference'?"),
         ("augment.stength=1", "base.yaml.augment: there is no setting 'stength'; did you mean 'strength'?"),
         ("augment.sampling.jiter=0", "augment.sampling: there is no setting 'jiter'; did you mean 'jitter'?"),
-        ("augment.augmentations.6.fade.q=1", "base.yaml.augment.augmentations[6].fade: there is no setting 'q'"),
+        ("augment.augmentations.6.fade.q=1", "base.yaml.augment.augmentations[6]: fade: there is no setting 'q'"),
         ("augment.augmentations.0.flup.p=1", "must be one name, or name: settings"),
-        ("augment.augmentations.8.fade.p=1", "'8' is no number from 0 to 7."),
-        ("augment.augmentations.fade.p=1", "'fade' is no number from 0 to 7."),
+        ("augment.augmentations.8.fade.p=1", "fade.p=1: '8' is no number from 0 to 7"),
+        ("augment.augmentations.fade.p=1", "'fade' is no number from 0 to 7"),
         ("augment=3", "augment must be a composition's name, file or settings, not 3."),
-        ("steps.more=1", "--set steps.more=1: 200 has no settings of its own."),
-        ("steps=many", "base.yaml.steps: input should be a valid integer, not 'many'."),
-        ("steps=0", "base.yaml: steps must be from 1 on, not 0."),
-        ("steps=2.5", "base.yaml.steps: input should be a valid integer"),
-        ("compile=1", "base.yaml.compile: input should be a valid boolean, not 1."),
+        ("steps.more=1", "base.yaml: steps must be a whole number from 1 on, not {'more': 1}."),
+        ("steps=many", "base.yaml: steps must be a whole number from 1 on, not 'many'."),
+        ("steps=0", "base.yaml: steps must be a whole number from 1 on, not 0."),
+        ("steps=2.5", "base.yaml: steps must be a whole number from 1 on, not 2.5."),
+        ("compile=1", "base.yaml: compile must be true or false, not 1."),
         ("batch_size=1", "batch_size must be 2 clips a pass or more, not 1."),
         ("grad_accumulation_steps=3", "batch_size must be divisible by grad_accumulation_steps, not 64."),
-        ("required_streams=all", "base.yaml.required_streams: "),
-        ("seed=-1", "seed must be from 0 to 2 ** 63 - 1, not -1."),
-        ("workers=-1", "workers must be from 0 on, or null, not -1."),
-        ("optimizer.lr=0", "base.yaml.optimizer: lr must be above 0, not 0.0."),
-        ("optimizer.lr=.inf", "base.yaml.optimizer: lr must be above 0, not inf."),
-        ("optimizer.warmup=2", "warmup must be from 0 to 1, not 2.0."),
-        ("optimizer.max_grad_norm=0", "max_grad_norm must be above 0, or null, not 0.0."),
-        ("optimizer.momentum=1", "momentum must be from 0 to below 1, not 1.0."),
-        ("optimizer.name=adam", "base.yaml.optimizer.name: input should be 'adamw', 'sgd' or 'lars', not 'adam'."),
+        ("required_streams=all", "base.yaml: needs must be one of "),
+        ("seed=-1", "seed must be a whole number from 0 to 9223372036854775807, not -1."),
+        ("workers=-1", "workers must be a whole number from 0 on, or null, not -1."),
+        ("optimizer.lr=0", "base.yaml.optimizer: lr must be a number above 0, not 0."),
+        ("optimizer.lr=.inf", "base.yaml.optimizer: lr must be a number above 0, not inf."),
+        ("optimizer.warmup=2", "warmup must be a number from 0 to 1, not 2."),
+        ("optimizer.max_grad_norm=0", "max_grad_norm must be a number above 0, or null, not 0."),
+        ("optimizer.momentum=1", "momentum must be a number from 0 to below 1, not 1."),
+        ("optimizer.name=adam", ".optimizer: name must be one of adamw, sgd, lars, not 'adam'; did you"),
         ("distillation.techer=a", "base.yaml.distillation: there is no setting 'techer'; did you mean 'teacher'?"),
         ("distillation.weight=1", "base.yaml.distillation: teacher is missing."),
-        ("distillation={teacher: a, weight: 0}", "base.yaml.distillation: weight must be above 0, not 0.0;"),
-        ("distillation.teacher=3", "base.yaml.distillation.teacher: input should be a valid string, not 3."),
+        ("distillation={teacher: a, weight: 0}", "base.yaml.distillation: weight must be above 0; "),
+        ("distillation.teacher=3", "base.yaml.distillation: teacher must be text or settings (name: value),"),
         ("distillation.teacher.sound=a", "base.yaml.distillation: teacher is for video and audio, not 'sound';"),
-        ("distillation={teacher: a, loss: l2}", "base.yaml.distillation.loss: input should be 'cosine' or "),
+        ("distillation={teacher: a, loss: l2}", "base.yaml.distillation: loss must be one of cosine, smooth_l1,"),
         ("distillation=runs/large", "base.yaml.distillation: must be settings (name: value), not 'runs/large'."),
-        ("shared.temperature=0", "temperature must be above 0, not 0.0."),
-        ("shared.weight=-1", "weight must be from 0 on, not -1.0."),
-        ("probe.windows=0", "base.yaml.probe: windows must be from 1 on, not 0."),
-        ("probe.every=-1", "every must be a number of steps, or 0, not -1."),
+        ("shared.temperature=0", "temperature must be a number above 0, not 0."),
+        ("shared.weight=-1", "weight must be a number from 0 on, not -1."),
+        ("probe.windows=0", "base.yaml.probe: windows must be a whole number from 1 on, not 0."),
+        ("probe.every=-1", "every must be a whole number from 0 on, not -1."),
         ("augment.sampling.seconds=3", "sampling.seconds is 3.0, but the encoders take 2.0; set encoders.seconds"),
         ("augment.sampling.frames=4", "sampling.frames is 4, but the encoders take 16; set encoders.seconds"),
     ],
@@ -291,10 +291,10 @@ def test_names_that_are_not_there() -> None:
 
 
 def test_settings_made_in_python_are_checked_too() -> None:
-    with pytest.raises(ArgumentError, match="windows must be from 1 on"):
+    with pytest.raises(ArgumentError, match="windows must be a whole number from 1 on"):
         ProbeSettings(windows=0)
     spec = PairSpec("tiny_shift", "tiny_mel")
-    with pytest.raises(ArgumentError, match="log_every must be from 1 on"):
+    with pytest.raises(ArgumentError, match="log_every must be a whole number from 1 on"):
         Recipe(spec, log_every=0)
     with pytest.raises(ArgumentError, match=r"but the encoders take 2\.0"):
         Recipe(spec, augment=Composition(sampling=Sampling(seconds=1.0)))

@@ -169,7 +169,12 @@ def result_of(run: Run, seed: int, accuracy: float) -> RunResult:
 def failure_of(run: Run, seed: int) -> RunFailure:
     """A run that diverged."""
     return RunFailure(
-        run.key, seed, run.cells, "step 3: the loss (nan) is NaN or infinite.", run.recipe.to_values(), {}
+        key=run.key,
+        seed=seed,
+        cells=run.cells,
+        recipe=run.recipe.to_values(),
+        machine={},
+        message="step 3: the loss (nan) is NaN or infinite.",
     )
 
 

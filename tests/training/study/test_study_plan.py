@@ -9,7 +9,8 @@ from small_studies import RECIPE, TABLES, write_study
 
 from avfeat.errors import ArgumentError
 from avfeat.training.recipes import load_recipe
-from avfeat.training.study.load import list_plans, load_plan, set_values, write_plan
+from avfeat.training.recipes.merge import merged
+from avfeat.training.study.load import list_plans, load_plan, write_plan
 
 CELL = {"name": "a", "pieces": ["fade"]}
 
@@ -22,18 +23,18 @@ def composition(**changes: Any) -> list[dict[str, Any]]:
     ("changes", "sentence"),
     [
         ({"seed": 3}, "there is no setting 'seed'; did you mean 'seeds'?"),
-        ({"seeds": 0}, "seeds must be from 1 on, not 0"),
-        ({"seeds": "three"}, "seeds: input should be a valid integer, not 'three'"),
+        ({"seeds": 0}, "seeds must be a whole number from 1 on, not 0"),
+        ({"seeds": "three"}, "seeds must be a whole number from 1 on, not 'three'"),
         ({"tables": []}, "tables must name one at least"),
         ({"tables": {}}, "tables: must be a list"),
         ({"tables": composition(pairs=["fade", "mask"])}, "There is no augmentation 'mask'; did you mean"),
         ({"tables": composition()}, "composition: has no cells"),
-        ({"tables": composition(kind="matrix", singles=["fade"])}, "tables[0].kind: input should be 'composition'"),
+        ({"tables": composition(kind="matrix", singles=["fade"])}, "tables[0]: kind must be one of composition, "),
         ({"tables": composition(cells=[CELL, CELL])}, "the cell 'a' occurs twice"),
         ({"tables": composition(cells=[CELL], singles=["a"])}, "the cell 'a' occurs twice"),
         ({"tables": composition(cells=[{**CELL, "against": "b"}])}, "a is against 'b'; there are: a."),
         ({"tables": composition(cells=[{**CELL, "strenght": 1}])}, "cells[0]: there is no setting 'strenght'"),
-        ({"tables": composition(cells=[{**CELL, "strength": 2}])}, "strength must be from 0 to 1, not 2"),
+        ({"tables": composition(cells=[{**CELL, "strength": 2}])}, "cells[0]: strength must be a number from 0"),
         ({"tables": composition(cells=[{**CELL, "pieces": ["fade", "fade"]}])}, "a piece occurs twice"),
         ({"tables": composition(name="../x", singles=["fade"])}, "a table's name is made of a-z"),
         ({"tables": composition(singles=["fade"]) * 2}, "the table 'composition' occurs twice"),
@@ -41,11 +42,11 @@ def composition(**changes: Any) -> list[dict[str, Any]]:
         ({"tables": [{"name": "length", "kind": "length", "cells": [CELL]}]}, "length: a needs its x, the seconds"),
         ({"tables": [{"name": "length", "kind": "length", "cells": [{**CELL, "x": 0}]}]}, "a needs its x"),
         ({"baseline": {"name": "b", "pieces": ["speed"], "strength": 0.5}}, "strength scales what is added"),
-        ({"augmentations": {"fade": {"family": "lossy"}}}, "augmentations.fade.family: input should be"),
+        ({"augmentations": {"fade": {"family": "lossy"}}}, "augmentations.fade: family must be one of"),
         ({"augmentations": {"fade": {"family": "incoherent"}}}, "one of add and sampling must say"),
         ({"recipe": {"extends": "smok"}}, "There is no recipe 'smok'; did you mean 'smoke'?"),
         ({"recipe": {**RECIPE, "setps": 3}}, "there is no setting 'setps'; did you mean 'steps'?"),
-        ({"steps": 0}, "steps must be from 1 on, not 0"),
+        ({"steps": 0}, "steps must be a whole number from 1 on, not 0"),
     ],
 )  # fmt: skip
 def test_what_no_plan_can_have_is_named(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
@@ -97,10 +98,10 @@ def test_what_is_written_is_read_back(tmp_path: Path, name: str) -> None:
 
 def test_settings_are_laid_on_top_lists_by_number() -> None:
     values = {"a": {"b": 1, "c": 2}, "list": [{"x": 1, "y": 2}, 3]}
-    assert set_values(values, {"a": {"b": 5}, "list": {"0": {"y": 9}}}) == {
+    assert merged(values, {"a": {"b": 5}, "list": {"0": {"y": 9}}}) == {
         "a": {"b": 5, "c": 2},
         "list": [{"x": 1, "y": 9}, 3],
     }
-    assert set_values(values, {"list": [1]})["list"] == [1]
+    assert merged(values, {"list": [1]})["list"] == [1]
     with pytest.raises(ArgumentError, match="'2' is no number from 0 to 1"):
-        set_values(values, {"list": {"2": 1}})
+        merged(values, {"list": {"2": 1}})
