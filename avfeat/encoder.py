@@ -6,8 +6,9 @@ import itertools
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from types import TracebackType
 from typing import Any, Unpack
 
@@ -172,17 +173,22 @@ class Encoder:
         end: float | None = None,
         strict: bool = False,
         **rules: Unpack[RuleOptions],
-    ) -> Iterator[WindowEmbedding]:
+    ) -> Generator[WindowEmbedding, None, None]:
         """Embed a file or live input window by window, each as soon as its data is there.
 
-        Takes constant memory however long the input is; arguments and errors as in ``embed``.
+        Takes constant memory however long the input is; arguments and errors as in ``embed``. Closing it
+        before its end closes the input.
         """
         grid = self._grid(hop, start, end)
         # One decoding thread: with more, frames would come later than they could.
         windows = media_windows(
             source, grid, self.bundle.video, self.bundle.audio, threads=1, strict=strict, rules=Rules(**rules)
         )
-        return itertools.chain.from_iterable(self._rows(windows, batch=1))
+        return self._one_by_one(windows)
+
+    def _one_by_one(self, windows: Generator[Window, None, None]) -> Generator[WindowEmbedding, None, None]:
+        with closing(windows):
+            yield from itertools.chain.from_iterable(self._rows(windows, batch=1))
 
     def embed_arrays(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import sys
 import time
 from collections import Counter
@@ -19,7 +20,7 @@ from avfeat.cli.options import BackendOption, DeviceOption, ModelOption, Workers
 from avfeat.cli.printing import note, progress, table
 from avfeat.embedding import Embedding, Failure
 from avfeat.encoder import Encoder, load
-from avfeat.errors import ArgumentError, MediaError
+from avfeat.errors import ArgumentError, MediaError, OutputError
 from avfeat.media import probe
 from avfeat.media.rules import MAX_PIXELS, RuleOptions, Rules
 from avfeat.writers import FORMATS, window_line
@@ -109,6 +110,8 @@ def embed(
     if not paths:
         raise ArgumentError("Name at least one file or folder, - for stdin, or a --list.")
     on_stdout = out == job.STDOUT
+    if on_stdout and getattr(sys.stdout, "name", None) == os.devnull:
+        raise OutputError("stdout: is closed; give -o a file or a folder.")
     # As it is, below Python's buffer: who waits for it can be told to stop at any time.
     stdin = None if sys.stdin is None else getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
     plan = job.make_plan(paths, out, form, stdin, shard_of(shard), still)

@@ -191,6 +191,15 @@ def test_npz_with_a_damaged_byte_never_raises(tmp_path: Path, embedding: Embeddi
         FORMATS["npz"].read_meta(tmp_path / "b.npz")
 
 
+def test_parquet_with_a_damaged_row_has_no_meta(tmp_path: Path, embedding: Embedding) -> None:
+    path = tmp_path / "a.parquet"
+    FORMATS["parquet"].write(path, embedding)
+    content = bytearray(path.read_bytes())
+    content[content.index(embedding.audio[2].tobytes()) + 5] ^= 1
+    path.write_bytes(content)
+    assert avfeat.writers.read_parquet_meta(path) is None
+
+
 def test_npz_with_a_damaged_row_has_no_meta(tmp_path: Path, embedding: Embedding) -> None:
     FORMATS["npz"].write(tmp_path / "a.npz", embedding)
     content = bytearray((tmp_path / "a.npz").read_bytes())
