@@ -20,6 +20,7 @@ from avfeat.bundle import Bundle, Graph, find_bundle
 from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import FAR, MICROSECONDS, Grid, microseconds
+from avfeat.isolation import Decoders, Reader
 from avfeat.media import Outcome, Source, Window, array_windows, media_windows
 from avfeat.media.rules import RuleOptions, Rules
 from avfeat.media.source import source_name
@@ -134,6 +135,7 @@ class Encoder:
         end: float | None = None,
         strict: bool = False,
         workers: int | None = None,
+        isolate: bool = False,
         **rules: Unpack[RuleOptions],
     ) -> Iterator[Embedding | Failure]:
         """Embed many files, several at a time, and yield the results in the order of ``sources``.
@@ -145,6 +147,9 @@ class Encoder:
             end: as in ``embed``.
             strict: as in ``embed``; a damaged file then is a ``Failure``.
             workers: files at a time; None for as many as the encoder has threads.
+            isolate: paths are decoded in processes of their own, so that a decoder that crashes, or hangs beyond
+                ``timeout``, is the ``Failure`` of one file. A script must then do its work under
+                ``if __name__ == "__main__"``.
             **rules: as in ``embed``, for each file; what asks for more is a ``Failure``.
         """
         workers = self.threads if workers is None else workers
@@ -154,15 +159,21 @@ class Encoder:
         checked = Rules(**rules)
         decoding = max(1, self.threads // workers)
         stop = threading.Event()
+        decoders = Decoders()
+        read: Reader = decoders.windows if isolate else media_windows
 
         def attempt(source: Source) -> Embedding | Failure:
             try:
                 with stopped_by(stop):
-                    return self._embed(source, hop, start, end, strict, decoding, checked)
+                    return self._embed(source, hop, start, end, strict, decoding, checked, read)
             except MediaError as error:
                 return Failure.of(error)
 
-        return _ordered(attempt, sources, workers, stop)
+        def results() -> Iterator[Embedding | Failure]:
+            with closing(decoders):
+                yield from _ordered(attempt, sources, workers, stop)
+
+        return results()
 
     def stream(
         self,
@@ -247,10 +258,11 @@ class Encoder:
         strict: bool,
         threads: int,
         rules: Rules,
+        read: Reader = media_windows,
     ) -> Embedding:
         grid = self._grid(hop, start, end)
         outcome = Outcome()
-        windows = media_windows(
+        windows = read(
             source,
             grid,
             self.bundle.video,
@@ -260,7 +272,8 @@ class Encoder:
             rules=rules,
             outcome=outcome,
         )
-        return self._gather(windows, grid, source_name(source), outcome, rules.choice())
+        with closing(windows):
+            return self._gather(windows, grid, source_name(source), outcome, rules.choice())
 
     def _gather(
         self,

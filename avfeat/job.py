@@ -79,6 +79,7 @@ class Settings:
     workers: int | None = None
     overwrite: bool = False
     rules: RuleOptions = field(default_factory=RuleOptions)
+    isolate: bool = False
 
 
 @dataclass(frozen=True)
@@ -304,6 +305,7 @@ def _embed(
         start=settings.start,
         strict=settings.strict,
         workers=settings.workers,
+        isolate=settings.isolate,
         **settings.rules,
     )
     with closing(cast("Generator[Embedding | Failure, None, None]", results)):
