@@ -96,6 +96,13 @@ def embed(
     still: Annotated[
         bool, typer.Option("--still", help="Embed still pictures, too, each as a video of one frame.")
     ] = False,
+    isolate: Annotated[
+        bool,
+        typer.Option(
+            "--isolate/--no-isolate",
+            help="Decode many files in processes of their own: a decoder that crashes costs one file.",
+        ),
+    ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
     """Embed videos: time-stamped audio and video vectors on one grid.
@@ -124,7 +131,9 @@ def embed(
         still=still,
     )
     Rules(**rules)
-    settings = job.Settings(hop, start, strict, workers, overwrite, rules)
+    # A file alone is not worth the start of a process.
+    many = plan.folder is not None or plan.table is not None
+    settings = job.Settings(hop, start, strict, workers, overwrite, rules, isolate and many)
     with load(model, device=device, backend=backend) as encoder:
         encoder.check_times(hop, start)
         _say_what_is_left_out(plan)
