@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.errors import MediaError, Reason
+from avfeat.stamp import Stamp
 
 FloatRows = NDArray[np.float32]
 
@@ -59,6 +60,7 @@ class Embedding:
         damaged: whether something in the media was damaged.
         damage: what, in words.
         choice: the tracks that were asked for (``audio_track``, ``video_track``), empty for the default ones.
+        stamp: size, time and hash of the file from before it was read; None where nobody asked.
     """
 
     start: NDArray[np.float64]
@@ -77,6 +79,7 @@ class Embedding:
     damaged: bool
     damage: tuple[str, ...] = ()
     choice: dict[str, int] = field(default_factory=dict)
+    stamp: Stamp | None = None
 
     @classmethod
     def from_windows(

@@ -6,8 +6,9 @@ import itertools
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from types import TracebackType
 from typing import Any, Unpack
 
@@ -19,6 +20,7 @@ from avfeat.bundle import Bundle, Graph, find_bundle
 from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import FAR, MICROSECONDS, Grid, microseconds
+from avfeat.isolation import Decoders, Reader
 from avfeat.media import Source, Window, Windows, array_windows, media_windows
 from avfeat.media.rules import RuleOptions, Rules
 from avfeat.media.source import source_name
@@ -133,6 +135,7 @@ class Encoder:
         end: float | None = None,
         strict: bool = False,
         workers: int | None = None,
+        isolate: bool = False,
         **rules: Unpack[RuleOptions],
     ) -> Iterator[Embedding | Failure]:
         """Embed many files, several at a time, and yield the results in the order of ``sources``.
@@ -144,6 +147,9 @@ class Encoder:
             end: as in ``embed``.
             strict: as in ``embed``; a damaged file then is a ``Failure``.
             workers: files at a time; None for as many as the encoder has threads.
+            isolate: paths are decoded in processes of their own, so that a decoder that crashes, or hangs beyond
+                ``timeout``, is the ``Failure`` of one file. A script must then do its work under
+                ``if __name__ == "__main__"``.
             **rules: as in ``embed``, for each file; what asks for more is a ``Failure``.
         """
         workers = self.threads if workers is None else workers
@@ -153,15 +159,21 @@ class Encoder:
         checked = Rules(**rules)
         decoding = max(1, self.threads // workers)
         stop = threading.Event()
+        decoders = Decoders()
+        read: Reader = decoders.windows if isolate else media_windows
 
         def attempt(source: Source) -> Embedding | Failure:
             try:
                 with stopped_by(stop):
-                    return self._embed(source, hop, start, end, strict, decoding, checked)
+                    return self._embed(source, hop, start, end, strict, decoding, checked, read)
             except MediaError as error:
                 return Failure.from_error(error)
 
-        return _keep_order(attempt, sources, workers, stop)
+        def results() -> Iterator[Embedding | Failure]:
+            with closing(decoders):
+                yield from _keep_order(attempt, sources, workers, stop)
+
+        return results()
 
     def stream(
         self,
@@ -172,17 +184,22 @@ class Encoder:
         end: float | None = None,
         strict: bool = False,
         **rules: Unpack[RuleOptions],
-    ) -> Iterator[WindowEmbedding]:
+    ) -> Generator[WindowEmbedding, None, None]:
         """Embed a file or live input window by window, each as soon as its data is there.
 
-        Takes constant memory however long the input is; arguments and errors as in ``embed``.
+        Takes constant memory however long the input is; arguments and errors as in ``embed``. Closing it
+        before its end closes the input.
         """
         grid = self._grid(hop, start, end)
         # One decoding thread: with more, frames would come later than they could.
         windows = media_windows(
             source, grid, self.bundle.video, self.bundle.audio, threads=1, strict=strict, rules=Rules(**rules)
         )
-        return itertools.chain.from_iterable(self._rows(windows, batch=1))
+        return self._one_by_one(windows)
+
+    def _one_by_one(self, windows: Windows) -> Generator[WindowEmbedding, None, None]:
+        with closing(windows):
+            yield from itertools.chain.from_iterable(self._rows(windows, batch=1))
 
     def embed_arrays(
         self,
@@ -239,11 +256,12 @@ class Encoder:
         strict: bool,
         threads: int,
         rules: Rules,
+        read: Reader = media_windows,
     ) -> Embedding:
         grid = self._grid(hop, start, end)
         video, audio = self.bundle.video, self.bundle.audio
-        windows = media_windows(source, grid, video, audio, threads=threads, strict=strict, rules=rules)
-        return self._gather(windows, grid, source_name(source), rules.choice())
+        with closing(read(source, grid, video, audio, threads=threads, strict=strict, rules=rules)) as windows:
+            return self._gather(windows, grid, source_name(source), rules.choice())
 
     def _gather(self, windows: Windows, grid: Grid, source: str, choice: dict[str, int] | None = None) -> Embedding:
         rows = list(itertools.chain.from_iterable(self._rows(windows, BATCH[self.device])))

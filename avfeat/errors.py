@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Literal
 
 Reason = Literal[
-    "not_found", "unreadable", "no_streams", "empty", "damaged", "too_large", "too_long", "timeout", "still"
+    "not_found",
+    "unreadable",
+    "no_streams",
+    "empty",
+    "damaged",
+    "too_large",
+    "too_long",
+    "timeout",
+    "still",
+    "crashed",
+    "unwritable",
 ]
 
 
@@ -23,7 +33,8 @@ class MediaError(AvfeatError):
     Attributes:
         source: the file as the caller named it.
         reason: ``not_found``, ``unreadable``, ``no_streams``, ``empty``; ``still`` for a picture; ``too_large``,
-            ``too_long`` and ``timeout`` for more than the caller allows; ``damaged`` in strict calls.
+            ``too_long`` and ``timeout`` for more than the caller allows; ``damaged`` in strict calls; ``crashed``
+            for what has killed the process that decoded it; of a job, ``unwritable`` for an output that cannot be.
     """
 
     def __init__(self, source: str, reason: Reason, message: str) -> None:
@@ -62,3 +73,7 @@ class StoppedError(AvfeatError):
 
 class OutputError(AvfeatError):
     """A result that cannot be written where it was asked for."""
+
+
+class FullDiskError(OutputError):
+    """The disk is full: no other result could be written either."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -12,14 +13,15 @@ from typing import IO, Any, Literal, cast
 from avfeat.datasets.files import walk
 from avfeat.embedding import Embedding, Failure
 from avfeat.encoder import Encoder
-from avfeat.errors import ArgumentError, OutputError
+from avfeat.errors import ArgumentError, FullDiskError, OutputError
 from avfeat.grid import MICROSECONDS, microseconds
 from avfeat.lock import hold_lock
 from avfeat.media import Source
 from avfeat.media.rules import TRACKS, RuleOptions, Rules
 from avfeat.media.source import MEDIA_SUFFIXES, STILL_SUFFIXES, is_special
+from avfeat.stamp import Stamp, unchanged
 from avfeat.writers import FORMATS, jsonl_table, parquet_table
-from avfeat.writers.atomic import PREFIX, atomic, encode_line
+from avfeat.writers.atomic import PREFIX, atomic, encode_line, sweep, writing
 from avfeat.writers.journal import OutputJournal
 
 Format = Literal["npz", "npy", "jsonl", "parquet", "h5"]
@@ -77,6 +79,7 @@ class EmbedSettings:
     workers: int | None = None
     overwrite: bool = False
     rules: RuleOptions = field(default_factory=RuleOptions)
+    isolate: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,7 @@ def _laid_out(found: Sequence[_Input], alone: bool, out: str | None, form: Forma
         if form not in (None, "jsonl"):
             raise ArgumentError(f"Only jsonl can go to stdout, not {form}; give -o a file or a folder.")
         return JobPlan(tuple(item.task() for item in found), "jsonl")
-    suffix = "" if out is None or Path(out).is_dir() else Path(out).suffix.lower()
+    suffix = "" if out is None or _is_dir(out) else Path(out).suffix.lower()
     if out is not None and suffix.removeprefix(".") in FORMATS:
         if alone:
             return JobPlan((found[0].task(Path(out)),), _format(form, Path(out)))
@@ -234,31 +237,49 @@ def _merge_failures(path: Path, seen: Iterable[TaskSkipped | TaskDone | TaskFail
 def _run_files(
     plan: JobPlan, encoder: Encoder, settings: EmbedSettings
 ) -> Iterator[TaskSkipped | TaskDone | TaskFailed]:
+    for folder in dict.fromkeys(task.output.parent for task in plan.tasks if task.output is not None):
+        sweep(folder)
     waiting = []
     for task, done in zip(plan.tasks, done_before(plan, encoder, settings), strict=True):
         if done:
             yield TaskSkipped(task)
         else:
             waiting.append(task)
+    if plan.folder is not None and waiting:
+        # If this cannot be, nothing can be written at all.
+        with writing(plan.folder):
+            plan.folder.mkdir(parents=True, exist_ok=True)
     form = FORMATS[plan.format]
     journal = OutputJournal(plan.folder) if plan.folder is not None and form.read_meta is None else None
     # Closed here: what stops the work must not come while a finalizer waits for it, where it would be ignored.
     with closing(_embed(waiting, encoder, settings)) as results:
         for task, result in zip(waiting, results, strict=True):
-            if isinstance(result, Failure):
+            if isinstance(result, Embedding):
+                failure = _write(plan, journal, task, result)
+                yield TaskDone(task, result) if failure is None else TaskFailed(task, failure)
+            else:
                 yield TaskFailed(task, result)
-                continue
-            assert task.output is not None
-            form.write(task.output, result)
-            if journal is not None:
-                journal.note(task.output, result)
-            yield TaskDone(task, result)
+
+
+def _write(plan: JobPlan, journal: OutputJournal | None, task: Task, result: Embedding) -> Failure | None:
+    """Write one output; among many, one that cannot be written is a failure of its own."""
+    assert task.output is not None
+    try:
+        FORMATS[plan.format].write(task.output, result)
+        if journal is not None:
+            journal.note(task.output, result)
+    except OutputError as error:
+        if plan.folder is None or isinstance(error, FullDiskError):
+            raise
+        return Failure(task.name, "unwritable", f"{task.name}: its output {error}")
+    return None
 
 
 def _run_table(
     plan: JobPlan, table: Path, encoder: Encoder, settings: EmbedSettings
 ) -> Iterator[TaskDone | TaskFailed]:
     """All rows into one table, which appears when the last of them is written, if there is any."""
+    sweep(table.parent)
     open_table = parquet_table if plan.format == "parquet" else jsonl_table
     with open_table(table) as add, closing(_embed(plan.tasks, encoder, settings)) as results:
         for task, result in zip(plan.tasks, results, strict=True):
@@ -274,17 +295,32 @@ def _embed(
 ) -> Generator[Embedding | Failure, None, None]:
     """What becomes of each task, in order; closing it stops the work at once."""
     waiting = list(tasks)
+    stamps: deque[Stamp | None] = deque()
+
+    def sources() -> Iterator[Source]:
+        for task in waiting:
+            if task.failure is None:
+                # Only outputs of their own say what they were made from.
+                file = task.source if task.output is not None and isinstance(task.source, str) else None
+                stamps.append(None if file is None else Stamp.of(file))
+                yield task.source
+
     results = encoder.embed_many(
-        (task.source for task in waiting if task.failure is None),
+        sources(),
         hop=settings.hop,
         start=settings.start,
         strict=settings.strict,
         workers=settings.workers,
+        isolate=settings.isolate,
         **settings.rules,
     )
     with closing(cast("Generator[Embedding | Failure, None, None]", results)):
         for task in waiting:
-            yield task.failure if task.failure is not None else next(results)
+            if task.failure is not None:
+                yield task.failure
+                continue
+            result, stamp = next(results), stamps.popleft()
+            yield replace(result, stamp=stamp) if isinstance(result, Embedding) else result
 
 
 def _expand(path: str, stdin: IO[bytes] | None, suffixes: frozenset[str], left_out: list[Path]) -> Iterator[_Input]:
@@ -349,9 +385,13 @@ def _is_done(
     task: Task, read: Callable[[Path], dict[str, Any] | None], encoder: Encoder, settings: EmbedSettings
 ) -> bool:
     source, output = task.source, task.output
-    if output is None or not isinstance(source, str) or not output.is_file() or _newer(source, output):
+    if output is None or not isinstance(source, str):
         return False
-    found = read(output)
+    try:
+        found = read(output) if output.is_file() else None
+    except (OSError, ValueError):
+        # No file can have this name, or this one cannot be read: writing it will say so.
+        return False
     hop = encoder.bundle.seconds if settings.hop is None else settings.hop
     return (
         found is not None
@@ -362,15 +402,9 @@ def _is_done(
         and Path(str(found.get("source"))).resolve() == Path(source).resolve()
         and {name: found[name] for name in TRACKS if name in found} == Rules(**settings.rules).choice()
         and not (settings.strict and found.get("damaged"))
+        and isinstance(stated := found.get("input"), dict)
+        and unchanged(source, stated)
     )
-
-
-def _newer(source: str, output: Path) -> bool:
-    """Whether the input has changed since the output was written; a missing one is for the embedding to say."""
-    try:
-        return Path(source).stat().st_mtime > output.stat().st_mtime
-    except OSError:
-        return True
 
 
 def _lines(path: Path) -> list[str]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import hashlib
 import io
 import json
 import os
@@ -16,6 +18,7 @@ import pytest
 from making import AudioTrack, make_media
 
 from avfeat import ArgumentError, Encoder, OutputError
+from avfeat.errors import FullDiskError
 from avfeat.job import (
     EmbedSettings,
     JobPlan,
@@ -28,7 +31,9 @@ from avfeat.job import (
     run,
     write_failures,
 )
+from avfeat.stamp import Stamp
 from avfeat.writers import FORMATS
+from avfeat.writers.atomic import PREFIX
 
 LISTED = ["a.mp4", "b.MKV", "sub/c.webm", "sub/deep/d.wav", "z.mov"]
 LEFT_OUT = [".hidden.mp4", "notes.txt", "mp4", "a.mp4.npz", ".git/e.mp4", "sub/.f.mp4", "failures.jsonl"]
@@ -352,12 +357,43 @@ def test_missing_output_is_redone(done: JobPlan, encoder: Encoder) -> None:
     assert not is_done(done.tasks[0], done, encoder, EmbedSettings())
 
 
-def test_newer_input_is_redone(done: JobPlan, encoder: Encoder) -> None:
+@pytest.mark.parametrize("times", [(1.0, 1.0), (4e9, 4e9)], ids=["older", "newer"])
+def test_input_that_changed_is_redone(done: JobPlan, encoder: Encoder, times: tuple[float, float]) -> None:
     source = done.tasks[0].source
-    later = output_of(done).stat().st_mtime + 10
     assert isinstance(source, str)
-    os.utime(source, (later, later))
+    content = Path(source).read_bytes()
+    Path(source).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(source, times)
     assert not is_done(done.tasks[0], done, encoder, EmbedSettings())
+    # The same bytes again are the same input, whenever they were written.
+    Path(source).write_bytes(content)
+    os.utime(source, times)
+    assert is_done(done.tasks[0], done, encoder, EmbedSettings())
+
+
+def test_input_that_grew_while_it_was_read_is_redone(sounds: Path, encoder: Encoder) -> None:
+    plan = make_plan([str(sounds)], str(sounds.parent / "out"))
+    source = sounds / "sub" / "a.wav"
+    before = source.read_bytes()
+    events = run(plan, encoder, EmbedSettings())
+    assert isinstance(next(events), TaskDone)
+    events.close()
+    # Before the output got its time, after it was read.
+    source.write_bytes(before + bytes(4000))
+    os.utime(source, (1e9, 1e9))
+    assert not is_done(plan.tasks[0], plan, encoder, EmbedSettings())
+
+
+def test_output_says_what_was_read(sounds: Path, encoder: Encoder) -> None:
+    plan = make_plan([str(sounds)], str(sounds.parent / "out"))
+    finish(plan, encoder)
+    read = FORMATS["npz"].read_meta
+    assert read is not None
+    found = read(output_of(plan))
+    content = (sounds / "sub" / "a.wav").read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    assert found is not None
+    assert found["input"] == {"size": len(content), "modified_ns": 10**18, "sha256": digest}
 
 
 def test_input_that_has_gone_is_redone(done: JobPlan, encoder: Encoder) -> None:
@@ -387,6 +423,7 @@ def test_stdin_is_never_done_before(sound: Path, sounds: Path, encoder: Encoder)
 def test_damaged_output_is_not_done_for_a_strict_run(sounds: Path, encoder: Encoder) -> None:
     plan = make_plan([str(sounds)], str(sounds.parent / "out"))
     damaged = replace(encoder.embed(sounds / "sub" / "a.wav"), damaged=True, damage=("a corrupt packet",))
+    damaged = replace(damaged, stamp=Stamp.of(sounds / "sub" / "a.wav"))
     FORMATS["npz"].write(output_of(plan), damaged)
     assert is_done(plan.tasks[0], plan, encoder, EmbedSettings())
     assert not is_done(plan.tasks[0], plan, encoder, EmbedSettings(strict=True))
@@ -479,11 +516,51 @@ def test_table_of_failures_only_can_be_read_or_is_not_there(tmp_path: Path, enco
         assert not table.exists() or table.read_bytes() == b""
 
 
-def test_output_that_cannot_be_written_ends_the_job(sounds: Path, encoder: Encoder) -> None:
-    (sounds.parent / "out").mkdir()
-    (sounds.parent / "out" / "sub").write_bytes(b"a file in the way")
+def test_output_that_cannot_be_written_is_one_failure(sounds: Path, sound: Path, encoder: Encoder) -> None:
+    out = sounds.parent / "out"
+    out.mkdir()
+    (out / "sub").write_bytes(b"a file in the way")
+    copy_old(sound, sounds / f"{'b' * 250}.wav")
+    copy_old(sound, sounds / "c.wav")
+    (out / "d.wav.npz").mkdir()
+    copy_old(sound, sounds / "d.wav")
+    for again in (TaskDone, TaskSkipped):
+        events = finish(make_plan([str(sounds)], str(out)), encoder)
+        failed = [event.failure for event in events if isinstance(event, TaskFailed)]
+        assert [failure.reason for failure in failed] == ["unwritable"] * 3
+        assert all("cannot be written (" in failure.message for failure in failed)
+        assert [event.task.name for event in events if isinstance(event, again)] == [str(sounds / "c.wav")]
+    assert [reason for _, reason in failures(out)] == ["unwritable"] * 3
+    assert not list(out.rglob("*.part"))
+
+
+def test_folder_that_cannot_be_made_is_said_before_any_work(sounds: Path, encoder: Encoder) -> None:
+    (sounds.parent / "out").write_bytes(b"a file in the way")
+    plan = make_plan([str(sounds)], str(sounds.parent / "out" / "deep"))
     with pytest.raises(OutputError, match="cannot be written"):
-        finish(make_plan([str(sounds)], str(sounds.parent / "out")), encoder)
+        next(run(plan, encoder, EmbedSettings()))
+
+
+@pytest.mark.parametrize("form", ["npz", "npy", "parquet"])
+def test_full_disk_ends_the_job(sounds: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    def full(number: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    plan = make_plan([str(sounds)], str(sounds.parent / "out"), form)
+    with pytest.raises(FullDiskError, match="the disk is full"):
+        finish(plan, encoder)
+    assert not [path for path in (sounds.parent / "out").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_a_killed_run_left_is_swept_even_where_all_is_done(sounds: Path, encoder: Encoder, form: str) -> None:
+    plan = make_plan([str(sounds)], str(sounds.parent / "out"), form)
+    finish(plan, encoder)
+    part = output_of(plan).with_name(f"{PREFIX}0123.part")
+    part.write_bytes(b"half")
+    assert finish(plan, encoder) == [TaskSkipped(plan.tasks[0])]
+    assert not part.exists()
 
 
 def test_bad_time_is_refused_before_any_work(sounds: Path, encoder: Encoder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import sys
 import time
 from collections import Counter
@@ -19,7 +20,7 @@ from avfeat.cli.options import BackendOption, DeviceOption, ModelOption, Workers
 from avfeat.cli.printing import note, progress, table
 from avfeat.embedding import Embedding, Failure
 from avfeat.encoder import Encoder, load
-from avfeat.errors import ArgumentError, MediaError
+from avfeat.errors import ArgumentError, MediaError, OutputError
 from avfeat.media import probe
 from avfeat.media.rules import MAX_PIXELS, RuleOptions, Rules
 from avfeat.writers import FORMATS, window_line
@@ -95,6 +96,13 @@ def embed(
     still: Annotated[
         bool, typer.Option("--still", help="Embed still pictures, too, each as a video of one frame.")
     ] = False,
+    isolate: Annotated[
+        bool,
+        typer.Option(
+            "--isolate/--no-isolate",
+            help="Decode many files in processes of their own: a decoder that crashes costs one file.",
+        ),
+    ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
     """Embed videos: time-stamped audio and video vectors on one grid.
@@ -109,6 +117,8 @@ def embed(
     if not paths:
         raise ArgumentError("Name at least one file or folder, - for stdin, or a --list.")
     on_stdout = out == job.STDOUT
+    if on_stdout and getattr(sys.stdout, "name", None) == os.devnull:
+        raise OutputError("stdout: is closed; give -o a file or a folder.")
     # As it is, below Python's buffer: who waits for it can be told to stop at any time.
     stdin = None if sys.stdin is None else getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
     plan = job.make_plan(paths, out, form, stdin, shard_of(shard), still)
@@ -121,7 +131,9 @@ def embed(
         still=still,
     )
     Rules(**rules)
-    settings = job.EmbedSettings(hop, start, strict, workers, overwrite, rules)
+    # A file alone is not worth the start of a process.
+    many = plan.folder is not None or plan.table is not None
+    settings = job.EmbedSettings(hop, start, strict, workers, overwrite, rules, isolate and many)
     with load(model, device=device, backend=backend) as encoder:
         encoder.check_times(hop, start)
         _say_what_is_left_out(plan)

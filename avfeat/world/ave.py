@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,14 +14,13 @@ from avfeat.errors import ArgumentError, OutputError
 from avfeat.processors import available_processors
 from avfeat.world.plan import SPLITS, VERSION, SyntheticVideo, plan
 from avfeat.world.render import write_video
-from avfeat.writers.atomic import PREFIX, atomic
+from avfeat.writers.atomic import PREFIX, atomic, sweep
 
 VIDEOS = "AVE"
 """The folder of the videos."""
 
 _HEADER = "Category&VideoID&Quality&StartTime&EndTime"
 _STAMP = "made-world.json"
-_STALE = 60
 _FILES = {"train": "trainSet.txt", "val": "valSet.txt", "test": "testSet.txt"}
 
 
@@ -106,11 +103,7 @@ def _claim(out: Path, world: dict[str, str | int]) -> None:
         raise ArgumentError(f"{out}: holds another synthetic dataset ({_describe(found)}); name a new folder.")
     with atomic(stamp) as file:
         file.write((json.dumps(world) + "\n").encode())
-    with suppress(FileNotFoundError):
-        for rest in (out / VIDEOS).glob(f"{PREFIX}*.part"):
-            # Another run may be at work here, but no video takes so long to write.
-            if rest.stat().st_mtime < time.time() - _STALE:
-                rest.unlink()
+    sweep(out / VIDEOS)
 
 
 def _leftover(path: Path) -> bool:

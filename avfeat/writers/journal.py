@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from avfeat.embedding import Embedding
-from avfeat.errors import OutputError
-from avfeat.writers.atomic import encode_line
+from avfeat.writers.atomic import encode_line, writing
 from avfeat.writers.meta import meta
 
 NAME = ".avfeat-journal.jsonl"
@@ -34,11 +33,8 @@ class OutputJournal:
     def note(self, output: Path, embedding: Embedding) -> None:
         """Append a line for an output that has just been written."""
         entry = {"output": self._key(output), "sha256": _sha256(output), "meta": meta(embedding)}
-        try:
-            with self._path.open("ab") as file:
-                file.write(b"\n" * self._torn + encode_line(json.dumps(entry, ensure_ascii=False)))
-        except OSError as error:
-            raise OutputError(f"{self._path}: cannot be written ({error.strerror}).") from error
+        with writing(self._path), self._path.open("ab") as file:
+            file.write(b"\n" * self._torn + encode_line(json.dumps(entry, ensure_ascii=False)))
         self._torn = False
 
     def read(self, output: Path) -> dict[str, Any] | None:

@@ -26,6 +26,7 @@ def meta(embedding: Embedding) -> dict[str, Any]:
         "damaged": embedding.damaged,
         "damage": list(embedding.damage),
         **embedding.choice,
+        **({} if embedding.stamp is None else {"input": embedding.stamp.to_json()}),
     }
 
 

@@ -27,7 +27,7 @@ def read_parquet_meta(path: Path) -> dict[str, Any] | None:
     """The ``meta`` of a table of one embedding that is whole, else None."""
     parquet = import_pyarrow()
     try:
-        found = parquet.read_table(path).schema.metadata
+        found = parquet.read_table(path, page_checksum_verification=True).schema.metadata
         return parse_meta(found[b"meta"].decode() if found else None)
     except (OSError, ValueError, KeyError):
         return None
@@ -43,7 +43,7 @@ def parquet_table(path: Path, metadata: Mapping[str, str] | None = None) -> Iter
         nonlocal writer
         table = _table(embedding).replace_schema_metadata(metadata)
         if writer is None:
-            writer = parquet.ParquetWriter(file, table.schema)
+            writer = parquet.ParquetWriter(file, table.schema, write_page_checksum=True)
         writer.write_table(table)
 
     with atomic(path) as file:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import av
@@ -14,6 +16,7 @@ import pyarrow.parquet
 import pytest
 from bundles import said_to_be
 from making import AudioTrack, VideoTrack, make_media
+from processes import begun
 
 import avfeat
 from avfeat import Embedding, Encoder
@@ -628,3 +631,45 @@ def test_names_that_are_no_text_do_not_stop_the_others(
     ran = avfeat_command("embed", ".", "-o", "out", "--format", form)
     assert ran.status == 1 and "2 embedded, 1 failed" in ran.out
     assert len((tmp_path / "out" / "failures.jsonl").read_bytes().splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills with a signal")
+@pytest.mark.parametrize("out", ["out-npz/", "out-npy/", "out-h5/", "all.jsonl", "all.parquet"])
+def test_a_killed_job_leaves_no_part_after_the_next_run(
+    avfeat_command, tmp_path: Path, short: Path, out: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(6):
+        shutil.copy(short, tmp_path / "in" / f"{number}.m4a")
+    folder = out.endswith("/")
+    words = ["embed", "in", "-o", out, "--workers", 1, *(["--format", out[4:-1]] if folder else [])]
+    rng = random.Random(out)
+    killed = begun(*words, cwd=tmp_path, until=lambda: files_in(tmp_path / out) if folder else parts_in(tmp_path))
+    time.sleep(rng.uniform(0, 0.2))
+    killed.kill()
+    killed.communicate()
+    # A table is a part until its end.
+    assert folder or killed.returncode == 0 or parts_in(tmp_path)
+    assert avfeat_command(*words).status == 0
+    assert parts_in(tmp_path) == []
+    assert (tmp_path / out).exists() and (not folder or len(list((tmp_path / out).glob("*.m4a.*"))) == 6)
+
+
+def parts_in(folder: Path) -> list[Path]:
+    return list(folder.rglob(".avfeat-*.part"))
+
+
+def test_jobs_are_isolated_unless_that_is_not_wanted(
+    avfeat_command, tmp_path: Path, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen: list[bool] = []
+    real = Encoder.embed_many
+
+    def noted(self: Encoder, sources, **options):
+        chosen.append(options["isolate"])
+        return real(self, sources, **options)
+
+    monkeypatch.setattr(Encoder, "embed_many", noted)
+    for words in ([], ["-o", "out/"], ["-o", "out/", "--overwrite", "--no-isolate"]):
+        assert avfeat_command("embed", short, *words).status == 0
+    assert chosen == [False, True, False]

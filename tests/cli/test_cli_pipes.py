@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -183,3 +184,53 @@ def test_two_pipes_that_are_fed_in_turn(tmp_path: Path, avfeat_command) -> None:
     ran = avfeat_command("embed", *fifos, "-o", "out", "--workers", 2)
     thread.join(60)
     assert ran.status == 0 and len(list(Path("out").glob("*.npz"))) == 2
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_change_nothing_else(tmp_path: Path, clip: Path, closed: str) -> None:
+    script = f'exec "$@" {closed}'
+    command = [sys.executable, "-m", "avfeat", "embed", str(clip), "nowhere.mp4", "-o", "out"]
+    ran = subprocess.run(["sh", "-c", script, "sh", *command], cwd=tmp_path, capture_output=True, timeout=60)
+    assert ran.returncode == 1
+    # No error on stdout, and no text of any stream in a file that was opened since.
+    assert b"error" not in ran.stdout
+    assert (b"error: nowhere.mp4" in ran.stderr) is ("2>&-" not in closed)
+    np.load(tmp_path / "out" / f"{clip.name}.npz")["video"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{clip.name}.npz", "failures.jsonl"]
+
+
+def test_lines_for_a_closed_stdout_are_an_error(tmp_path: Path, clip: Path) -> None:
+    command = [sys.executable, "-m", "avfeat", "embed", str(clip), "-o", "-"]
+    script = ["sh", "-c", 'exec "$@" >&-', "sh"]
+    ran = subprocess.run([*script, *command], cwd=tmp_path, capture_output=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (1, b"error: stdout: is closed; give -o a file or a folder.\n")
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.05, 0.2])
+def test_an_interrupt_while_the_command_is_imported_is_a_sentence(tmp_path: Path, wait: float) -> None:
+    code = "import sys; sys.argv[1:] = ['info']; from avfeat.cli import main; print('begun', flush=True); main()"
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"import time; {code}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    signal.signal(signal.SIGINT, before)
+    assert process.stdout is not None and process.stdout.readline() == "begun\n"
+    time.sleep(0.01 + wait)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert "Traceback" not in said and process.returncode in (0, 130)
+    assert said in ("", "interrupted; nothing was begun.\n", "interrupted; files that are finished are kept.\n")
+
+
+def test_a_stream_that_is_closed_closes_its_file(clip: Path, encoder: avfeat.Encoder) -> None:
+    with clip.open("rb") as file:
+        windows = encoder.stream(file)
+        next(windows)
+        windows.close()
+        with pytest.raises(StopIteration):
+            next(windows)
+    before = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").is_dir() else 0
+    windows = encoder.stream(clip)
+    next(windows)
+    windows.close()
+    assert before == 0 or len(list(Path("/proc/self/fd").iterdir())) == before

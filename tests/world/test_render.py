@@ -18,6 +18,7 @@ from avfeat.media import decode, probe
 from avfeat.world import SyntheticVideo, plan, render, write_video
 from avfeat.world.ave import write_ave
 from avfeat.world.render import Recording
+from avfeat.writers.atomic import Nothing, atomic
 
 
 @pytest.fixture(scope="module")
@@ -106,15 +107,15 @@ def test_what_is_there_is_kept_and_what_is_lost_is_made_again(world: Path, tmp_p
     copy = Path(shutil.copytree(world, tmp_path / "world"))
     lost = copy / "AVE" / f"{plan(6, seed=2)[4].id}.mp4"
     lost.unlink()
-    stale, fresh = (copy / "AVE" / f".avfeat-{age}.part" for age in ("old", "new"))
-    for path in (stale, fresh):
-        path.write_bytes(b"half of a video")
-    os.utime(stale, (1e9, 1e9))
-    found = {written.video.index: written.before for written in write_ave(copy, 6, seed=2)}
+    stale = copy / "AVE" / ".avfeat-old.part"
+    stale.write_bytes(b"half of a video")
+    with atomic(copy / "AVE" / "another.mp4"):
+        (fresh,) = set((copy / "AVE").glob(".avfeat-*.part")) - {stale}
+        found = {written.video.index: written.before for written in write_ave(copy, 6, seed=2)}
+        assert not stale.exists(), "of a run that was killed"
+        assert fresh.exists(), "of another run that is at work"
+        raise Nothing
     assert found == {0: True, 1: True, 2: True, 3: True, 4: False, 5: True}
-    assert not stale.exists(), "of a run that was killed"
-    assert fresh.exists(), "of another run that is at work"
-    fresh.unlink()
     assert digests(copy) == digests(world)
 
 

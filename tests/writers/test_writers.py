@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +16,9 @@ import pytest
 
 import avfeat
 from avfeat import BackendError, Embedding, OutputError
+from avfeat.errors import FullDiskError
 from avfeat.writers import FORMATS, parquet_table
-from avfeat.writers.atomic import atomic
+from avfeat.writers.atomic import atomic, sweep
 from avfeat.writers.journal import OutputJournal
 from avfeat.writers.jsonl import embedding_lines
 
@@ -187,6 +191,15 @@ def test_npz_with_a_damaged_byte_never_raises(tmp_path: Path, embedding: Embeddi
         FORMATS["npz"].read_meta(tmp_path / "b.npz")
 
 
+def test_parquet_with_a_damaged_row_has_no_meta(tmp_path: Path, embedding: Embedding) -> None:
+    path = tmp_path / "a.parquet"
+    FORMATS["parquet"].write(path, embedding)
+    content = bytearray(path.read_bytes())
+    content[content.index(embedding.audio[2].tobytes()) + 5] ^= 1
+    path.write_bytes(content)
+    assert avfeat.writers.read_parquet_meta(path) is None
+
+
 def test_npz_with_a_damaged_row_has_no_meta(tmp_path: Path, embedding: Embedding) -> None:
     FORMATS["npz"].write(tmp_path / "a.npz", embedding)
     content = bytearray((tmp_path / "a.npz").read_bytes())
@@ -256,11 +269,38 @@ def test_atomic_keeps_the_old_file_when_the_block_fails(tmp_path: Path) -> None:
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.bin", b"old")]
 
 
-def test_atomic_full_disk_is_an_output_error(tmp_path: Path) -> None:
-    message = r"a\.bin: cannot be written \(No space left on device\)"
-    with pytest.raises(OutputError, match=message), atomic(tmp_path / "a.bin"):
-        raise OSError(28, "No space left on device")
+def test_atomic_full_disk_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FullDiskError, match=r"a\.bin: the disk is full; make room"), atomic(tmp_path / "a.bin"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_too_long_is_said_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"), atomic(tmp_path / ("a" * 300)):
+        raise AssertionError("the work began")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows holds open files itself")
+def test_parts_of_the_dead_are_swept_and_those_of_the_living_stay(tmp_path: Path) -> None:
+    code = f"""
+from pathlib import Path
+from avfeat.writers.atomic import atomic, sweep
+with atomic(Path({str(tmp_path)!r}) / "a.bin") as file:
+    file.write(b"half")
+    file.flush()
+    print("there", flush=True)
+    input()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None and writer.stdout.readline() == b"there\n"
+        sweep(tmp_path)
+        assert len(list(tmp_path.glob(".avfeat-*.part"))) == 1
+        writer.kill()
+        writer.wait()
+        assert len(list(tmp_path.glob(".avfeat-*.part"))) == 1
+    with atomic(tmp_path / "b.bin") as file:
+        file.write(b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["b.bin"]
 
 
 def test_atomic_does_not_replace_a_folder(tmp_path: Path) -> None:

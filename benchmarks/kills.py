@@ -1,0 +1,72 @@
+"""Kills ``avfeat embed`` at random moments and runs it again: no part of a file may be left.
+
+    python benchmarks/kills.py [--times 50] [--format npz]... [--seed 0]
+
+Of every format, a job over made clips is killed (SIGKILL) that many times, each time somewhere in its run; after
+every run but the last one it goes on where it was. Exit status 1 if a run leaves a part or a broken output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from avfeat.world import plan, write_video
+from avfeat.writers import FORMATS
+from avfeat.writers.atomic import PREFIX
+
+CLIPS = 4
+
+
+def main() -> int:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--times", type=int, default=50)
+    parser.add_argument("--format", action="append", choices=[*FORMATS])
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        clips = Path(folder) / "clips"
+        clips.mkdir()
+        for video in plan(28, seed=given.seed)[:CLIPS]:
+            write_video(video, clips / f"{video.id}.mp4")
+        return max(killed(clips, form, given.times, given.seed) for form in given.format or FORMATS)
+
+
+def killed(clips: Path, form: str, times: int, seed: int) -> int:
+    """The exit status for one format."""
+    out = clips.parent / form
+    command = [sys.executable, "-m", "avfeat", "embed", str(clips), "-o", str(out), "--format", form, "--overwrite"]
+    begun = time.monotonic()
+    subprocess.run(command, check=True, capture_output=True)
+    whole = time.monotonic() - begun
+    rng = random.Random(seed)
+    most = 0
+    for _ in range(times):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(rng.uniform(0, whole))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        most = max(most, len(parts(out)))
+    subprocess.run(command[:-1], check=True, capture_output=True)
+    left, outputs = parts(out), len(list(out.glob(f"*.{form}")))
+    print(f"{form}: {times} kills, at most {most} parts meanwhile; in the end {len(left)}, {outputs} outputs")
+    shutil.rmtree(out)
+    return int(bool(left) or outputs != CLIPS)
+
+
+def parts(out: Path) -> list[Path]:
+    """What is half written."""
+    return list(out.rglob(f"{PREFIX}*.part"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
