@@ -2,9 +2,9 @@
 
     python benchmarks/kills.py [--times 50] [--format npz]... [--seed 0]
 
-Of every format, a job over made clips is killed (SIGKILL) that many times, each time somewhere in its run: jsonl and
-parquet as one table, which is half written all the time, the others as files. Then it runs to its end. Exit status 1
-if a part is left then, or an output is missing.
+Of every format, a job over made clips is killed (SIGKILL) that many times, each time somewhere in its run: jsonl
+and parquet as one table, which is half written all the time, the others as files. Then it runs to its end. Exit
+status 1 if a part is left then, or an output is missing.
 """
 
 from __future__ import annotations
