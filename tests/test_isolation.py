@@ -103,7 +103,7 @@ def test_rows_warnings_and_failures_are_those_of_one_process(
     content = cut.read_bytes()
     cut.write_bytes(content[: len(content) * 9 // 10 // 188 * 188 + 100])
     (tmp_path / "text.mp4").write_text("no video\n" * 50)
-    sources = [clip, cut, tmp_path / "text.mp4", tmp_path / "gone.mp4", clip.read_bytes()]
+    sources: list[Any] = [clip, cut, tmp_path / "text.mp4", tmp_path / "gone.mp4", clip.read_bytes()]
     found, said = [], []
     with caplog.at_level(logging.WARNING, "avfeat"):
         for isolate in (False, True):
