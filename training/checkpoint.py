@@ -26,10 +26,15 @@ LAST = Path("checkpoints") / "last.pt"
 _BROKEN = (ValueError, LookupError, TypeError, AttributeError, AssertionError, struct.error)
 """What torch's reader raises, too, for bytes that are no checkpoint."""
 _MADE = frozenset(
-    ("collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch Size", "torch device")
-    + tuple(
-        f"torch {kind}Storage" for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Byte", "Bool")
-    )
+    {
+        "collections OrderedDict",
+        "torch Size",
+        "torch device",
+        "torch._utils _rebuild_parameter",
+        "torch._utils _rebuild_tensor_v2",
+        *(f"torch {kind}Storage" for kind in ("Float", "Double", "Half", "BFloat16", "Byte", "Bool")),
+        *(f"torch {kind}Storage" for kind in ("Long", "Int", "Short", "Char")),
+    }
 )
 """What torch writes for the values of a checkpoint."""
 _KEYS = ("recipe", "step", "data", "provenance", "encoders", "training")
