@@ -29,8 +29,8 @@ MERGES = "a0: &a0 {x: 1, y: 2}\n" + "".join(
         (BOMB, "stands for more than"),
         (MERGES, "stands for more than"),
         ("&a [*a]", "holds itself"),
-        ("x: " + "9" * 5000, ""),
-        ("x: 2026-99-99", ""),
+        ("x: " + "9" * 5000, "digits"),
+        ("x: 2026-99-99", "month"),
     ],
     ids=["brackets", "dashes", "aliases", "merges", "circle", "digits", "date"],
 )
