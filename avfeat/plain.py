@@ -8,8 +8,9 @@ import os
 import stat
 import unicodedata
 import zipfile
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ _TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-def open_plain(path: Path) -> IO[bytes]:
+def open_plain(path: Path) -> BufferedReader:
     """An ordinary file, open for reading; a pipe or a device is refused, not waited for.
 
     Raises:
@@ -91,7 +92,7 @@ def read_arrays(path: Path, most: int) -> dict[str, NDArray[Any]]:
             with zipfile.ZipFile(file) as archive:
                 _check_sizes(archive, most)
             file.seek(0)
-            with np.load(cast(Any, file), allow_pickle=False) as arrays:
+            with np.load(file, allow_pickle=False) as arrays:
                 return dict(arrays)
         except Exception as error:  # NumPy, zipfile and its decoders have no common base
             raise ValueError(str(error) or type(error).__name__) from error
