@@ -11,18 +11,17 @@ import json
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args
 
-import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.errors import BundleError
 from avfeat.grid import microseconds
 from avfeat.media import Aspect, AudioSpec, VideoSpec
+from avfeat.plain import check_depth, read_arrays, read_plain, sha256_of
 
 FORMAT = "avfeat-bundle"
 VERSION = 1
@@ -32,6 +31,14 @@ MODEL_CARD = "MODEL_CARD.md"
 METADATA = "avfeat.json"
 """Name under which programs carry the description that ONNX files carry in their metadata."""
 MIN_SIZE, MAX_SIZE = 16, 4320
+MAX_RATE = 768_000
+"""Samples a second: twice what any recorder makes."""
+
+SHORTEST = 0.1
+"""Seconds of a window, of which graphs of sound need so much."""
+
+_MANIFEST_BYTES, _GOLDEN_BYTES, _WINDOW_BYTES, _MOST_DIM = 2**24, 2**28, 2**30, 2**20
+_DEEPEST = 64
 
 Modality = Literal["video", "audio"]
 Precision = Literal["fp32", "fp16", "int8"]
@@ -142,10 +149,11 @@ class Bundle:
         if not path.is_file():
             raise BundleError(f"{self.path}: has no {GOLDEN} to verify against; export it again.")
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return dict(arrays)
-        except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-            raise BundleError(f"{path}: is no archive of arrays; export the bundle again.") from error
+            return read_arrays(path, _GOLDEN_BYTES)
+        except (OSError, ValueError) as error:
+            raise BundleError(
+                f"{path}: is no archive of arrays ({_why(error)}); export the bundle again."
+            ) from error
 
 
 SHIPPED = {"base": "default", "base-int8": "default_int8"}
@@ -232,14 +240,18 @@ def check_free(target: Path) -> None:
 
 def _plain(name: str) -> bool:
     """Whether a name is one of a file in the bundle's own folder."""
-    return Path(name).name == name and "\0" not in name and "\\" not in name
+    return Path(name).name == name and name.isprintable() and "\\" not in name
+
+
+def _why(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _read_manifest(folder: Path) -> bytes:
     try:
         if not folder.is_dir():
             raise BundleError(f"{folder}: no such bundle; give the folder that holds {MANIFEST}.")
-        return (folder / MANIFEST).read_bytes()
+        return read_plain(folder / MANIFEST, _MANIFEST_BYTES)
     except FileNotFoundError as error:
         raise BundleError(f"{folder}: not a bundle: `{MANIFEST}` is missing.") from error
     except OSError as error:
@@ -249,6 +261,7 @@ def _read_manifest(folder: Path) -> bytes:
 def _parse(folder: Path, raw: bytes) -> dict[str, Any]:
     try:
         manifest = json.loads(raw)
+        check_depth(manifest, _DEEPEST)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{folder / MANIFEST}: is not JSON; export the bundle again.") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
@@ -279,7 +292,7 @@ class _Manifest:
             if not _plain(name):
                 raise self._wrong("sha256", f"names {name!r}, which is not a plain file name")
             try:
-                found = hashlib.sha256((self.folder / name).read_bytes()).hexdigest()
+                found = sha256_of(self.folder / name)
             except FileNotFoundError as error:
                 raise BundleError(f"{self.folder / name}: is missing; copy or export the bundle again.") from error
             except OSError as error:
@@ -291,6 +304,8 @@ class _Manifest:
 
     def bundle(self, sha256: str) -> Bundle:
         seconds = self._number(self.values, "seconds")
+        if seconds < SHORTEST:
+            raise self._wrong("seconds", f"must be {SHORTEST} or more")
         video = self._take(self.values, "video", dict)
         audio = self._take(self.values, "audio", dict)
         precision = self._choice(self.values, "precision", get_args(Precision))
@@ -316,18 +331,22 @@ class _Manifest:
     def _video_spec(self, video: Mapping[str, Any], seconds: float) -> VideoSpec:
         fps = self._number(video, "fps")
         frames = self._take(video, "frames", int)
-        if frames < 1 or abs(frames - fps * seconds) > 1e-6:
-            raise self._wrong("frames", f"must be fps * seconds ({fps} * {seconds}), not {frames}")
+        if not 1 <= frames <= _WINDOW_BYTES or abs(frames - fps * seconds) > 1e-6:
+            raise self._wrong("frames", f"must be fps * seconds ({fps} * {seconds})")
         size = self._take(video, "size", int)
         if not MIN_SIZE <= size <= MAX_SIZE:
-            raise self._wrong("size", f"must be from {MIN_SIZE} to {MAX_SIZE}, not {size}")
+            raise self._wrong("size", f"must be from {MIN_SIZE} to {MAX_SIZE}")
+        if frames * size * size * 3 > _WINDOW_BYTES:
+            raise self._wrong("frames", f"and the size make windows of more than {_WINDOW_BYTES:,} bytes")
         aspect = self._choice({"aspect": "stretch", **video}, "aspect", get_args(Aspect))
         return VideoSpec(fps, frames, size, cast(Aspect, aspect))
 
     def _audio_spec(self, audio: Mapping[str, Any], seconds: float) -> AudioSpec:
         rate = self._take(audio, "sample_rate", int)
-        if rate < 1:
-            raise self._wrong("sample_rate", f"must be positive, not {rate}")
+        if not 1 <= rate <= MAX_RATE:
+            raise self._wrong("sample_rate", f"must be from 1 to {MAX_RATE:,}")
+        if rate * seconds * 4 > _WINDOW_BYTES:
+            raise self._wrong("seconds", f"and the rate make windows of more than {_WINDOW_BYTES:,} bytes")
         return AudioSpec(rate, microseconds(seconds) * rate // microseconds(1))
 
     def _graphs(self, video: Mapping[str, Any], audio: Mapping[str, Any]) -> tuple[Graph, Graph]:
@@ -341,7 +360,7 @@ class _Manifest:
         sums = self._take(self.values, "sha256", dict)
         for backend, name in files.items():
             if not isinstance(name, str) or name not in sums:
-                raise self._wrong("files", f"names {name!r} for {backend}, which has no checksum")
+                raise self._wrong("files", f"names {name!r} for {backend!r}, which has no checksum")
         outputs = self._take(values, "outputs", dict)
         graph = Graph(
             files=files,
@@ -361,8 +380,8 @@ class _Manifest:
 
     def _output(self, values: Mapping[str, Any]) -> Port:
         dim = self._take(values, "dim", int)
-        if dim < 1:
-            raise self._wrong("dim", f"must be positive, not {dim}")
+        if not 1 <= dim <= _MOST_DIM:
+            raise self._wrong("dim", f"must be from 1 to {_MOST_DIM:,}")
         return Port(self._take(values, "name", str), "float32", ("batch", dim))
 
     def _take(self, values: Mapping[str, Any], key: str, kind: type[T]) -> T:

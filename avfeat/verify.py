@@ -70,7 +70,7 @@ def verify(bundle: Bundle, device: str = "auto", backend: str = "onnx") -> list[
         session = open_session(bundle, modality, backend, device, available_processors())
         out = session.run(_checked_input(bundle, modality, _array(bundle, golden, inputs)))
         for name in ("features", "shared"):
-            expected = _array(bundle, golden, f"{modality}_{name}")
+            expected = _expected(bundle, golden, f"{modality}_{name}")
             checks.append(_check(bundle, modality, name, session.device, getattr(out, name), expected))
     return checks
 
@@ -104,12 +104,22 @@ def _array(bundle: Bundle, golden: dict[str, NDArray[Any]], name: str) -> NDArra
     return golden[name]
 
 
+def _expected(bundle: Bundle, golden: dict[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
+    rows = _array(bundle, golden, output)
+    if rows.dtype != np.float32 or rows.ndim != 2 or not len(rows):
+        raise BundleError(
+            f"{bundle.path / GOLDEN}: {output!r} is {rows.dtype} {rows.shape}, not float32 rows; "
+            "export the bundle again."
+        )
+    return rows
+
+
 def _checked_input(bundle: Bundle, modality: Modality, batch: NDArray[Any]) -> NDArray[Any]:
     port = bundle.graph(modality).input
     fits = batch.ndim == len(port.shape) and all(
         size == wanted for size, wanted in zip(batch.shape, port.shape, strict=True) if isinstance(wanted, int)
     )
-    if batch.dtype != port.dtype or not fits:
+    if batch.dtype != port.dtype or not fits or not batch.size:
         raise BundleError(
             f"{bundle.path / GOLDEN}: {port.name!r} is {batch.dtype} {batch.shape}, not {port.dtype} "
             f"{list(port.shape)}; export the bundle again."

@@ -92,7 +92,10 @@ def export_bundle(
         tuning = Tuning.on(others, reference, most=PARITY_CLIPS)
     manifest = _manifest(model, formats, precision)
     files: dict[str, bytes] = {GOLDEN: _npz(golden_arrays(model, reference))}
-    for modality, (network, example) in _networks(model, precision, tuning).items():
+    networks = _networks(model, precision, tuning)
+    for modality in () if tuning is None else sorted(tuning.whole):
+        manifest[modality]["precision"] = "fp32"
+    for modality, (network, example) in networks.items():
         metadata = description(manifest, modality)
         for form in formats:
             follow(f"writing {modality} {form} {precision}")

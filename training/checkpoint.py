@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import pickletools
 import struct
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import Any
 import torch
 
 from avfeat.errors import ArgumentError, AvfeatError
+from avfeat.plain import open_plain
 from avfeat.training.networks import EncoderPair, PairSpec, build_pair
 from avfeat.training.renamed import with_new_names
 from avfeat.training.schema import build
@@ -22,6 +26,18 @@ VERSION = 1
 LAST = Path("checkpoints") / "last.pt"
 _BROKEN = (ValueError, LookupError, TypeError, AttributeError, AssertionError, struct.error)
 """What torch's reader raises, too, for bytes that are no checkpoint."""
+_MADE = frozenset(
+    {
+        "collections OrderedDict",
+        "torch Size",
+        "torch device",
+        "torch._utils _rebuild_parameter",
+        "torch._utils _rebuild_tensor_v2",
+        *(f"torch {kind}Storage" for kind in ("Float", "Double", "Half", "BFloat16", "Byte", "Bool")),
+        *(f"torch {kind}Storage" for kind in ("Long", "Int", "Short", "Char")),
+    }
+)
+"""What torch writes for the values of a checkpoint."""
 _KEYS = ("recipe", "step", "data", "provenance", "encoders", "training")
 
 
@@ -117,13 +133,41 @@ class Checkpoint:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
+        _check_archive(file)
         values = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(
             f"{file}: no checkpoint is there; name the folder of a run, or a .pt file."
         ) from error
-    except (OSError, RuntimeError, EOFError, *_BROKEN, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, *_BROKEN, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"{file}: is no checkpoint that can be read; take another one.") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise CheckpointError(f"{file}: is no checkpoint of avfeat.")
     return values
+
+
+def _check_archive(file: Path) -> None:
+    """What is in the archive fits into it, and it makes nothing but tensors, text, numbers and collections.
+
+    torch's reader runs no foreign code, but it makes bytes of any number, and unpacks whatever was packed.
+
+    Raises:
+        OSError: it is not there, or no ordinary file.
+        ValueError, BadZipFile: it is no archive of this kind.
+    """
+    with open_plain(file) as opened, zipfile.ZipFile(opened) as archive:
+        entries = archive.infolist()
+        packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+        if packed or sum(entry.file_size for entry in entries) > os.fstat(opened.fileno()).st_size:
+            raise ValueError("holds more than it is large")
+        for entry in entries:
+            if entry.filename.endswith(".pkl"):
+                _check_pickle(archive.read(entry))
+
+
+def _check_pickle(content: bytes) -> None:
+    for operation, argument, _ in pickletools.genops(content):
+        if operation.name in ("STACK_GLOBAL", "INST"):
+            raise ValueError("names what it makes in another way than torch")
+        if operation.name == "GLOBAL" and argument not in _MADE:
+            raise ValueError(f"makes a {argument}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import field
 from functools import wraps
@@ -15,6 +17,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from pydantic.dataclasses import dataclass
 
 from avfeat.errors import ArgumentError
+from avfeat.plain import read_plain
 from avfeat.training.wanted import sentence
 
 T = TypeVar("T")
@@ -39,6 +42,8 @@ def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
 Ascending = AfterValidator(_ascending)
 """Beside a pair of numbers: the smaller one first."""
 
+_MOST_BYTES, _MOST_VALUES = 2**20, 100_000
+
 
 def read_yaml(path: Path) -> Any:
     """The content of a YAML file.
@@ -47,7 +52,7 @@ def read_yaml(path: Path) -> Any:
         ArgumentError: it cannot be read, or is no YAML.
     """
     try:
-        return parse_yaml(path.read_text("utf-8"))
+        return parse_yaml(read_plain(path, _MOST_BYTES).decode())
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ArgumentError(f"{path}: cannot be read ({why}).") from error
@@ -63,10 +68,40 @@ def parse_yaml(text: str) -> Any:
     Raises:
         YAMLError: it is none, a name occurs twice in it, or it has a date that no calendar has.
     """
+    loader = _Loader(text)
     try:
-        return yaml.load(text, Loader=_Loader)
-    except ValueError as error:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _check_nodes(node)
+        return loader.construct_document(node)
+    except RecursionError as error:
+        raise yaml.YAMLError("nested too deeply") from error
+    except (ValueError, OverflowError) as error:
         raise yaml.YAMLError(str(error)) from error
+    finally:
+        loader.dispose()
+
+
+def _check_nodes(node: yaml.Node) -> None:
+    """Aliases may be used, but what they stand for is counted: a few lines can stand for billions of values.
+
+    Raises:
+        YAMLError: too many values, or some that hold themselves.
+    """
+    counts: dict[int, int] = {}
+
+    def count(one: yaml.Node) -> int:
+        if id(one) not in counts:
+            # Until it is known, whoever comes back here has gone round in a circle.
+            counts[id(one)] = _MOST_VALUES + 1
+            pairs = one.value if isinstance(one, yaml.CollectionNode) else []
+            inner = itertools.chain.from_iterable(pairs) if isinstance(one, yaml.MappingNode) else pairs
+            counts[id(one)] = 1 + sum(map(count, inner))
+        return counts[id(one)]
+
+    if count(node) > _MOST_VALUES:
+        raise yaml.YAMLError(f"it stands for more than {_MOST_VALUES:,} values, or holds itself")
 
 
 class _Loader(yaml.SafeLoader):
@@ -78,7 +113,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """A mapping; a name that occurs twice is an error."""
         names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        twice = next((name for name in names if names.count(name) > 1), None)
+        twice = next((name for name, times in Counter(names).items() if times > 1), None)
         if twice is not None:
             raise yaml.constructor.ConstructorError(None, None, f"{twice!r} occurs twice", node.start_mark)
         return cast("dict[Any, Any]", super().construct_mapping(node, deep))

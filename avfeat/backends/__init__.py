@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.bundle import Bundle, Modality
+from avfeat.bundle import Bundle, Modality, Port
 from avfeat.errors import ArgumentError
 
 Backend = Literal["onnx", "torchscript", "pt2"]
@@ -34,6 +34,14 @@ class Session(Protocol):
 
     def run(self, batch: NDArray[Any]) -> GraphOutput:
         """Embed a batch: uint8 ``(batch, T, height, width, 3)`` or float32 ``(batch, samples)``."""
+
+
+def wrong_rows(name: str, port: Port, shape: tuple[int, ...], rows: int) -> str:
+    """The sentence for an output of another shape than ``bundle.json`` says."""
+    return (
+        f"{name}: {port.name!r} came out as {shape}, not {(rows, port.shape[1])} as bundle.json says; "
+        "export the bundle again."
+    )
 
 
 def open_session(bundle: Bundle, modality: Modality, backend: str, device: str, threads: int) -> Session:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import warnings
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.backends import GraphOutput
+from avfeat.backends import GraphOutput, wrong_rows
+from avfeat.backends.onnx_file import refers_to_others
 from avfeat.bundle import Bundle, Graph, Modality, Port
 from avfeat.errors import BackendError, BundleError
 
@@ -60,6 +62,7 @@ class OnnxSession:
         """
         runtime = import_onnxruntime()
         self._path = bundle.file(modality, "onnx")
+        _check_self_contained(self._path)
         self._graph = bundle.graph(modality)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -78,7 +81,13 @@ class OnnxSession:
     def run(self, batch: NDArray[Any]) -> GraphOutput:
         """Embed a batch."""
         names = [self._graph.features.name, self._graph.shared.name]
-        features, shared = self._session.run(names, {self._graph.input.name: batch})
+        try:
+            features, shared = self._session.run(names, {self._graph.input.name: batch})
+        except Exception as error:  # onnxruntime has no common base for its many exceptions
+            raise BackendError(f"{self._path}: ONNX Runtime cannot run it on {batch.shape} ({error}).") from error
+        for port, rows in ((self._graph.features, features), (self._graph.shared, shared)):
+            if rows.shape != (len(batch), port.shape[1]):
+                raise BundleError(wrong_rows(self._path.name, port, rows.shape, len(batch)))
         return GraphOutput(cast("NDArray[np.float32]", features), cast("NDArray[np.float32]", shared))
 
     def _open(self, runtime: Any, options: Any, device: str) -> Any:
@@ -106,6 +115,18 @@ class OnnxSession:
             return runtime.InferenceSession(str(self._path), options, providers=providers)
         except Exception as error:  # onnxruntime has no common base for its many exceptions
             raise BundleError(f"{self._path}: ONNX Runtime cannot load it ({error}).") from error
+
+
+def _check_self_contained(path: Path) -> None:
+    try:
+        refers = refers_to_others(path)
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: ONNX Runtime cannot load it (no ONNX: {error}); export it again.") from error
+    if refers:
+        raise BundleError(
+            f"{path}: has values in another file, which no checksum covers; save it as one file "
+            "(external_data=False) and make the bundle again."
+        )
 
 
 def _check(name: str, session: Any, graph: Graph) -> None:

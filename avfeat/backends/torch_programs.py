@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.backends import Backend, GraphOutput
+from avfeat.backends import Backend, GraphOutput, wrong_rows
 from avfeat.bundle import METADATA, Bundle, Modality
 from avfeat.errors import BackendError, BundleError
 
@@ -89,15 +89,15 @@ class TorchSession(ABC):
     def run(self, batch: NDArray[Any]) -> GraphOutput:
         """Embed a batch."""
         torch = _import_torch()
-        with torch.inference_mode(), _threads(torch, self._threads):
-            found = self._program(torch.from_numpy(np.ascontiguousarray(batch)).to(self.device))
-            features, shared = (out.float().cpu().numpy() for out in found)
+        try:
+            with torch.inference_mode(), _threads(torch, self._threads):
+                found = self._program(torch.from_numpy(np.ascontiguousarray(batch)).to(self.device))
+                features, shared = (out.float().cpu().numpy() for out in found)
+        except Exception as error:  # a program may raise anything
+            raise BackendError(f"{self._name}: PyTorch cannot run it on {batch.shape} ({error}).") from error
         for port, rows in ((self._graph.features, features), (self._graph.shared, shared)):
             if rows.shape != (len(batch), port.shape[1]):
-                raise BundleError(
-                    f"{self._name}: {port.name!r} came out as {rows.shape}, not {(len(batch), port.shape[1])} as "
-                    "bundle.json says; export the bundle again."
-                )
+                raise BundleError(wrong_rows(self._name, port, rows.shape, len(batch)))
         return GraphOutput(features, shared)
 
 

@@ -20,6 +20,7 @@ from avfeat.cli.info import info
 from avfeat.cli.synth import synth
 from avfeat.cli.verify import verify
 from avfeat.errors import ArgumentError, AvfeatError, StoppedError
+from avfeat.plain import visible
 from avfeat.stop import Terminated, raise_on_signal
 from avfeat.version import __version__
 
@@ -60,10 +61,12 @@ def avfeat(
 
 def run() -> None:
     """Run ``sys.argv``; every error of avfeat's own ends as one sentence on stderr."""
-    logging.basicConfig(format="%(levelname)s: %(message)s")
+    said = logging.StreamHandler()
+    said.setFormatter(_Visible("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[said])
     logging.addLevelName(logging.WARNING, "warning")
     warnings.filterwarnings("default", category=DeprecationWarning, module=r"avfeat\.")
-    warnings.formatwarning = lambda message, *rest, **named: f"warning: {message}\n"
+    warnings.formatwarning = lambda message, *rest, **named: f"warning: {visible(str(message))}\n"
     try:
         with raise_on_signal():
             app()
@@ -96,6 +99,14 @@ def run() -> None:
         raise
 
 
+class _Visible(logging.Formatter):
+    """Messages hold names of files and words of bundles, which are anybody's."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        record.message = visible(record.message)
+        return super().formatMessage(record)
+
+
 def _leave(sentence: str, status: int) -> None:
-    print(sentence, file=sys.stderr)
+    print(visible(sentence), file=sys.stderr)
     sys.exit(status)

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from avfeat.plain import visible
 from avfeat.writers.atomic import atomic
 
 JsonOption = Annotated[
@@ -27,7 +28,8 @@ def write_json(values: Any, target: str) -> None:
     """Write ``values`` to the file ``target`` atomically, or to stdout for ``-``."""
     text = json.dumps(_finite(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     if target == "-":
-        sys.stdout.write(text)
+        # JSON escapes what terminals obey, but for the codes from 128 on.
+        sys.stdout.write(lines_of(text))
         return
     with atomic(Path(target)) as file:
         file.write(text.encode())
@@ -50,7 +52,7 @@ def facts(rows: Mapping[str, str]) -> None:
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
     for name, value in rows.items():
-        grid.add_row(name, value)
+        grid.add_row(name, visible(value))
     _stdout().print(grid)
 
 
@@ -62,13 +64,18 @@ def table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
         numeric = bool(lines) and all(line[column][:1].isdigit() for line in lines)
         shown.add_column(header, justify="right" if numeric else "left", overflow="fold")
     for line in lines:
-        shown.add_row(*line)
+        shown.add_row(*map(visible, line))
     _stdout().print(shown)
 
 
 def note(text: str) -> None:
     """Say something on stderr that is no result."""
-    print(text, file=sys.stderr)
+    print(lines_of(text), file=sys.stderr)
+
+
+def lines_of(text: str) -> str:
+    """Lines that a terminal shows as they are."""
+    return "\n".join(map(visible, text.split("\n")))
 
 
 @contextmanager
@@ -86,7 +93,7 @@ def progress(label: str, total: int | None) -> Iterator[Callable[[str], None]]:
     )
     with bar:
         task = bar.add_task(label, total=total)
-        yield lambda name: bar.update(task, advance=1, description=escape(name))
+        yield lambda name: bar.update(task, advance=1, description=escape(visible(name)))
 
 
 def _stdout() -> Console:

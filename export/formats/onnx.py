@@ -57,11 +57,19 @@ def finish_model(model: onnx.ModelProto, metadata: Mapping[str, Any]) -> bytes:
             f"The graph uses operators that are not standard ONNX ({', '.join(sorted(foreign))}); "
             "choose another network or format."
         )
+    _forget_opsets(model)
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ExportError(f"The ONNX graph is not valid ({str(error).splitlines()[0]}).") from error
     return bytes(model.SerializeToString())
+
+
+def _forget_opsets(model: onnx.ModelProto) -> None:
+    """Import no operator set that no node is of; quantisation leaves eight of them behind."""
+    kept = [entry for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
 
 
 def _forget_origin(message: Any) -> None:

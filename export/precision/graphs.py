@@ -45,6 +45,9 @@ def raw_networks(
         spec: what a window is.
         precision: of the arithmetic.
         tuning: clips by which fp16 leaves as few of the first stages in float32 as it can; None for none at all.
+
+    Raises:
+        ExportError: fp16, and no stage of either network can be in it.
     """
 
     def video(encoder: nn.Module) -> RawVideo:
@@ -55,17 +58,16 @@ def raw_networks(
 
     if precision != "fp16":
         return video(pair.video), audio(pair.audio)
-    return _halve(pair.video, video, "video", tuning), _halve(pair.audio, audio, "audio", tuning)
+    networks = _halve(pair.video, video, "video", tuning), _halve(pair.audio, audio, "audio", tuning)
+    if tuning is not None and len(tuning.whole) == len(networks):
+        raise ExportError("No stage of either network can be in fp16 within the bounds; export fp32.")
+    return networks
 
 
 def _halve(
     encoder: ModalityEncoder, build: Callable[[nn.Module], Raw], modality: Modality, tuning: Tuning | None
 ) -> Raw:
-    """The front end with as much of the encoder in float16 as holds a share of the bounds.
-
-    Raises:
-        ExportError: not even the last stage can be in float16.
-    """
+    """The front end with as much of the encoder in float16 as holds a share of the bounds, which may be none."""
     if tuning is None:
         return build(HalfEncoder(encoder))
     count, bound = len(stages(encoder.backbone)), HALF_MARGIN * DISTANCE_LIMITS["fp16"]
@@ -75,7 +77,9 @@ def _halve(
 
     kept = 0 if holds(0) else fewest(count, holds)
     if kept == count:
-        raise ExportError(f"No stage of the {modality} network can be in fp16 within the bounds; export fp32.")
+        tuning.said[modality] = f"none of {count} stages in fp16: fp32, as none is within the bounds"
+        tuning.whole.add(modality)
+        return build(encoder)
     tuning.said[modality] = f"{count - kept} of {count} stages in fp16"
     return build(HalfEncoder(encoder, kept))
 

@@ -26,12 +26,14 @@ class Tuning:
         windows: real media.
         expected: the right outputs for them.
         said: filled with how many layers got the precision, by modality.
+        whole: filled with the modalities that stay in float32, for none of their layers could be lower.
     """
 
     spec: PairSpec
     windows: ClipWindows
     expected: Expected
     said: dict[str, str] = field(default_factory=dict)
+    whole: set[Modality] = field(default_factory=set)
 
     @classmethod
     def on(cls, windows: ClipWindows, reference: Reference, most: int) -> Tuning:

@@ -1,0 +1,160 @@
+"""Bundles from anybody: each is opened or refused with one sentence, and nothing is waited for or filled up."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_bundle import FILES, change, default_manifest, refusal
+
+from avfeat import Bundle, BundleError
+from avfeat.backends.onnx_file import refers_to_others
+from avfeat.bundle import default_bundle, find_bundle, write_bundle
+from avfeat.cli.info import describe
+
+onnx = pytest.importorskip("onnx")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_bundle(tmp_path / "bundle", default_manifest(), FILES).path
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("seconds",), 1e-7),
+        (("seconds",), 10**400),
+        (("video", "frames"), 10**400),
+        (("video", "size"), 10**400),
+        (("audio", "sample_rate"), 10**9),
+        (("audio", "sample_rate"), 10**400),
+        (("video", "outputs", "features", "dim"), 10**12),
+        (("video", "files"), {"\x1b[31m": "\x1b[31m"}),
+    ],
+)
+def test_numbers_beyond_reason(folder: Path, path: tuple[str, ...], value: Any) -> None:
+    change(folder, path, value)
+    assert "bundle.json" in refusal(folder)
+
+
+def test_windows_of_gigabytes(folder: Path) -> None:
+    manifest = json.loads((folder / "bundle.json").read_text("utf-8"))
+    manifest["seconds"], manifest["video"]["frames"] = 20_000, round(20_000 * manifest["video"]["fps"])
+    (folder / "bundle.json").write_text(json.dumps(manifest), "utf-8")
+    assert "windows of more than" in refusal(folder)
+
+
+@pytest.mark.parametrize("name", ["video.onnx", "bundle.json"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_pipes_and_devices(folder: Path, name: str, kind: str) -> None:
+    (folder / name).unlink()
+    if kind == "pipe":
+        os.mkfifo(folder / name)
+    else:
+        (folder / name).symlink_to("/dev/zero")
+    assert "not an ordinary file" in refusal(folder)
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31mb", "\ud800", "a\nb", "a" * 5000])
+def test_names_that_no_file_should_have(folder: Path, name: str) -> None:
+    change(folder, ("sha256", name), hashlib.sha256(b"").hexdigest())
+    refusal(folder)
+
+
+@pytest.mark.parametrize("depth", [100, 3000, 100_000])
+def test_nested_brackets(folder: Path, depth: int) -> None:
+    text = (folder / "bundle.json").read_text("utf-8").rstrip()
+    (folder / "bundle.json").write_text(text[:-1] + ', "x": ' + "[" * depth + "]" * depth + "}", "utf-8")
+    assert "is not JSON" in refusal(folder)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def places(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    inner = (
+        [place for key, one in value.items() for place in places(one, (*path, key))]
+        if isinstance(value, dict)
+        else []
+    )
+    return [path, *inner] if path else inner
+
+
+@given(st.data())
+def test_any_value_at_any_place_is_opened_or_refused(tmp_path_factory: Any, data: st.DataObject) -> None:
+    folder = tmp_path_factory.getbasetemp() / "any"
+    if not folder.exists():
+        write_bundle(folder, default_manifest(), FILES)
+        (folder.parent / "any.json").write_bytes((folder / "bundle.json").read_bytes())
+    manifest = json.loads((folder.parent / "any.json").read_bytes())
+    inner, path = copy.deepcopy(manifest), data.draw(st.sampled_from(places(manifest)))
+    holder = inner
+    for key in path[:-1]:
+        holder = holder[key]
+    holder[path[-1]] = data.draw(JSON)
+    (folder / "bundle.json").write_text(json.dumps(inner), "utf-8")
+    try:
+        describe(Bundle.open(folder))
+    except BundleError as error:
+        assert str(error)
+
+
+@pytest.mark.parametrize("name", ["base", "base-int8"])
+def test_files_that_ship_refer_to_no_other(name: str) -> None:
+    for path in find_bundle(name).glob("*.onnx"):
+        assert not refers_to_others(path)
+
+
+@pytest.mark.parametrize("place", ["initializer", "attribute", "inner graph"])
+def test_values_in_another_file(tmp_path: Path, place: str) -> None:
+    tensor = onnx.TensorProto(name="w", dims=[1], data_type=1, data_location=1)
+    tensor.external_data.add(key="location", value="../secret")
+    model = onnx.ModelProto()
+    if place == "initializer":
+        model.graph.initializer.append(tensor)
+    elif place == "attribute":
+        model.graph.node.add().attribute.add(name="value", t=tensor)
+    else:
+        model.graph.node.add().attribute.add(name="body").g.initializer.append(tensor)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert refers_to_others(path)
+
+
+def test_a_bundle_with_values_in_another_file_is_refused(tmp_path: Path) -> None:
+    from avfeat.backends import open_session
+
+    files = {path.name: path.read_bytes() for path in default_bundle().iterdir() if path.name != "bundle.json"}
+    model = onnx.load_from_string(files["audio.onnx"])
+    held = next(one for one in model.graph.initializer if len(one.raw_data) > 1000)
+    (tmp_path / "loose").write_bytes(held.raw_data)
+    held.ClearField("raw_data")
+    held.data_location = onnx.TensorProto.EXTERNAL
+    held.external_data.add(key="location", value="loose")
+    bundle = write_bundle(tmp_path / "b", default_manifest(), {**files, "audio.onnx": model.SerializeToString()})
+    (bundle.path / "loose").write_bytes((tmp_path / "loose").read_bytes())
+    with pytest.raises(BundleError, match="values in another file"):
+        open_session(bundle, "audio", "onnx", "cpu", 1)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(tmp_path_factory: Any, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.onnx"
+    path.write_bytes(content)
+    try:
+        refers_to_others(path)
+    except ValueError as error:
+        assert str(error)
