@@ -119,7 +119,7 @@ def _beside(clips: Path, name: str) -> Path:
 def _fitted(raw: PublishedEmbedder, folder: Path, store: Store, dimensions: int) -> Fitted:
     """The published networks, standardised and mapped as the means of the training clips say."""
     items = readers.read_labelled(folder / "train-all.csv", readers.Columns(label="file", group="source")).items
-    found = collect((item.file for item in items), raw, store, of_file, hop=raw.seconds, start=0.0, tell=progress)
+    found = collect((item.file for item in items), raw, store, of_file, hop=raw.seconds, start=0.0, progress=progress)
     both = [one for one in found.features.values() if one.has_video and one.has_audio]
     sides = [np.concatenate([getattr(one, side) for one in both]).astype(np.float64) for side in ("video", "audio")]
     return Fitted(raw, Linear.fitted(*sides, dimensions, dimensions), store)
@@ -127,7 +127,7 @@ def _fitted(raw: PublishedEmbedder, folder: Path, store: Store, dimensions: int)
 
 def _knn(data: Dataset, embedders: Sequence[Embedder], store: Store) -> dict[str, NDArray[np.bool_]]:
     for neighbours in (NEIGHBOURS, 1):
-        found = evaluate_knn(data, embedders, store, neighbours, tell=progress)
+        found = evaluate_knn(data, embedders, store, neighbours, progress=progress)
         _markdown(
             f"kNN, {neighbours} neighbour(s): {found.asked} clips of {found.groups} sources",
             tables.knn_table(found),
@@ -136,7 +136,7 @@ def _knn(data: Dataset, embedders: Sequence[Embedder], store: Store) -> dict[str
     groups = np.unique([item.group for item in data.items], return_inverse=True)[1].astype(np.int64)
     right = {}
     for one in embedders:
-        found = collect(data.files, one, store, of_file, hop=one.seconds, start=0.0, tell=progress)
+        found = collect(data.files, one, store, of_file, hop=one.seconds, start=0.0, progress=progress)
         features = [found.features[item.file] for item in data.items]
         sides = [
             np.concatenate([getattr(each, side) for each in features]).astype(np.float64)
@@ -153,7 +153,7 @@ def _knn(data: Dataset, embedders: Sequence[Embedder], store: Store) -> dict[str
 def _probe(data: Dataset, embedders: Sequence[Embedder], store: Store) -> dict[str, NDArray[np.bool_]]:
     """A linear probe, cross-validated by source; C is chosen on the fold that is tested next."""
     folds = list(_folds(data))
-    found = classify(replace(data, folds=tuple(folds)), embedders, store, VIDEO, tell=progress)
+    found = classify(replace(data, folds=tuple(folds)), embedders, store, VIDEO, progress=progress)
     _markdown(f"Linear probe, {FOLDS} folds of sources: {found.used} clips", tables.classification_table(found))
     order = [place for fold in folds for place in fold.test]
     right = {}
@@ -193,11 +193,11 @@ def _compare(what: str, right: dict[str, NDArray[np.bool_]], groups: Sequence[st
 
 def _retrieve(data: Dataset, embedders: Sequence[Embedder], fewer: Sequence[Fitted], store: Store) -> None:
     sharing = [one for one in embedders if one.name != Handcrafted.name]
-    found = evaluate_retrieval(data, sharing, store, tell=progress)
+    found = evaluate_retrieval(data, sharing, store, progress=progress)
     title = f"Retrieval among {found.used} clips of {found.groups} sources; {NAME} by {COMPONENTS[0]} variates"
     _markdown(title, tables.retrieval_table(found, ACROSS))
     for one in fewer:
-        found = evaluate_retrieval(data, [one], store, tell=progress)
+        found = evaluate_retrieval(data, [one], store, progress=progress)
         _markdown(f"The same; {NAME} by {one.key[1]}", tables.retrieval_table(found, ACROSS))
 
 

@@ -205,15 +205,15 @@ def _figures(folder: Path, embedder: Embedder, store: Store) -> dict[str, float]
     """What tries are compared by, in [0, 1]."""
     figures = {}
     made = Dataset("synthetic dataset", _made(folder / "tries" / "world", TRIED_WORLD).dataset("dedupe").items)
-    found = evaluate_knn(made, [embedder], store, tell=progress)
+    found = evaluate_knn(made, [embedder], store, progress=progress)
     figures["synthetic dataset, kNN"] = found.entries[0].measures["av"][1].value
     clips = folder / "tried.csv"
     rows = readers.read_labelled(clips, readers.Columns(label="class", group="source"))
     for neighbours in (1, 5):
-        found = evaluate_knn(rows, [embedder], store, neighbours, tell=progress)
+        found = evaluate_knn(rows, [embedder], store, neighbours, progress=progress)
         figures[f"real clips, {neighbours} neighbour(s)"] = found.entries[0].measures["av"][neighbours].value
     every = readers.read_labelled(clips, readers.Columns(label="file", group="source"))
-    found = evaluate_retrieval(every, [embedder], store, tell=progress)
+    found = evaluate_retrieval(every, [embedder], store, progress=progress)
     for task in ACROSS:
         for rank, measure in found.entries[0].measures[task].items():
             figures[f"{task} R@{rank}"] = measure.value
@@ -244,14 +244,14 @@ def measure(folder: Path, bundle: str = "bundle", random: str = "random") -> Non
 
 def _world(folder: Path, embedders: Sequence[Embedder], store: Store) -> None:
     data = _made(folder / "world", OTHER_WORLD)
-    probe = evaluate_ave(data, embedders, store, "video", "dedupe", tell=progress)
+    probe = evaluate_ave(data, embedders, store, "video", "dedupe", progress=progress)
     _markdown("A synthetic dataset that was not trained on: linear probe", tables.classification_table(probe))
     split = data.dataset("dedupe")
     for name, part in (
         ("its test split by its train split", split),
         ("all of it", Dataset("synthetic dataset", split.items)),
     ):
-        found = evaluate_knn(part, embedders, store, tell=progress)
+        found = evaluate_knn(part, embedders, store, progress=progress)
         _markdown(f"kNN, {name}: {found.asked} videos ask", tables.knn_table(found))
 
 
@@ -264,14 +264,14 @@ def _made(root: Path, world: dict[str, int]) -> readers.Ave:
 def _real(folder: Path, embedders: Sequence[Embedder], store: Store) -> None:
     labelled = readers.read_labelled(folder / "labelled.csv", readers.Columns(label="class", group="source"))
     for neighbours in (1, 5):
-        found = evaluate_knn(labelled, embedders, store, neighbours, tell=progress)
+        found = evaluate_knn(labelled, embedders, store, neighbours, progress=progress)
         title = f"Real clips of held-out sources, {neighbours} neighbour(s): {len(labelled.items)} clips"
         _markdown(title, tables.knn_table(found))
     # The label does not matter for what is shown.
     unseen = readers.read_labelled(folder / "unseen.csv", readers.Columns(label="file", group="source"))
     # Labels trained no shared space.
     sharing = [one for one in embedders if one.name != TAUGHT]
-    found = evaluate_retrieval(unseen, sharing, store, tell=progress)
+    found = evaluate_retrieval(unseen, sharing, store, progress=progress)
     title = f"Retrieval among {len(unseen.items)} real clips that were not trained on"
     _markdown(title, tables.retrieval_table(found, ACROSS))
 

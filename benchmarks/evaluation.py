@@ -59,10 +59,10 @@ def measure_clips(arguments: argparse.Namespace) -> None:
             folder = stack.enter_context(untrained_bundle(arguments.random_init, encoder.bundle))
             untrained = stack.enter_context(avfeat.load(folder))
             embedders.insert(1, BundleEmbedder(untrained, RANDOM_INIT))
-        knn = evaluate_knn(dataset, embedders, Store(), tell=progress)
+        knn = evaluate_knn(dataset, embedders, Store(), progress=progress)
         print("\n".join(tables.neighbours_lines(knn)), end="\n\n")
         markdown(tables.knn_table(knn))
-        markdown(tables.retrieval_table(evaluate_retrieval(dataset, embedders, Store(), tell=progress)))
+        markdown(tables.retrieval_table(evaluate_retrieval(dataset, embedders, Store(), progress=progress)))
 
 
 def markdown(table: tables.Table) -> None:

@@ -110,10 +110,10 @@ def test_progress_counts_what_is_computed(counting: Counting, sounds: list[Path]
 
     store = Store(tmp_path)
     ask(store, counting, sounds[:1])
-    list(store.embeddings(counting, sounds[:3], hop=2.0, start=0.0, tell=tell))
+    list(store.embeddings(counting, sounds[:3], hop=2.0, start=0.0, progress=tell))
     assert told == [(f"embedding with {counting.name}", 2), "1.wav", "2.wav"]
     told.clear()
-    list(store.embeddings(counting, sounds[:3], hop=2.0, start=0.0, tell=tell))
+    list(store.embeddings(counting, sounds[:3], hop=2.0, start=0.0, progress=tell))
     assert told == []
 
 
