@@ -82,7 +82,7 @@ def _verify(report: Report, bundle: Bundle) -> None:
             report.problems.append(str(error))
             continue
         if not report.verified[device]:
-            report.problems.append(f"{bundle.name} computes other values on {device}; see: avfeat verify")
+            report.problems.append(f"outputs of {bundle.name} exceed tolerance on {device}; see: avfeat verify")
 
 
 def _version(name: str) -> str | None:

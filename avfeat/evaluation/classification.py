@@ -91,7 +91,7 @@ class ClassificationResult(Coverage):
         entries: the model, then the baselines.
         majority: accuracy of always saying the class that is most frequent in train.
         chance: accuracy of guessing.
-        counts: items that the result stands on: ``train``, ``val``, ``test`` (with several folds, of the first).
+        counts: items that were evaluated on: ``train``, ``val``, ``test`` (with several folds, of the first).
         seconds: time taken for ``embedding`` and ``probe``.
     """
 

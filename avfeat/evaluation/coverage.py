@@ -1,4 +1,4 @@
-"""What the result of an evaluation stands on."""
+"""How much of a data set a result was evaluated on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from avfeat.embedding import Failure
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """How much of a data set a result stands on.
+    """How much of a data set a result was evaluated on.
 
     Attributes:
         dataset: name of the data set.
@@ -19,7 +19,7 @@ class Coverage:
         missing: files without an embedding, and why.
         damaged: files of which a part was embedded, and what is wrong with them.
         annotated: items that the data set lists for it.
-        used: items that the result stands on.
+        used: items that were evaluated on.
         seconds: time taken, by part of the work.
     """
 

@@ -225,7 +225,7 @@ def test_esc50_by_the_command(avfeat_command, tmp_path: Path, cache: Path) -> No
     assert values["accuracy"]["audio"] == 1.0
     assert values["folds"]["audio"] == dict.fromkeys("12345", 1.0)
     shown = avfeat_command("eval", "esc50", tmp_path)
-    assert shown.out.startswith("ESC-50, linear probe, mean over 5 splits\nstands on 10 of 10 listed files")
+    assert shown.out.startswith("ESC-50, linear probe, mean over 5 splits\nevaluated on 10 of 10 listed files")
 
 
 def test_wrong_use_is_one_sentence_and_status_2(avfeat_command, tiny_ave: Path, tmp_path: Path) -> None:

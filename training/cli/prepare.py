@@ -50,7 +50,7 @@ def prepare(
 
     avfeat prepare 'synthetic:ave?videos=280' cache
 
-    The same command goes on after an interruption, and takes in files that were added or changed.
+    Re-run to resume after an interruption, and to take in files that were added or changed.
     """
     begun = time.perf_counter()
     with extra_packages("train"):

@@ -156,7 +156,7 @@ class ProcessPool:
                 return job, Ending("stopped", self.signal)
             raise AvfeatError(
                 f"{job.folder}: its process ended with status {member.process.exitcode}; was it out of memory? "
-                "The same command goes on, with fewer --jobs."
+                "Re-run to resume, with fewer --jobs."
             ) from None
         if isinstance(answer, str):
             raise AvfeatError(answer)
