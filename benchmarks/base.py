@@ -282,7 +282,10 @@ class Projecting:
 def learn_projections(
     pair: EncoderPair, parts: Sequence[Rows], how: Projecting | None = None, seed: int = 0
 ) -> None:
-    """Train both projections by InfoNCE between the windows of a batch; a batch is of one of ``parts``, in turn."""
+    """Train both projections by InfoNCE between the windows of a batch.
+
+    Three of four batches are of the first of ``parts``, the fourth is of one of the others, in turn.
+    """
     how = how or Projecting()
     rng = np.random.default_rng(seed)
     heads = nn.ModuleList([pair.video.projection, pair.audio.projection]).train()
@@ -290,7 +293,7 @@ def learn_projections(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, how.steps)
     windows_of = [[torch.nonzero(clip == one)[:, 0] for one in clip.unique()] for _, _, clip in parts]
     for step in range(how.steps):
-        number = step % len(parts)
+        number = 0 if step % 4 < 3 or len(parts) == 1 else 1 + step // 4 % (len(parts) - 1)
         video, audio, _ = parts[number]
         rows = _drawn(rng, windows_of[number], how)
         sides = [_disturbed(side[rows], how) for side in (video, audio)]
