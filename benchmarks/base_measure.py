@@ -119,7 +119,8 @@ def _beside(clips: Path, name: str) -> Path:
 def _fitted(raw: PublishedEmbedder, folder: Path, store: Store, dimensions: int) -> Fitted:
     """The published networks, standardised and mapped as the means of the training clips say."""
     items = readers.read_labelled(folder / "train-all.csv", readers.Columns(label="file", group="source")).items
-    found = collect((item.file for item in items), raw, store, of_file, hop=raw.seconds, start=0.0, progress=progress)
+    files = (item.file for item in items)
+    found = collect(files, raw, store, of_file, hop=raw.seconds, start=0.0, progress=progress)
     both = [one for one in found.features.values() if one.has_video and one.has_audio]
     sides = [np.concatenate([getattr(one, side) for one in both]).astype(np.float64) for side in ("video", "audio")]
     return Fitted(raw, Linear.fitted(*sides, dimensions, dimensions), store)
