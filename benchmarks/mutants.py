@@ -56,6 +56,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "avfeat/evaluation/logistic.py": (f"{_EVALUATION}/test_evaluation_probe.py",),
     "avfeat/evaluation/picture.py": (f"{_EVALUATION}/test_evaluation_handcrafted.py",),
     "export/parity": (
+        "tests/export/test_export_parity.py",
         "tests/export/test_export_raw.py",
         "tests/export/test_export_faults.py",
         "tests/export/test_export_bundle.py",
