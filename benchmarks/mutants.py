@@ -30,6 +30,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from difflib import SequenceMatcher
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,7 +138,8 @@ def main() -> None:
 
 def read(log: Path) -> list[Mutant]:
     with log.open(newline="", encoding="utf-8") as file:
-        return [Mutant(**{**row, "line": int(row["line"])}) for row in csv.DictReader(file)]
+        rows: list[dict[str, Any]] = [{**row, "line": int(row["line"])} for row in csv.DictReader(file)]
+    return [Mutant(**row) for row in rows]
 
 
 def write(log: Path, mutants: Iterable[Mutant]) -> None:
