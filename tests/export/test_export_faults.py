@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def refused(path: Path, model: Model, windows: ClipWindows, form: Backend) -> se
     with pytest.raises(ParityError, match="computes something else") as caught:
         export_bundle(path / "bundle", model, windows, (form,))
     assert list(path.iterdir()) == []
+    notes = [row.note for row in caught.value.rows if row.note]
+    assert not [note for note in notes if re.fullmatch(r"\[[\d, ]+\]: \w*", note)], "what the runtime says is lost"
     return {(row.modality, row.output) for row in caught.value.rows if not row.ok}
 
 

@@ -145,6 +145,8 @@ class Recipe:
         shared: what trains the space that picture and sound share.
         distillation: trained networks to learn from, too; None for none.
         augment: how views are sampled and augmented.
+        freeze: parts of the encoders' backbones that stay as they begin, statistics too: ``video`` or ``audio``
+            for all of one, ``video.still`` for a module of it.
         optimizer: how weights are moved.
         probe: what is measured on the way.
         steps: of the optimizer.
@@ -165,6 +167,7 @@ class Recipe:
     shared: SharedSettings = field(default_factory=SharedSettings)
     distillation: DistillationSettings | None = None
     augment: Composition = field(default_factory=Composition)
+    freeze: tuple[str, ...] = ()
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     steps: int = 1000
@@ -229,6 +232,8 @@ class Recipe:
             del as_json["distillation"]
         else:
             as_json["distillation"] = self.distillation.to_values(as_json["distillation"])
+        if not self.freeze:
+            del as_json["freeze"]
         for name in ("seconds", "frames"):
             # The encoders say them.
             del as_json["augment"]["sampling"][name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ from avfeat.training.objectives.gather import GatheredRows
 from avfeat.training.objectives.shared import info_nce
 from avfeat.training.recipes import Recipe
 from avfeat.training.teachers.lesson import Lesson, TeacherOutput
+from avfeat.training.trainer.frozen import frozen_parts
 
 MODALITIES: tuple[Modality, ...] = ("video", "audio")
 
@@ -87,6 +88,17 @@ class Pretraining(nn.Module):
         backbones = nn.ModuleDict({name: self._encoder(name).backbone for name in MODALITIES})
         self.targets = MomentumCopy(backbones) if self.objective.momentum else None
         self._freeze_what_nothing_trains()
+        self._frozen = [
+            module for where in self._backbones_of_all() for module in frozen_parts(where, recipe.freeze)
+        ]
+        self.train()
+
+    def train(self, mode: bool = True) -> Pretraining:
+        """As every module's; what is frozen never takes new statistics."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
 
     def forward(
         self,
@@ -207,6 +219,11 @@ class Pretraining(nn.Module):
         with torch.autocast(embedded["video"].device.type, enabled=False):
             each = [info_nce(video, audio, both, self.shared.temperature) for video, audio in views]
         return torch.stack(each).mean(), {name: one.detach() for name, one in embedded.items()}
+
+    def _backbones_of_all(self) -> Iterator[Mapping[str, nn.Module]]:
+        yield {name: self._encoder(name).backbone for name in MODALITIES}
+        if self.targets is not None:
+            yield {name: self.targets.module[name] for name in MODALITIES}
 
     def _freeze_what_nothing_trains(self) -> None:
         """No optimizer moves what has no gradient, and DistributedDataParallel waits for none."""

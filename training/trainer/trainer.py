@@ -271,6 +271,7 @@ class Trainer:
                     yield x[there] if modality == "video" else self.model.log_mel(x[there])
 
         facts = begin(self.model.pair, recipe.encoders, batches)
+        self.model.train()
         if facts:
             self.provenance |= {"init": facts}
 

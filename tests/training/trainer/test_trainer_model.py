@@ -9,6 +9,7 @@ import torch
 from small_runs import copied, small
 from torch import Tensor, nn
 
+from avfeat.errors import ArgumentError
 from avfeat.training.objectives import momentum_at
 from avfeat.training.trainer.model import Pretraining, count_parameters
 
@@ -236,3 +237,30 @@ def test_only_what_is_learned_is_counted() -> None:
     assert count_parameters([layer, nn.Linear(2, 1, bias=False)]) == 12 + 4 + 8 + 2
     layer[0].requires_grad_(False)
     assert count_parameters([layer]) == 8
+
+
+def test_what_is_frozen_keeps_weights_and_statistics_and_the_rest_learns() -> None:
+    network = model(freeze=["video.layers.0", "audio"], shared__reach="encoder")
+    before = copied(network)
+    frames, waveform = views()
+    network.train()
+    optimizer = torch.optim.SGD([one for one in network.parameters() if one.requires_grad], lr=0.1)
+    network(frames, waveform, {"video": ALL, "audio": ALL}).total.backward()
+    optimizer.step()
+    after = copied(network)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert not {one for one in changed if one.startswith(("pair.audio.backbone.", "pair.video.backbone.layers.0."))}
+    assert {one for one in changed if one.startswith("pair.video.backbone.")}
+    assert {one for one in changed if one.startswith("pair.audio.projection.")}
+
+
+def test_frozen_copies_that_follow_are_frozen_too() -> None:
+    network = model(freeze=["video"], objective__name="byol")
+    assert network.targets is not None
+    assert not network.train().targets.module["video"].training
+    assert network.targets.module["audio"].training
+
+
+def test_a_part_that_is_not_there_is_named() -> None:
+    with pytest.raises(ArgumentError, match=r"freeze: the encoders have no part 'video.stil'; did you mean"):
+        model(freeze=["video.stil"])
