@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -98,6 +99,28 @@ def test_a_lock_file_that_others_remove_is_no_second_lock(tmp_path: Path) -> Non
         time.sleep(0.2)
     waiting.join(60)
     assert entered == [True] and not path.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="asks for flock")
+def test_a_lock_file_that_goes_before_it_is_locked_is_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    path, lock, gone = tmp_path / "lock", fcntl.flock, []
+
+    def late(file: IO[bytes], how: int) -> None:
+        if not gone:
+            # The holder ends between another one's opening of the file and its locking.
+            path.unlink()
+            gone.append(True)
+        lock(file, how)
+
+    monkeypatch.setattr("fcntl.flock", late)
+    with hold_lock(path):
+        assert gone and path.is_file(), "the lock is on a file without a name"
+        with pytest.raises(BusyError), hold_lock(path):
+            pass
 
 
 def test_one_at_a_time_among_threads(tmp_path: Path) -> None:

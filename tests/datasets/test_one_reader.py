@@ -131,6 +131,26 @@ def test_columns_of_the_usual_names_in_any_order(tmp_path: Path) -> None:
     assert evaluated_on(path) == trained_on(str(path)) == expected
 
 
+@pytest.mark.parametrize(
+    ("role", "names"),
+    [
+        ("file", ["file", "path", "video", "filename"]),
+        ("label", ["label", "class", "category"]),
+        ("group", ["group", "source"]),
+    ],
+)
+def test_the_first_of_the_usual_names_counts(tmp_path: Path, role: str, names: list[str]) -> None:
+    path = tmp_path / "t.csv"
+    others = {"file": "a.mp4", "label": "cat", "group": "one"}
+    del others[role]
+    for number, counts in enumerate(names):
+        row = others | {name: f"by_{name}" for name in reversed(names[number:])}
+        path.write_text(f"{','.join(row)}\n{','.join(row.values())}\n")
+        said = others | {role: f"by_{counts}"}
+        expected = [Found(tmp_path / said["file"], said["label"], said["group"])]
+        assert evaluated_on(path) == trained_on(str(path)) == expected
+
+
 def test_where_files_lie_does_not_depend_on_the_rows_that_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("file,label,train\na.mp4,,no\nb.mp4,cat,yes\n")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from making import AudioTrack, VideoTrack, make_media
 
 from avfeat import Failure
 from avfeat.evaluation.handcrafted import Handcrafted, colour_histogram, mfcc, mfcc_statistics
@@ -70,3 +71,13 @@ def test_a_baseline_embeds_on_the_grid_of_the_encoder(clip: Path, encoder, tmp_p
     assert first.audio.shape == (len(expected), 60)
     assert isinstance(failure, Failure)
     np.testing.assert_array_equal(first.audio, second.audio)
+
+
+def test_what_is_not_there_is_zeros_of_the_same_width(tmp_path: Path) -> None:
+    sound = make_media(tmp_path / "a.wav", None, AudioTrack(2.0, 16_000, codec="pcm_s16le"))
+    silent = make_media(tmp_path / "v.mkv", VideoTrack(seconds=2.0))
+    heard, seen = Handcrafted(1.0).embed_many([sound, silent], hop=1.0, start=0.0, workers=1)
+    assert heard.video.shape == seen.video.shape == (2, 64)
+    assert heard.audio.shape == seen.audio.shape == (2, 60)
+    assert not heard.video.any() and not heard.has_video.any() and heard.audio.any(1).all()
+    assert not seen.audio.any() and not seen.has_audio.any() and seen.video.any(1).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,9 +31,11 @@ Plant = pytest.MonkeyPatch
 
 def refused(path: Path, model: Model, windows: ClipWindows, form: Backend) -> set[tuple[str, str]]:
     """The files and outputs that the gate calls wrong; nothing is left."""
-    with pytest.raises(ParityError, match="computes something else") as caught:
+    with pytest.raises(ParityError, match="parity check failed") as caught:
         export_bundle(path / "bundle", model, windows, (form,))
     assert list(path.iterdir()) == []
+    notes = [row.note for row in caught.value.rows if row.note]
+    assert not [note for note in notes if re.fullmatch(r"\[[\d, ]+\]: \w*", note)], "what the runtime says is lost"
     return {(row.modality, row.output) for row in caught.value.rows if not row.ok}
 
 

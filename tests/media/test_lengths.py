@@ -110,6 +110,16 @@ def test_an_avi_written_to_a_pipe_is_no_damage(tmp_path: Path) -> None:
         assert not found.damaged and found.duration == pytest.approx(4.0, abs=0.1)
 
 
+@pytest.mark.parametrize(("before", "behind"), [(0, 0), (4, 0), (0, 16)])
+def test_a_transport_stream_is_a_whole_number_of_its_packets(tmp_path: Path, before: int, behind: int) -> None:
+    # Blu-ray puts a clock of 4 bytes before each packet of 188, broadcasts 16 bytes of error correction behind it.
+    plain = make_media(tmp_path / "v.ts", None, AudioTrack(3.0, codec="mp2")).read_bytes()
+    packets = [plain[at : at + 188] for at in range(0, len(plain), 188)]
+    data = b"".join(bytes(before) + packet + bytes(behind) for packet in packets)
+    assert not decode(data).damaged
+    assert decode(data[:-7]).damaged
+
+
 @pytest.mark.parametrize("codec", ["libopus", "flac"])
 def test_a_chain_of_ogg_files_is_legal(tmp_path: Path, codec: str) -> None:
     parts = [
@@ -190,6 +200,12 @@ def test_media_in_which_nothing_is_heard_or_seen_are_a_failure(
         (b"RF64\xff\xff\xff\xffWAVEds64" + bytes(20), True),
         (b".snd\x00\x00\x00\x18" + ENDLESS, True),
         (b".snd\x00\x00\x00\x18\x00\x00\x10\x00", False),
+        (b".snd\x00\x00\x00\x18" + 0x7FFF0000.to_bytes(4, "big"), True),
+        (b".snd\x00\x00\x00\x18" + 0x7FFEFFFF.to_bytes(4, "big"), False),
+        (b"caff\x00\x01\x00\x00data" + (1 << 60).to_bytes(8, "big"), True),
+        (b"caff\x00\x01\x00\x00data" + ((1 << 60) - 1).to_bytes(8, "big"), False),
+        (b"FORM\x00\x00\x00\x04AIFF", True),
+        (b"FORM\x00\x00\x10\x00AIFF", False),
         (b"caff\x00\x01\x00\x00data" + 2 * ENDLESS, True),
         (b"FORM\x00\x00\x00\x00AIFF", True),
         (b"\x1aE\xdf\xa3", False),

@@ -116,6 +116,11 @@ def test_large_pictures_get_fewer_threads(tmp_path: Path) -> None:
             assert media.video is not None and media.video.codec_context.thread_count == most
 
 
+def test_no_more_threads_than_help(tmp_path: Path) -> None:
+    with open_media(make_media(tmp_path / "v.mkv", VideoTrack(seconds=0.2)), 64) as media:
+        assert media.video is not None and media.video.codec_context.thread_count == 16
+
+
 def test_media_longer_than_allowed_are_a_failure(tmp_path: Path, encoder) -> None:
     path = make_media(tmp_path / "v.mkv", VideoTrack(seconds=5.0), AudioTrack(5.0))
     assert len(encoder.embed(path, max_duration=5.0)) == 3

@@ -65,6 +65,69 @@ def test_untagged_video_is_601_when_small_and_709_when_hd() -> None:
         assert error.max() <= 3
 
 
+def assert_bars(found: NDArray[np.uint8], bars: NDArray[np.uint8]) -> None:
+    """In the middles of the bars; another matrix is off by 10 and more."""
+    places = slice(bars.shape[1] // 16, None, bars.shape[1] // 8)
+    assert np.abs(found[2, places].astype(int) - bars[2, places].astype(int)).max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "matrix"),
+    [
+        (1280, 8, Colorspace.ITU709),
+        (1279, 8, Colorspace.ITU601),
+        (64, 577, Colorspace.ITU709),
+        (64, 576, Colorspace.ITU601),
+    ],
+)
+def test_hd_begins_at_a_width_of_1280_and_above_a_height_of_576(
+    width: int, height: int, matrix: Colorspace
+) -> None:
+    bars = colour_bars(height, 1280)[:, :width] if width > 64 else colour_bars(height, width)
+    frame = av.VideoFrame.from_ndarray(bars, format="rgb24").reformat(format="yuv444p", dst_colorspace=matrix)
+    frame.colorspace = 2
+    assert_bars(PictureScaler(None)(frame), bars)
+
+
+@pytest.mark.parametrize(
+    ("tag", "matrix"),
+    [
+        (1, Colorspace.ITU709),
+        (4, Colorspace.FCC),
+        (5, Colorspace.ITU601),
+        (6, Colorspace.ITU601),
+        (7, Colorspace.SMPTE240M),
+        (9, Colorspace.BT2020),
+        (10, Colorspace.BT2020),
+    ],
+)
+@pytest.mark.parametrize("width", [64, 1280])
+def test_a_tag_says_which_matrix(width: int, tag: int, matrix: Colorspace) -> None:
+    bars = colour_bars(8, width)
+    frame = av.VideoFrame.from_ndarray(bars, format="rgb24").reformat(format="yuv444p", dst_colorspace=matrix)
+    frame.colorspace = tag
+    assert_bars(PictureScaler(None)(frame), bars)
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (3, 2), (6, -1), (8, 1)])
+def test_a_photograph_is_turned_as_its_exif_says(tmp_path: Path, orientation: int, turns: int) -> None:
+    path = tmp_path / "photograph.jpg"
+    with av.open(str(path), "w", format="image2", options={"update": "1"}) as target:
+        stream = target.add_stream("mjpeg", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj444p"
+        frame = av.VideoFrame.from_ndarray(moving_square(96, 64, seed=3)(0.0), format="rgb24")
+        for packet in [*stream.encode(frame.reformat(format="yuvj444p")), *stream.encode(None)]:
+            target.mux(packet)
+    plain = decode(path, size=None, still=True).frames
+    # One entry: tag 0x0112, one 16-bit number.
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0" + bytes([orientation]) + bytes(7)
+    data = path.read_bytes()
+    turned = data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:]
+    found = decode(turned, size=None, still=True).frames
+    assert plain is not None and found is not None
+    np.testing.assert_array_equal(found[0], np.rot90(plain[0], turns))
+
+
 @pytest.mark.parametrize("size", [1, 16, 112])
 @pytest.mark.parametrize("shape", [(1, 1), (37, 53), (90, 160), (161, 91)])
 def test_stretch_gives_the_size_whatever_the_picture(size: int, shape: tuple[int, int]) -> None:

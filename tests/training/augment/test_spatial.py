@@ -423,6 +423,10 @@ def test_a_cutout_is_a_square_of_the_mean_colour(
         assert torch.equal(new[:, :, kept], old[:, :, kept])
 
 
+def test_a_cutout_is_as_large_in_larger_pictures() -> None:
+    assert set(Cutout().squares(SampleRNG(seeds(10)), 1120, 1400)[:, 2].tolist()) == {200}
+
+
 def test_cutouts_reach_every_border() -> None:
     top, left, side = Cutout(side=0.5).squares(SampleRNG(seeds(2000)), 12, 20).unbind(1)
     assert set(side.tolist()) == {6}
@@ -438,6 +442,7 @@ def test_cutouts_reach_every_border() -> None:
         lambda: ResizedCrop(ratio=0.9),
         lambda: ColourJitter(brightness=1.5),
         lambda: ColourJitter(hue=0.6),
+        lambda: ColourJitter(hue=-0.1),
         lambda: Blur(sigma=(2.0, 1.0)),
         lambda: Blur(sigma=(-1.0, 1.0)),
         lambda: Noise(level=2.0),

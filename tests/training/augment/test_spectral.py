@@ -361,6 +361,17 @@ def test_the_colour_of_noise_is_its_exponent(exponent: float) -> None:
     assert power[frequency < 20].max() < 1e-6 * power[heard].max()
 
 
+def test_colours_are_spread_from_white_to_brown() -> None:
+    before = sound(200, 4000, 8, 0.01)
+    added = augmented(ColouredNoise(snr=(-40.0, -40.0)), before) - before
+    power = np.square(np.abs(np.fft.rfft(added.double().numpy())))[:, 10:]
+    frequency = np.log(np.fft.rfftfreq(4000, 1 / RATE)[10:])
+    slopes = -np.polyfit(frequency, np.log(power).T, 1)[0]
+    assert slopes.min() == pytest.approx(0, abs=0.2)
+    assert slopes.max() == pytest.approx(2, abs=0.2)
+    assert np.median(slopes) == pytest.approx(1, abs=0.25)
+
+
 def test_silence_gets_no_noise() -> None:
     assert not augmented(ColouredNoise(), torch.zeros(3, 1000)).any()
 

@@ -58,3 +58,8 @@ def test_off_diagonal_leaves_out_the_diagonal() -> None:
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ArgumentError, match=f"{next(iter(wrong))} must be"):
         BarlowTwinsSettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_weight_is_the_papers_unless_another_is_given() -> None:
+    settings = BarlowTwinsSettings()
+    assert (settings.redundancy, settings.scale) == (0.0051, 0.1)

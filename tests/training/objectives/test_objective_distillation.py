@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -50,6 +51,15 @@ def test_it_is_zero_for_one_direction_and_four_for_the_opposite() -> None:
     assert regression(3 * taught, taught, everyone(3)).item() == pytest.approx(0, abs=1e-6)
     assert regression(-0.1 * taught, taught, everyone(3)).item() == pytest.approx(4)
     assert regression(taught, taught, GatheredRows.from_mask(torch.zeros(3, dtype=torch.bool))).item() == 0
+
+
+def test_settings_that_came_later_are_written_where_they_are_not_at_their_default() -> None:
+    first = {"teacher": "run", "weight": 3.0, "hidden": 8}
+    plain = DistillationSettings("run", weight=3.0, hidden=8)
+    assert plain.to_values(asdict(plain)) == first
+    later = {"loss": "smooth_l1", "scores": 0.5, "frames": 4}
+    changed = replace(plain, loss="smooth_l1", scores=0.5, frames=4)
+    assert changed.to_values(asdict(changed)) == first | later
 
 
 STUDENT: dict[Modality, int] = {"video": 7, "audio": 5}

@@ -44,6 +44,11 @@ def test_both_projections_learn_and_nothing_else() -> None:
     assert learns == [True, False, False] * 2
 
 
+def test_weights_are_the_papers_unless_others_are_given() -> None:
+    settings = VICRegSettings()
+    assert (settings.invariance, settings.variance, settings.covariance) == (25, 25, 1)
+
+
 @pytest.mark.parametrize("name", ["invariance", "variance", "covariance"])
 def test_weights_are_not_negative(name: str) -> None:
     with pytest.raises(ArgumentError, match=f"{name} must be a number from 0 on, not -1"):

@@ -222,7 +222,7 @@ def test_later_changes_win_and_build_on_earlier_ones(tmp_path: Path) -> None:
         ("compile=1", "base.yaml: compile must be true or false, not 1."),
         ("batch_size=1", "batch_size must be 2 clips a pass or more, not 1."),
         ("grad_accumulation_steps=3", "batch_size must be divisible by grad_accumulation_steps, not 64."),
-        ("required_streams=all", "base.yaml: needs must be one of "),
+        ("required_streams=all", "base.yaml: required_streams must be one of "),
         ("seed=-1", "seed must be a whole number from 0 to 9223372036854775807, not -1."),
         ("workers=-1", "workers must be a whole number from 0 on, or null, not -1."),
         ("optimizer.lr=0", "base.yaml.optimizer: lr must be a number above 0, not 0."),

@@ -43,7 +43,7 @@ def test_what_is_no_recipe(tmp_path: Path, text: str, why: str) -> None:
 
 
 def test_aliases_in_reason_are_settings() -> None:
-    assert parse_yaml("a: &x {rate: 1}\nb: *x\nc: {<<: *x, more: 2}") == {
+    assert parse_yaml("a: &x {lr: 1}\nb: *x\nc: {<<: *x, more: 2}") == {
         "a": {"lr": 1},
         "b": {"lr": 1},
         "c": {"lr": 1, "more": 2},
