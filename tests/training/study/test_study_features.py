@@ -94,7 +94,7 @@ def test_the_probe_reads_each_modality_and_both() -> None:
     assert found.accuracy["video"] == found.accuracy["av"] == 1.0 and found.accuracy["audio"] < 0.7
     assert set(found.c) == {"video", "audio", "av"} and found.c["video"] == 1e-4
     features["test"]["audio"][3, 2] = np.nan
-    with pytest.raises(ProbeError, match="The audio features are no finite numbers"):
+    with pytest.raises(ProbeError, match="The audio features are NaN or infinite"):
         probe_features(features, labels)
 
 

@@ -207,12 +207,12 @@ def test_two_jobs_give_what_one_gives_and_stop_together(done: tuple[Path, list[A
     two = study(tmp_path, tmp_path / "two", options=Options(device="cpu", jobs=2))
     events = list(two.run())
     assert sorted(type(event).__name__ for event in events) == [
-        "Began",
-        "Began",
-        "Ended",
-        "Ended",
-        "Over",
         "Planned",
+        "RunBegan",
+        "RunBegan",
+        "RunEnded",
+        "RunEnded",
+        "StudyEnded",
     ]
     found = read_all(tmp_path / "two")
     assert {key: numbers(one) for key, one in found.items()} == {

@@ -71,12 +71,12 @@ def plain_loop(cache: Cache, recipe: Recipe) -> tuple[list[float], dict[str, Ten
         shared = [info_nce(video[view::2], audio[view::2], rows, heat) for view in (0, 1)]
         loss = loss + recipe.shared.weight * (shared[0] + shared[1]) / 2
         loss.backward()
-        if settings.clip:
-            torch.nn.utils.clip_grad_norm_(trained, settings.clip)
+        if settings.max_grad_norm:
+            torch.nn.utils.clip_grad_norm_(trained, settings.max_grad_norm)
         rising = round(settings.warmup * recipe.steps)
         falling = (1 + math.cos(math.pi * (step - rising) / (recipe.steps - rising))) / 2
         for group in optimizer.param_groups:
-            group["lr"] = settings.rate * ((step + 1) / rising if step < rising else falling)
+            group["lr"] = settings.lr * ((step + 1) / rising if step < rising else falling)
         optimizer.step()
         optimizer.zero_grad()
         if slow is not None and base is not None:
