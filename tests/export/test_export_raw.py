@@ -69,13 +69,19 @@ def test_close_to_what_decoding_gives(aspect: Aspect, height: int, width: int) -
     assert difference.mean() < 0.01
 
 
-@pytest.mark.parametrize("video", sorted(VIDEO_NETWORKS))
-@pytest.mark.parametrize("kept", [0, 2])
+SLOW = ("mc3_18", "r2plus1d_18", "r3d_18", "s3d")
+"""Convolutions over time in float16 take a CPU many seconds."""
+
+
+@pytest.mark.parametrize(
+    ("video", "kept"),
+    [(name, kept) for name in sorted(VIDEO_NETWORKS) for kept in ((0,) if name in SLOW else (0, 2))],
+)
 def test_a_half_video_encoder_is_near_the_whole_one(video: str, kept: int) -> None:
     torch.manual_seed(0)
     size = max(64, VIDEO_NETWORKS[video].size)
     pair = build_pair(PairSpec(video, "tiny_mel", size=size), published=False)
-    check_half(pair.video, (2, 16, 3, size, size), kept)
+    check_half(pair.video, (1 if video in SLOW else 2, 16, 3, size, size), kept)
 
 
 @pytest.mark.parametrize("audio", sorted(AUDIO_NETWORKS))

@@ -147,7 +147,7 @@ def test_files_that_are_no_compositions(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match=r"twice.yaml, line 2: not YAML \('p' occurs twice\)"):
         load_composition(str(tmp_path / "twice.yaml"))
     (tmp_path / "circle.yaml").write_text("augmentations:\n  - fade: {p: &p [*p]}\n")
-    with pytest.raises(ArgumentError, match=r"fade\.p\[0\]: no value that a setting can have"):
+    with pytest.raises(ArgumentError, match=r"circle.yaml: not YAML \(it .* holds itself\)"):
         load_composition(str(tmp_path / "circle.yaml"))
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ArgumentError, match=r"binary.yaml: cannot be read \(it is not UTF-8 text\)"):

@@ -457,7 +457,7 @@ def test_memory_does_not_grow_with_the_clip(tmp_path: Path) -> None:
     """Ten minutes take no more than one: raw, their pictures alone would be 180 MB."""
     code = (
         "import resource, sys; from pathlib import Path; from avfeat.training.data import *\n"
-        "list(prepare(sys.argv[1], Path(sys.argv[2]), Settings(), workers=0))\n"
+        "list(prepare(sys.argv[1], Path(sys.argv[2]), CacheSettings(), workers=0))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     peaks = []

@@ -8,9 +8,9 @@ from pathlib import Path
 SCRIPT = """
 import sys
 from pathlib import Path
-from avfeat.training.data import Settings, open_or_prepare
+from avfeat.training.data import CacheSettings, open_or_prepare
 
-open_or_prepare("synthetic:ave?videos=3", Settings(size=32), Path(sys.argv[1]), workers=2)
+open_or_prepare("synthetic:ave?videos=3", CacheSettings(size=32), Path(sys.argv[1]), workers=2)
 """
 
 

@@ -98,4 +98,4 @@ def test_a_signal_in_the_last_step_is_too_late_to_stop_it(cache: Cache, tmp_path
         events.append(type(event).__name__)
         if isinstance(event, MetricsLogged) and event.metrics["step"] == 2:
             os.kill(os.getpid(), signal.SIGTERM)
-    assert events[-1] == "Finished" and "Stopped" not in events
+    assert events[-1] == "TrainingFinished" and "TrainingStopped" not in events
