@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from avfeat.errors import ArgumentError, MediaError
-from avfeat.grid import Grid
-from avfeat.media import AudioSpec, MediaSummary, Rules, Source, VideoSpec, Window, Windows, media_windows
+from avfeat.media import MediaSummary, Rules, Source, Window, Windows, media_windows
 from avfeat.media.source import source_name
 from avfeat.stop import SIGNALS, SLICE, ignore, raise_if_stopped
 
@@ -44,27 +43,16 @@ class Decoders:
         self._idle: list[_Decoder] = []
         self._every: list[_Decoder] = []
 
-    def windows(
-        self,
-        source: Source,
-        grid: Grid,
-        video: VideoSpec,
-        audio: AudioSpec,
-        *,
-        threads: int = 0,
-        strict: bool = False,
-        rules: Rules | None = None,
-    ) -> Windows:
-        """As ``media_windows``; what is no path is decoded in this process.
+    def windows(self, source: Source, *what: Any, **options: Any) -> Windows:
+        """As ``media_windows``, with its arguments; what is no path is decoded in this process.
 
         Raises:
             MediaError: as there; ``crashed`` where the process died, ``timeout`` also where it hung.
             ArgumentError: processes cannot be started here.
         """
-        options = {"threads": threads, "strict": strict, "rules": rules}
         if not isinstance(source, str | os.PathLike):
-            return self._reader(source, grid, video, audio, **options)
-        return Windows(self._isolated((source, grid, video, audio), options))
+            return self._reader(source, *what, **options)
+        return Windows(self._isolated((source, *what), options))
 
     def _isolated(self, media: tuple[Any, ...], options: dict[str, Any]) -> Generator[Window, None, MediaSummary]:
         # Of lists, these are safe between threads.
@@ -95,7 +83,7 @@ class _Decoder:
         self._connection: Connection | None = None
 
     def windows(self, media: tuple[Any, ...], options: dict[str, Any]) -> Generator[Window, None, MediaSummary]:
-        name, rules = source_name(media[0]), options["rules"] or Rules()
+        name, rules = source_name(media[0]), options.get("rules") or Rules()
         overdue = threading.Event()
         watch: threading.Timer | None = None
         whole = False

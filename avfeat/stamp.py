@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from avfeat.media.source import is_special
+from avfeat.plain import sha256_of
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Stamp:
         """
         try:
             status = Path(path).stat()
+            # Not opened, not even to be refused: who writes to a pipe would lose its reader.
             if is_special(Path(path)):
                 return None
-            with Path(path).open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = sha256_of(Path(path))
         except (OSError, ValueError):
             return None
         return cls(status.st_size, status.st_mtime_ns, digest)

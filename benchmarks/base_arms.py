@@ -23,10 +23,12 @@ import torch
 import typer
 import yaml
 from base import SPEC, FrozenWindows, learn_projections, scaled, set_motion, set_norm, unscaled, windows
+from default_model import in_step
 from numpy.typing import NDArray
 
 from avfeat.evaluation.interval import bootstrap
 from avfeat.evaluation.nearest import vote
+from avfeat.evaluation.neighbours import RANKS
 from avfeat.training.checkpoint import LAST, Checkpoint
 from avfeat.training.data import Cache
 from avfeat.training.networks import EncoderPair, build_pair
@@ -36,7 +38,6 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__d
 ARMS = ("sampling-only", "reference", "incoherent")
 """Compositions that differ in what they do over time: nothing more, lossy and coherent, incoherent."""
 NEIGHBOURS = 5
-RECALLS = (1, 5, 20)
 
 
 @app.command()
@@ -150,7 +151,7 @@ def _recalls(similarity: NDArray[Any], groups: NDArray[Any]) -> list[float]:
     """In %: a clip's own among the clips of other sources."""
     own = np.diag(similarity)[:, None]
     above = ((similarity >= own) & (groups[:, None] != groups)).sum(1)
-    return [100 * float((above < count).mean()) for count in RECALLS]
+    return [100 * float((above < count).mean()) for count in RANKS]
 
 
 def _synchrony(video: NDArray[Any], audio: NDArray[Any], clip: NDArray[Any]) -> Iterator[float]:
@@ -158,9 +159,7 @@ def _synchrony(video: NDArray[Any], audio: NDArray[Any], clip: NDArray[Any]) -> 
     for one in np.unique(clip):
         similarity = video[clip == one] @ audio[clip == one].T
         if len(similarity) > 1:
-            own = np.diag(similarity)[:, None]
-            wins = (own > similarity) + 0.5 * (own == similarity)
-            yield float(wins[~np.eye(len(wins), dtype=bool)].mean())
+            yield in_step(similarity)
 
 
 if __name__ == "__main__":

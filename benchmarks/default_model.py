@@ -303,15 +303,20 @@ def _synchrony(folder: Path, encoder: avfeat.Encoder) -> None:
         similarity = (found.video_shared @ found.audio_shared.T)[both][:, both]
         if len(similarity) < 2:
             continue
-        own = np.diag(similarity)[:, None]
-        wins = (own > similarity) + 0.5 * (own == similarity)
-        right.append(float(wins[~np.eye(len(wins), dtype=bool)].mean()))
+        right.append(in_step(similarity))
         sources.append(row["source"])
     low, high = bootstrap(np.array(right), sources)
     typer.echo(
         f"- Synchrony: true offset beats a shift of 2 s or more in {np.mean(right):.1%} of pairs ({low:.1%} to "
         f"{high:.1%}; chance 50 %), {len(right)} clips of {len(set(sources))} sources."
     )
+
+
+def in_step(similarity: NDArray[np.float32]) -> float:
+    """How often a window's own audio is nearer to its video than that of another one: of ``(windows, windows)``."""
+    own = np.diag(similarity)[:, None]
+    wins = (own > similarity) + 0.5 * (own == similarity)
+    return float(wins[~np.eye(len(wins), dtype=bool)].mean())
 
 
 def _lips(folder: Path, encoder: avfeat.Encoder) -> None:

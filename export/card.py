@@ -45,6 +45,8 @@ def card(model: Model, precision: Precision, rows: Sequence[ParityRow], notes: s
     """The text of ``MODEL_CARD.md``; ``notes`` are Markdown of the model's author."""
     spec, weights_origin = model.spec, model.weights_origin
     trained = f"Trained for {weights_origin.step} steps; the recipe is in `bundle.json`.\n"
+    if not weights_origin.step:
+        trained = "Put together from trained parts; the recipe in `bundle.json` goes on from it.\n"
     return _CARD.format(
         name=weights_origin.name,
         untrained="" if weights_origin.trained else ": untrained",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from avfeat.embedding import Embedding
+from avfeat.plain import sha256_of
 from avfeat.writers.atomic import encode_line, writing
 from avfeat.writers.meta import meta
 
@@ -32,7 +32,7 @@ class OutputJournal:
 
     def note(self, output: Path, embedding: Embedding) -> None:
         """Append a line for an output that has just been written."""
-        entry = {"output": self._key(output), "sha256": _sha256(output), "meta": meta(embedding)}
+        entry = {"output": self._key(output), "sha256": sha256_of(output), "meta": meta(embedding)}
         with writing(self._path), self._path.open("ab") as file:
             file.write(b"\n" * self._torn + encode_line(json.dumps(entry, ensure_ascii=False)))
         self._torn = False
@@ -40,7 +40,7 @@ class OutputJournal:
     def read(self, output: Path) -> dict[str, Any] | None:
         """The ``meta`` of the newest line for ``output``, if the file is still as it was then."""
         entry = self._entries.get(self._key(output))
-        if entry is None or entry["sha256"] != _sha256(output):
+        if entry is None or entry["sha256"] != sha256_of(output):
             return None
         found: dict[str, Any] = entry["meta"]
         return found
@@ -56,7 +56,3 @@ def _entry(line: bytes) -> dict[str, Any] | None:
         return None
     whole = isinstance(found, dict) and isinstance(found.get("output"), str) and isinstance(found.get("meta"), dict)
     return found if whole and "sha256" in found else None
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
