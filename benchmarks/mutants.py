@@ -50,7 +50,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "training/augment/spectral.py": (f"{_AUGMENT}/test_spectral.py",),
     "training/augment/spatial.py": (f"{_AUGMENT}/test_spatial.py",),
     "training/augment/compose.py": (f"{_AUGMENT}/test_compose.py",),
-    "training/augment/sample_rng.py": (f"{_AUGMENT}/test_draws.py", f"{_AUGMENT}/test_compose.py"),
+    "training/augment/sample_rng.py": (f"{_AUGMENT}/test_sample_rng.py", f"{_AUGMENT}/test_compose.py"),
     "training/augment/filters.py": (f"{_AUGMENT}/test_spectral.py", f"{_AUGMENT}/test_temporal.py"),
     "training/augment": (f"{_AUGMENT}/test_temporal.py", f"{_AUGMENT}/test_compose.py"),
     "avfeat/evaluation/interval.py": (f"{_EVALUATION}/test_evaluation_probe.py",),
@@ -243,7 +243,11 @@ def turn(file: str) -> int:
 
 
 def tests_of(file: str) -> list[str]:
-    patterns = [pattern.format(stem=Path(file).stem) for pattern in list(TESTS.values())[turn(file)]]
+    named = list(TESTS.values())[turn(file)]
+    gone = [name for name in named if not set("{*") & set(name) and not (ROOT / name).exists()]
+    if gone:
+        raise SystemExit(f"{', '.join(gone)}: not there; TESTS in {Path(__file__).name} names it.")
+    patterns = [pattern.format(stem=Path(file).stem) for pattern in named]
     found = [
         path for pattern in patterns for path in sorted(ROOT.glob(pattern), key=lambda path: path.stat().st_size)
     ]
