@@ -89,3 +89,8 @@ def test_end_counts_as_the_end_of_the_media() -> None:
 def test_times_that_make_no_grid_are_refused(times: dict[str, float]) -> None:
     with pytest.raises(ArgumentError, match="must"):
         Grid.from_seconds(2.0, **times)
+
+
+def test_a_refused_length_is_said_in_seconds() -> None:
+    with pytest.raises(ArgumentError, match=r"longer than 0 s, not -0\.5 s"):
+        Grid(-500_000, 1)

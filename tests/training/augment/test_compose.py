@@ -159,3 +159,9 @@ def test_settings_that_are_missing_or_no_json_are_refused() -> None:
         build(PairSpec, {"audio": "tiny_mel"}, "encoders")
     with pytest.raises(ArgumentError, match=r"s\.jitter: no value that a setting can have"):
         build(Sampling, {"jitter": {1, 2}}, "s")
+
+
+@pytest.mark.parametrize("shape", [(16,), (2, 1, 16)])
+def test_a_waveform_has_two_dimensions(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ArgumentError, match=r"waveform must be \(batch, samples\), not"):
+        Clips(None, torch.zeros(shape))

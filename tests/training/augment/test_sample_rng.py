@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avfeat.training.augment.sample_rng import SampleRNG
+from avfeat.training.augment.sample_rng import SampleRNG, _bank
 
 SEEDS = torch.randint(0, 1 << 62, (50_000,), generator=torch.Generator().manual_seed(1))
 
@@ -89,3 +89,11 @@ def test_a_gpu_draws_the_same() -> None:
     torch.testing.assert_close(here.uniform(count=4), there.uniform(count=4).cpu(), rtol=0, atol=0)
     torch.testing.assert_close(here.order(16), there.order(16).cpu(), rtol=0, atol=0)
     torch.testing.assert_close(here.normal(5, 7), there.normal(5, 7).cpu(), rtol=0, atol=0)
+
+
+def test_noise_comes_with_both_signs() -> None:
+    noise = SampleRNG(SEEDS[:2000]).normal(4)
+    bank = _bank(noise.device, 2).unfold(0, 4, 1)
+    known = {tuple(row) for row in bank.tolist()}
+    positive = np.mean([tuple(row) in known for row in noise.tolist()])
+    assert positive == pytest.approx(0.5, abs=0.06)
