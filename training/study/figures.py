@@ -26,7 +26,8 @@ COLOURS: dict[Family, str] = {
     "sampling-based": "#0072B2",
     "lossy coherent": "#D55E00",
     "incoherent": "#009E73",
-    "spatial": "#666666",
+    "lossy spatial": "#666666",
+    "lossy spectral": "#E69F00",
     "mixed": "#CC79A7",
 }
 """Okabe and Ito's palette, which colour-blind readers tell apart."""

@@ -21,7 +21,7 @@ SEEDS = 3
 PAPER_GAIN = 6.5
 """Points of accuracy that the abstract states, on AVE."""
 _OTHERS: tuple[Family, ...] = ("sampling-based", "incoherent")
-"""The temporal families beside the lossy coherent one; the spatial control is none."""
+"""The temporal families beside the lossy coherent one; the lossy spatial control is none."""
 
 
 @dataclass(frozen=True)

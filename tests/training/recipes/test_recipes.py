@@ -18,6 +18,7 @@ from avfeat.training.networks import PairSpec
 from avfeat.training.objectives import OBJECTIVES
 from avfeat.training.objectives.distillation import DistillationSettings
 from avfeat.training.recipes import OptimizerSettings, ProbeSettings, Recipe, list_recipes, load_recipe
+from avfeat.training.recipes.load import load_recipe_composition
 from avfeat.training.trainer.journal import write_recipe
 
 TINY = "encoders: {video: tiny_shift, audio: tiny_mel}\n"
@@ -316,3 +317,19 @@ def test_settings_of_a_teacher_that_came_later_are_left_out_at_their_default() -
     after = Recipe.from_values(values | {"distillation": settings})
     assert after.to_values()["distillation"] == {"weight": 10.0, "hidden": 2048} | settings
     assert Recipe.from_values(after.to_values()) == after
+
+
+@pytest.mark.parametrize("name", ["smoke", "reference"])
+def test_the_composition_of_a_recipe(name: str, recwarn: pytest.WarningsRecorder) -> None:
+    assert load_recipe_composition(name) == load_recipe(name).augment
+    assert not recwarn.list
+
+
+def test_a_composition_in_place_of_a_recipe_still_works(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("strength: 0.5\naugmentations: [flip]\n")
+    for name in ("clar", str(path)):
+        with pytest.warns(DeprecationWarning, match="a composition is named by --composition now"):
+            assert load_recipe_composition(name) == load_composition(name)
+    path.write_text("extends: smoke\naugment: clar\n")
+    assert load_recipe_composition(str(path)).augmentations == load_composition("clar").augmentations
