@@ -111,35 +111,28 @@ def _recipe(name: str | None, run: Path, resume: bool, changes: list[str]) -> Re
 
 def _show(events: Iterable[Event], run: Path, again: str, steps: int) -> None:
     """Print what happens, up to the end; only the first of several processes does."""
-    from avfeat.training.trainer import (
-        MetricsLogged,
-        StepDone,
-        TrainingFinished,
-        TrainingStarted,
-        TrainingStopped,
-        WarningIssued,
-    )
+    from avfeat.training import trainer
 
     say = note if leads() else _silent
     with ExitStack() as stack:
         advance: Callable[[str], None] = _silent
         for event in events:
             match event:
-                case TrainingStarted():
+                case trainer.TrainingStarted():
                     say(_announcement(event, steps))
                     if leads():
                         advance = stack.enter_context(progress("training", event.cost.steps))
-                case StepDone():
+                case trainer.StepDone():
                     advance("training")
-                case MetricsLogged():
+                case trainer.MetricsLogged():
                     say(_line(event, steps))
-                case WarningIssued():
+                case trainer.WarningIssued():
                     say(f"warning: {event.message}")
-                case TrainingStopped() if not leads():
+                case trainer.TrainingStopped() if not leads():
                     raise typer.Exit(128 + event.signal)
-                case TrainingStopped():
+                case trainer.TrainingStopped():
                     raise StoppedError(_describe_stop(event, again, steps), 128 + event.signal)
-                case TrainingFinished() if leads():
+                case trainer.TrainingFinished() if leads():
                     _conclude(event, run)
 
 
