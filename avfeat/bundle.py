@@ -35,7 +35,7 @@ MAX_RATE = 768_000
 """Samples a second: twice what any recorder makes."""
 
 SHORTEST = 0.1
-"""Seconds of a window, of which graphs of sound need so much."""
+"""Seconds of a window, of which graphs of audio need so much."""
 
 _MANIFEST_BYTES, _GOLDEN_BYTES, _WINDOW_BYTES, _MOST_DIM = 2**24, 2**28, 2**30, 2**20
 _DEEPEST = 64
@@ -76,7 +76,7 @@ class Bundle:
         trained: False for encoders with random weights.
         seconds: length of a window.
         video: how frames are sampled for ``video_graph``.
-        audio: how sound is sampled for ``audio_graph``.
+        audio: how audio is sampled for ``audio_graph``.
         video_graph: the video encoder.
         audio_graph: the audio encoder.
         precision: of the weights and the arithmetic.

@@ -115,7 +115,7 @@ class Encoder:
             end: the grid ends here, as if the media did, and the rest is not read; None for the end of the
                 media. A row depends on its window alone: one that reaches beyond ``end`` sees what is there.
             strict: damaged media is an error.
-            **rules: ``max_pixels`` (of a picture, 8192 x 8192), ``max_duration`` and ``timeout`` (seconds, none)
+            **rules: ``max_pixels`` (of a frame, 8192 x 8192), ``max_duration`` and ``timeout`` (seconds, none)
                 bound what strangers send; ``audio_track`` and ``video_track`` (from 0 on, the default ones) choose;
                 ``still`` takes a picture for a video of one frame. See ``avfeat.media.Rules``.
 

@@ -61,7 +61,7 @@ class Grid:
         """The grid of a call, from seconds; ``hop`` defaults to ``seconds``.
 
         Raises:
-            ArgumentError: a hop that is not positive, an end before the start, or a time that is no number.
+            ArgumentError: a hop that is not positive, an end before the start, or a time that is NaN or infinite.
         """
         given = {"seconds": seconds, "hop": seconds if hop is None else hop, "start": start}
         if end is not None:

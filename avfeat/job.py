@@ -179,7 +179,7 @@ def _laid_out(found: Sequence[_Input], alone: bool, out: str | None, form: Forma
 def run(
     plan: JobPlan, encoder: Encoder, settings: EmbedSettings
 ) -> Generator[TaskSkipped | TaskDone | TaskFailed, None, None]:
-    """Do the job; yield what became of each task: what was done before, then the others in order.
+    """Do the job; yield what became of each task: those that are up to date, then the pending ones in order.
 
     Closing the generator stops the job; a table then does not appear.
 

@@ -108,7 +108,7 @@ class OnnxSession:
         return self._session_on(runtime, options, "cpu")
 
     def _session_on(self, runtime: Any, options: Any, device: str) -> Any:
-        # What a bundle promises in float32 is not computed in TF32.
+        # The golden outputs of a float32 bundle are not those of TF32.
         cuda = (_PROVIDERS["cuda"], {"use_tf32": "0"})
         providers = [cuda, _PROVIDERS["cpu"]] if device == "cuda" else [_PROVIDERS["cpu"]]
         try:

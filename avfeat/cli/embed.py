@@ -85,7 +85,7 @@ def embed(
         float | None, typer.Option(metavar="S", help="A file that takes more seconds of work is a failure.")
     ] = None,
     max_pixels: Annotated[
-        int, typer.Option(metavar="N", help="Media with pictures of more pixels are failures.")
+        int, typer.Option(metavar="N", help="Media with frames of more pixels are failures.")
     ] = MAX_PIXELS,
     audio_track: Annotated[
         int | None, typer.Option(metavar="N", help="Which audio track, from 0 on; default: the default track.")

@@ -54,7 +54,7 @@ def decode(
         fps: frames a second.
         size: height and width of the frames in pixels, or None to keep their own.
         sample_rate: samples a second.
-        aspect: what happens to pictures that are not square.
+        aspect: what happens to frames that are not square.
         threads: decoding threads a stream, 0 for one a processor.
         **rules: the fields of ``Rules``: limits, tracks, ``still``.
 
@@ -74,10 +74,10 @@ def decode(
     outcome = seconds.outcome
     frames = waveform = None
     if outcome.video_end is not None:
-        # The last one may begin after its instant's end of the video: the picture that stays on screen.
+        # The last one may begin after its instant's end of the video: the frame that stays on screen.
         count = min(len(windows) * fps, -(-outcome.video_end * fps // MICROSECONDS))
         first = next(window.frames[:1] for window in windows if window.frames is not None)
-        # Before the first picture, that one; behind the last one's end nothing is kept.
+        # Before the first frame, that one; behind the last one's end nothing is kept.
         pictures = [first.repeat(fps, 0) if window.frames is None else window.frames for window in windows]
         frames = np.concatenate(pictures)[:count]
     if outcome.audio_end is not None:

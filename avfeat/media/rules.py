@@ -11,7 +11,7 @@ from avfeat.grid import FAR
 from avfeat.stop import raise_if_stopped
 
 MAX_PIXELS = 8192 * 8192
-"""Twice the pixels of 8K (7680 x 4320): above what cameras give, and a picture still takes less than half a GB."""
+"""Twice the pixels of 8K (7680 x 4320): above what cameras give, and a frame still takes less than half a GB."""
 
 TRACKS = ("audio_track", "video_track")
 
@@ -32,7 +32,7 @@ class Rules:
     """How a caller wants files to be read.
 
     Attributes:
-        max_pixels: pictures of more pixels are refused before they are decoded.
+        max_pixels: frames of more pixels are refused before they are decoded.
         max_duration: seconds of media beyond which a file is a failure; None for any length.
         timeout: seconds that reading and embedding one file may take; None for any time. Looked at with every
             packet and read: it ends a slow file, but not a decoder that hangs.

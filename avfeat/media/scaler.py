@@ -14,7 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from numpy.typing import NDArray
 
 Aspect = Literal["stretch", "crop"]
-"""What happens to a picture that is not square: ``stretch`` keeps all of it, ``crop`` its central square."""
+"""What happens to a frame that is not square: ``stretch`` keeps all of it, ``crop`` its central square."""
 
 # ITU-T H.273 matrix coefficients -> swscale's constants; anything else has no matrix of its own there.
 _MATRICES = {
@@ -29,7 +29,7 @@ _MATRICES = {
 # Display matrices by counter-clockwise quarter turns.
 _TURNS = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
 # The triangle filter is the graphs' own. Full chroma keeps colour edges in place, accurate rounding keeps equal
-# pictures equal on every CPU.
+# frames equal on every CPU.
 _SCALING = (
     Interpolation.BILINEAR
     | Interpolation.FULL_CHR_H_INT
@@ -44,7 +44,7 @@ class PictureScaler:
 
     Attributes:
         size: height and width of the result in pixels, or None to keep the frame's own.
-        aspect: ``stretch`` the whole picture to a square, or ``crop`` its central square.
+        aspect: ``stretch`` the whole frame to a square, or ``crop`` its central square.
         pixel_aspect: width over height of a pixel as it is shown.
     """
 
@@ -81,7 +81,7 @@ class PictureScaler:
         assert self.size is not None
         if self.aspect == "stretch":
             return self.size, self.size
-        # Pixels need not be square: the picture is as wide as it is shown.
+        # Pixels need not be square: the frame is as wide as it is shown.
         shown = frame.width * self.pixel_aspect
         scale = self.size / min(shown, frame.height)
         return max(self.size, round(shown * scale)), max(self.size, round(frame.height * scale))
@@ -91,7 +91,7 @@ def upright(pixels: NDArray[np.uint8], matrix: tuple[int, int, int, int] | None)
     """Apply a display matrix to ``(height, width, channels)`` pixels, as quarter turns and mirrorings.
 
     Args:
-        pixels: the picture as stored.
+        pixels: the frame as stored.
         matrix: ``(a, b, c, d)`` of ISO/IEC 14496-12 section 6.2.2: ``x' = a x + c y``, ``y' = b x + d y`` with y
             pointing down. Other angles than quarter turns go to the nearest one. None is the identity.
     """

@@ -112,7 +112,7 @@ def open_media(source: Source, threads: int = 0, rules: Rules | None = None) -> 
         source: a path, the bytes of a file, or a binary file object. One that cannot seek is read forward, and
             decoded by one thread; where its format cannot be read forward (an mp4 with its index last) it is
             spooled to a temporary file.
-        threads: decoding threads a stream, 0 for one a processor; large pictures get fewer.
+        threads: decoding threads a stream, 0 for one a processor; large frames get fewer.
         rules: what is taken of it, and how much it may ask for.
 
     Raises:
@@ -174,9 +174,9 @@ class _Opener:
         return {"max_pixels": str(int(self.rules.max_pixels) * 5 // 4 + (1 << 16))}
 
     def _size(self, index: int) -> tuple[int, int]:
-        """Width and height of the pictures of a stream; zeros if nobody knows.
+        """Width and height of the frames of a stream; zeros if nobody knows.
 
-        FFmpeg forgets a size that is beyond the limit: without one it decodes a picture at most to see it.
+        FFmpeg forgets a size that is beyond the limit: without one it decodes a frame at most to see it.
         """
         stream = self._begin({}).streams[index]
         assert isinstance(stream, VideoStream)

@@ -33,10 +33,10 @@ def blur_time(frames: Tensor, widths: Tensor) -> Tensor:
 
 
 def blur_space(frames: Tensor, widths: Tensor) -> Tensor:
-    """Blur pictures ``(batch, T, 3, h, w)`` by standard deviations in pixels ``(batch,)``, rows, then columns."""
+    """Blur frames ``(batch, T, 3, h, w)`` by standard deviations in pixels ``(batch,)``, rows, then columns."""
     height, width = frames.shape[-2:]
     down, across = (gaussian_matrix(widths, count).to(frames.dtype) for count in (height, width))
-    # Along rows one product for all of a clip; the other way round each picture needs its own.
+    # Along rows one product for all of a clip; the other way round each frame needs its own.
     rows = torch.bmm(frames.flatten(1, 3), across.transpose(1, 2)).view_as(frames)
     return (down[:, None] @ rows.flatten(1, 2)).view_as(frames)
 
@@ -70,7 +70,7 @@ def smear_sound(waveform: Tensor, widths: Tensor) -> Tensor:
 
 
 def flatten_spectrum(waveform: Tensor, amount: Tensor) -> Tensor:
-    """Filter sound so that its long-term spectrum becomes flat; the level stays.
+    """Filter audio so that its long-term spectrum becomes flat; the level stays.
 
     Args:
         waveform: ``(batch, samples)``; silence stays silent.

@@ -13,7 +13,7 @@ from avfeat.extras import extra_packages
 
 def preview(
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video.")],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="A picture (.png) or a video (.mp4).")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="An image (.png) or a video (.mp4).")],
     composition: Annotated[
         str | None,
         typer.Option(metavar="C", help="A composition by name, or a YAML file; default: every augmentation."),
@@ -33,7 +33,7 @@ def preview(
 
     avfeat preview video.mp4 --recipe base -o sheet.png          those that a recipe trains with
 
-    avfeat preview video.mp4 -o before-and-after.mp4             as a video, with sound
+    avfeat preview video.mp4 -o before-and-after.mp4             as a video, with audio
     """
     if out.suffix.lower() not in (".png", ".mp4"):
         raise ArgumentError(f"{out}: a preview is a .png or a .mp4.")

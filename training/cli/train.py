@@ -170,13 +170,13 @@ def _line(event: MetricsLogged, steps: int) -> str:
 
 
 def _describe_stop(event: TrainingStopped, again: str, steps: int) -> str:
-    return f"stopped after step {event.step} of {steps}, which {event.path} holds; go on with: {again}"
+    return f"stopped after step {event.step} of {steps}, which {event.path} holds; resume with: {again}"
 
 
 def _conclude(event: TrainingFinished, run: Path) -> None:
     """What came out, and what it took."""
     if not event.clips_per_second:
-        note(f"{run}: all {event.steps} steps were done before; nothing was left to do.")
+        note(f"{run}: up to date: all {event.steps} steps are done.")
     rows = {"steps": f"{event.steps}"}
     if event.accuracy is not None and event.random_init is not None:
         rows["kNN accuracy"] = _accuracies(event.accuracy)

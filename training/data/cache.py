@@ -116,7 +116,7 @@ def _drain(events: Iterable[Event]) -> None:
 
 def _open_finished(path: Path, settings: CacheSettings | None) -> Cache:
     cache = Cache(path)
-    # How good its pictures are is the caller's choice; all else decides what a window is.
+    # How good its frames are is the caller's choice; all else decides what a window is.
     if settings is not None and replace(settings, quality=cache.settings.quality) != cache.settings:
         raise CacheError(f"{path}: prepared with {cache.settings}, not with {settings}; prepare its source again.")
     return cache

@@ -59,17 +59,17 @@ class Clip:
 
     @property
     def has_video(self) -> bool:
-        """Whether it has pictures."""
+        """Whether it has frames."""
         return len(self._shown) > 0
 
     @property
     def has_audio(self) -> bool:
-        """Whether it has sound."""
+        """Whether it has audio."""
         return self.facts.audio_end is not None
 
     @property
     def pictures(self) -> int:
-        """How many pictures are stored; equal ones in a row count once."""
+        """How many frames are stored; equal ones in a row count once."""
         return len(self._offsets) - 1
 
     def frames(
@@ -77,7 +77,7 @@ class Clip:
     ) -> NDArray[np.uint8]:
         """What is on screen at ``instants``, to within half of the cache's frame interval.
 
-        Before the first and after the last picture the nearest one is repeated; zeros without video.
+        Before the first and after the last frame the nearest one is repeated; zeros without video.
 
         Args:
             instants: microseconds from time 0, in any order.
@@ -87,7 +87,7 @@ class Clip:
             uint8 ``(len(instants), size, size, 3)`` RGB.
 
         Raises:
-            CacheError: a picture that cannot be decoded.
+            CacheError: a frame that cannot be decoded.
         """
         size = self.settings.size
         if out is None:
@@ -143,7 +143,7 @@ class Clip:
             )
 
     def _decode(self, wanted: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
-        """Decode pictures by number into ``out``; one that follows itself is decoded once."""
+        """Decode frames by number into ``out``; one that follows itself is decoded once."""
         low = int(wanted.min())
         base = int(self._offsets[low])
         data = memoryview(self._pictures[base : int(self._offsets[int(wanted.max()) + 1])])
@@ -155,4 +155,4 @@ class Clip:
             try:
                 simplejpeg.decode_jpeg(data[begin:end], "RGB", buffer=out[row])
             except ValueError as error:
-                raise CacheError(f"{self._path}: a picture is damaged; delete it and prepare again.") from error
+                raise CacheError(f"{self._path}: an image is damaged; delete it and prepare again.") from error

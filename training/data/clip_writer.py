@@ -1,20 +1,20 @@
-"""Writes clip files: safetensors with JPEG pictures, which of them is on screen when, and 16-bit sound.
+"""Writes clip files: safetensors with JPEG images, which of them is on screen when, and 16-bit audio.
 
 ============  =======  =====================================================================================
-``offsets``   uint64   ``(m + 1,)``: where each of the m pictures begins in ``pictures``
-``shown``     uint32   ``(n,)``: the picture on screen at ``(i + 0.5) / fps`` seconds
+``offsets``   uint64   ``(m + 1,)``: where each of the m frames begins in ``pictures``
+``shown``     uint32   ``(n,)``: the frame on screen at ``(i + 0.5) / fps`` seconds
 ``sound``     int16    ``(k,)``: mono samples from time 0 on, 32,768 being full scale
-``pictures``  uint8    the JPEG files of all pictures that differ from the one before, one after the other
+``pictures``  uint8    the JPEG files of all frames that differ from the one before, one after the other
 ============  =======  =====================================================================================
 
-At the default settings, 835 real clips take 83 kB a second: 51 for pictures, 32 for sound (raw: 334 kB). Any
-picture can be read without its neighbours, as none can out of a video stream. JPEG at quality 95 without chroma
-subsampling keeps 44 dB, decodes in 0.1 ms, and takes a sixth of the disk of raw pictures. A safetensors file holds
+At the default settings, 835 real clips take 83 kB a second: 51 for frames, 32 for audio (raw: 334 kB). Any
+frame can be read without its neighbours, as none can out of a video stream. JPEG at quality 95 without chroma
+subsampling keeps 44 dB, decodes in 0.1 ms, and takes a sixth of the disk of raw frames. A safetensors file holds
 no code, is read in slices, and any language reads it.
 
 The metadata hold ``avfeat``: JSON with ``settings``, ``video_end``, ``audio_end``, ``begin`` (microseconds) and
-``damage``. Pictures are compressed as they come, and go through temporary files: memory does not grow with the clip
-but for 12 bytes a picture.
+``damage``. Frames are compressed as they come, and go through temporary files: memory does not grow with the clip
+but for 12 bytes a frame.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _IN_MEMORY = 8 << 20
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a clip beside its pictures and samples.
+    """What is known of a clip beside its frames and samples.
 
     Attributes:
         video_end: end of the video in microseconds of presentation time, None without one.
@@ -62,7 +62,7 @@ class Facts:
 
 
 class ClipWriter:
-    """Takes pictures and samples in order, then saves them as one file; a context manager."""
+    """Takes frames and samples in order, then saves them as one file; a context manager."""
 
     def __init__(self, settings: CacheSettings, scratch: Path) -> None:
         """Keep what does not fit into memory in unnamed files in the folder ``scratch``."""
@@ -81,7 +81,7 @@ class ClipWriter:
         self._stack.close()
 
     def show(self, pixels: Pixels) -> None:
-        """The picture at the next instant: uint8 ``(size, size, 3)``."""
+        """The frame at the next instant: uint8 ``(size, size, 3)``."""
         if self._last is None or not np.array_equal(pixels, self._last):
             data = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), self._settings.quality, "RGB", SUBSAMPLING)
             self._pictures.write(data)
@@ -90,7 +90,7 @@ class ClipWriter:
         self._shown.append(max(0, len(self._offsets) - 2))
 
     def show_nothing(self) -> None:
-        """No picture at the next instant: the nearest one, the last or else the first to come, stands for it."""
+        """No frame at the next instant: the nearest one, the last or else the first to come, stands for it."""
         self._shown.append(max(0, len(self._offsets) - 2))
 
     def sound(self, waveform: NDArray[np.float32]) -> None:

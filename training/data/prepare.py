@@ -158,7 +158,7 @@ class _Build:
         self._check(len(self.rows) + len(self.failures))
         if not self.rows:
             raise CacheError(
-                f"{self.data}: none of its {len(self.failures)} clips can be read; {self._commonest()}."
+                f"{self.data}: none of its {len(self.failures)} clips can be read; {self._most_common_reason()}."
             )
         index = write_index(self.cache, self.settings, [self.rows[number] for number in sorted(self.rows)])
         drop_others(self.cache, index)
@@ -198,10 +198,10 @@ class _Build:
         if len(self.failures) > self.max_failed * total:
             raise CacheError(
                 f"{self.data}: {len(self.failures)} of {total} clips failed, more than the share of "
-                f"{self.max_failed:g} that max-failed allows; {self._commonest()}."
+                f"{self.max_failed:g} that max-failed allows; {self._most_common_reason()}."
             )
 
-    def _commonest(self) -> str:
+    def _most_common_reason(self) -> str:
         reason, count = Counter(one.reason for one in self.failures.values()).most_common(1)[0]
         return f"most often ({count} of {len(self.failures)}) {reason}: see {self.cache / FAILURES}"
 

@@ -42,7 +42,7 @@ class DistillationSettings:
         loss: of features. ``cosine``: the distance of unit vectors; ``smooth_l1``: that of each feature,
             standardised.
         scores: how much class scores count beside features; 0 for not at all.
-        frames: of a window that a network of pictures is shown.
+        frames: of a window that an image network is shown.
 
     Raises:
         ArgumentError: settings out of range.

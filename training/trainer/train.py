@@ -80,7 +80,7 @@ def _checkpoint(run: Path, resume: bool) -> Checkpoint | None:
     if not (run / LAST).exists():
         return None
     if not resume:
-        raise CheckpointError(f"{run}: holds a training already; --resume goes on with it, or name another folder.")
+        raise CheckpointError(f"{run}: holds a training already; --resume continues it, or name another folder.")
     return Checkpoint.load(run)
 
 

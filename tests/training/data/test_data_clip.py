@@ -163,7 +163,7 @@ def test_files_that_are_no_clips(tmp_path: Path, clip: Path) -> None:
     data = bytearray(good.read_bytes())
     data[-5000:] = bytes(5000)
     (tmp_path / "c.clip").write_bytes(data)
-    with pytest.raises(CacheError, match=r"c\.clip: a picture is damaged"):
+    with pytest.raises(CacheError, match=r"c\.clip: an image is damaged"):
         Clip(tmp_path / "c.clip").frames([10**9])
 
 
