@@ -50,6 +50,7 @@ each = pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name
 
 
 def write_sample(reader: DatasetReader, root: Path) -> Path:
+    assert reader.name in SAMPLES, f"SAMPLES lacks a small copy of {reader.name}"
     for name, text in SAMPLES[reader.name].items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
