@@ -51,7 +51,7 @@ def embed(
     out: Annotated[
         str | None,
         typer.Option(
-            "-o", "--out", help="A file, a folder, a table (.parquet, .jsonl), or - for JSON lines on stdout."
+            "-o", "--out", help="A file, a folder, a table (.jsonl, .parquet, .h5), or - for JSON lines on stdout."
         ),
     ] = None,
     form: Annotated[
