@@ -117,7 +117,8 @@ class Encoder:
             strict: damaged media is an error.
             **rules: ``max_pixels`` (of a picture, 8192 x 8192), ``max_duration`` and ``timeout`` (seconds, none)
                 bound what strangers send; ``audio_track`` and ``video_track`` (from 0 on, the default ones) choose;
-                ``still`` takes a picture for a video of one frame. See ``avfeat.media.Rules``.
+                ``still`` takes a picture for a video of one frame, ``playlist`` an HLS playlist for the files that
+                it names in its own folder. See ``avfeat.media.Rules``.
 
         Raises:
             MediaError: the file is missing, empty, unreadable, has no streams, is a still picture, asks for more

@@ -25,6 +25,7 @@ class RuleOptions(TypedDict, total=False):
     audio_track: int | None
     video_track: int | None
     still: bool
+    playlist: bool
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Rules:
         audio_track: which audio stream, counted from 0; None for the default one.
         video_track: which video stream, counted from 0; None for the default one.
         still: a still picture is taken for a video of one frame.
+        playlist: the path of an HLS playlist stands for the files that it names, in its own folder or below.
 
     Raises:
         ArgumentError: a limit that is not positive, or a track below 0.
@@ -50,6 +52,7 @@ class Rules:
     audio_track: int | None = None
     video_track: int | None = None
     still: bool = False
+    playlist: bool = False
 
     def __post_init__(self) -> None:
         for name in ("max_pixels", "max_duration", "timeout"):
