@@ -198,11 +198,12 @@ class _Opener:
 
     def _begin(self, options: dict[str, str]) -> InputContainer:
         """The target as a container, in place of the one before."""
-        if self._open is not None:
-            self.close()
-            if hasattr(self.target, "seek"):
+        again = self._open is not None
+        self.close()
+        with _reading(self.name):
+            if again and hasattr(self.target, "seek"):
                 self.target.seek(0)
-        self._head = _beginning(self.target)
+            self._head = _beginning(self.target)
         self._files = None
         if self._head.startswith(PLAYLIST):
             # Only a path has a folder.
@@ -273,17 +274,28 @@ def _target(source: Source, name: str, stack: ExitStack, deadline: Deadline) -> 
         raise ArgumentError(f"A source must be a path, bytes or a binary file object, not {type(source).__name__}.")
     if isinstance(cast(object, source), io.TextIOBase):
         raise ArgumentError("A source must be opened in binary mode: open(path, 'rb').")
-    seekable = getattr(source, "seekable", None)
-    if seekable is None or not seekable():
-        return _forward(source, name, stack, deadline)
-    source.seek(0)
-    if not hasattr(source, "tell"):
-        # PyAV needs it to seek.
-        return _forward(source, name, stack, deadline)
-    if not source.read(1):
-        raise MediaError(name, "empty", "holds no bytes.")
-    source.seek(0)
-    return SeekableReader(source, deadline.check)
+    with _reading(name):
+        seekable = getattr(source, "seekable", None)
+        if seekable is None or not seekable():
+            return _forward(source, name, stack, deadline)
+        reader = SeekableReader(source, deadline.check)
+        reader.seek(0)
+        if not hasattr(source, "tell"):
+            # PyAV needs it to seek.
+            return _forward(source, name, stack, deadline)
+        if not reader.read(1):
+            raise MediaError(name, "empty", "holds no bytes.")
+        reader.seek(0)
+        return reader
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """What a file object says in place of its bytes, as a ``MediaError``."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise MediaError(name, "unreadable", f"cannot be read ({_why(error)}).") from error
 
 
 def _pipe(path: str, name: str, stack: ExitStack) -> IO[bytes]:
