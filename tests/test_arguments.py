@@ -184,6 +184,15 @@ def test_a_closed_encoder_says_so(media: Path) -> None:
             call()
 
 
+def test_an_encoder_that_is_closed_at_work_says_so(media: Path) -> None:
+    encoder = avfeat.load(threads=2)
+    begun, many = encoder.stream(media), encoder.embed_many([media] * 40)
+    next(begun), next(many)
+    encoder.close()
+    for results in (begun, many):
+        check(lambda results=results: list(results))
+
+
 def test_a_long_value_is_cut_in_the_message(encoder: Encoder) -> None:
     with pytest.raises(ArgumentError, match=r"hop must be a number of seconds .* \.\.\.\.$"):
         encoder.check_times("x" * 5000)  # type: ignore[arg-type]
