@@ -12,8 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
-
+from avfeat.arguments import is_number, shown
 from avfeat.errors import ArgumentError
 
 MICROSECONDS = 1_000_000
@@ -67,9 +66,9 @@ class Grid:
         if end is not None:
             given["end"] = end
         for name, value in given.items():
-            # A bool is a number to Python, and NaN is no number that compares.
-            if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not abs(value) <= FAR:
-                raise ArgumentError(f"{name} must be a number of seconds of at most {FAR:g}, not {value!r}.")
+            # NaN is no number that compares.
+            if not is_number(value) or not abs(value) <= FAR:
+                raise ArgumentError(f"{name} must be a number of seconds of at most {FAR:g}, not {shown(value)}.")
         return cls(**{name: microseconds(float(value)) for name, value in given.items()})
 
     def window_start(self, index: int) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Unpack, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avfeat.arguments import check_whole, shown
+from avfeat.errors import ArgumentError
 from avfeat.grid import MICROSECONDS, Grid
 from avfeat.media.rules import RuleOptions, Rules
 from avfeat.media.scaler import Aspect
@@ -59,9 +61,16 @@ def decode(
         **rules: the fields of ``Rules``: limits, tracks, ``still``.
 
     Raises:
+        ArgumentError: numbers that no picture or sound can have.
         MediaError: the file is missing, empty, unreadable, holds no stream that can be decoded, or asks for more
             than the rules allow.
     """
+    fps = check_whole("fps", fps, 1, 1000)
+    size = None if size is None else check_whole("size", size, 1, 16_384)
+    sample_rate = check_whole("sample_rate", sample_rate, 1, 1_000_000)
+    threads = check_whole("threads", threads, 0, 4096)
+    if not isinstance(aspect, str) or aspect not in get_args(Aspect):
+        raise ArgumentError(f"aspect must be one of {', '.join(get_args(Aspect))}, not {shown(aspect)}.")
     seconds = media_windows(
         source,
         Grid(MICROSECONDS, MICROSECONDS, tail=0),

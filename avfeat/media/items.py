@@ -14,7 +14,7 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from avfeat.errors import MediaError
+from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import MICROSECONDS
 from avfeat.media.audio import AudioChunk, AudioPlacer
 from avfeat.media.channels import channels_are_plausible
@@ -164,7 +164,11 @@ def _array_renderer(scaler: PictureScaler, pixels: Pixels) -> Callable[[], Pixel
     def render() -> Pixels:
         if scaler.size is None or pixels.shape[:2] == (scaler.size, scaler.size):
             return pixels
-        return scaler(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24"))
+        try:
+            return scaler(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24"))
+        except (av.error.FFmpegError, OverflowError) as error:
+            height, width = pixels.shape[:2]
+            raise ArgumentError(f"frames of {width} x {height} pixels cannot be scaled.") from error
 
     return render
 

@@ -1,10 +1,10 @@
-"""Decoded frames as upright RGB of one size: colour matrix and range, rotation, aspect policy."""
+"""Decoded frames as upright RGB of one size: colour matrix and range, HDR, rotation, aspect policy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from av.sidedata.sidedata import SideData
@@ -12,6 +12,8 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
+
+from avfeat.media.hdr import is_hdr, tone_map
 
 Aspect = Literal["stretch", "crop"]
 """What happens to a frame that is not square: ``stretch`` keeps all of it, ``crop`` its central square."""
@@ -42,6 +44,8 @@ _SCALING = (
 class PictureScaler:
     """Turns decoded frames into upright ``uint8 (size, size, 3)`` RGB by swscale.
 
+    HDR (PQ and HLG) is scaled as it is and then tone-mapped to BT.709: see ``hdr``.
+
     Attributes:
         size: height and width of the result in pixels, or None to keep the frame's own.
         aspect: ``stretch`` the whole frame to a square, or ``crop`` its central square.
@@ -58,18 +62,22 @@ class PictureScaler:
         width, height = frame.width, frame.height
         if self.size is not None:
             width, height = self._scaled_size(frame)
+        hdr = is_hdr(frame.color_trc)
         rgb = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
-            format="rgb24",
+            format="rgb48le" if hdr else "rgb24",
             src_colorspace=_matrix(frame),
             src_color_range=_range(frame),
             dst_color_range=ColorRange.JPEG,
             interpolation=_SCALING,
             threads=1,
         )
-        pixels = upright(rgb.to_ndarray().astype(np.uint8, copy=False), _display_matrix(frame))
+        array: NDArray[Any] = rgb.to_ndarray()
+        if hdr:
+            array = tone_map(array, frame.color_trc, frame.color_primaries)
+        pixels = upright(array.astype(np.uint8, copy=False), _display_matrix(frame))
         if self.size is not None and self.aspect == "crop":
             top = (pixels.shape[0] - self.size) // 2
             left = (pixels.shape[1] - self.size) // 2

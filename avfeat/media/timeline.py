@@ -206,7 +206,7 @@ class Timeline:
         cut: Packet[Stream] | None = None
         while bad < _BAD_PACKETS:
             # Also a stop that PyAV has lost.
-            self.media.deadline.check()
+            self.media.check()
             try:
                 packet = next(demuxer)
             except StopIteration:

@@ -88,7 +88,11 @@ def train(
         note(f"note: {run} has no checkpoint yet; beginning with step 1")
     # One that cannot teach is told of now, not when all has been decoded.
     Teacher.from_recipe(chosen)
-    cache = open_or_prepare(data, chosen.cache, max_failed=max_failed, follow=follow if leads() else None)
+    # Of the processes of torchrun, one reads the clips to see whether they are whole.
+    first = leads()
+    cache = open_or_prepare(
+        data, chosen.cache, max_failed=max_failed, follow=follow if first else None, verify=first
+    )
     with closing(events(cache, data, run, chosen, resume=resume, device=device)) as happening:
         _show(happening, run, _again(data, run, max_failed), chosen.steps)
 
