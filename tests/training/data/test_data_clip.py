@@ -165,7 +165,7 @@ def test_files_that_are_no_clips(tmp_path: Path, clip: Path) -> None:
     data = bytearray(good.read_bytes())
     data[-5000:] = bytes(5000)
     (tmp_path / "c.clip").write_bytes(data)
-    with pytest.raises(CacheError, match=r"c\.clip: an image is damaged"):
+    with pytest.raises(CacheError, match=r"c\.clip: a frame is damaged on disk"):
         Clip(tmp_path / "c.clip").frames([10**9])
 
 
@@ -328,10 +328,10 @@ def test_damage_is_noticed_by_who_reads_it_and_by_nobody_else(tmp_path: Path) ->
     found = Clip(path)
     np.testing.assert_array_equal(found.frames([0]), expected.frames([0]))
     np.testing.assert_array_equal(found.sound(300_000, 9000), expected.sound(300_000, 9000))
-    with pytest.raises(CacheError, match="a picture is damaged on disk"):
+    with pytest.raises(CacheError, match="a frame is damaged on disk"):
         found.frames([1_999_999])
     for start, count in ((0, 1), (-5000, 200), (255_000, 2)):
-        with pytest.raises(CacheError, match="sound is damaged on disk"):
+        with pytest.raises(CacheError, match="audio is damaged on disk"):
             found.sound(start, count)
 
 
