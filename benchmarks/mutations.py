@@ -66,7 +66,7 @@ def main() -> int:
 
 
 def _inputs(folder: Path, numbers: range, seed: int, files: bool) -> Iterator[Path | bytes]:
-    originals = {suffix: _clip(folder, suffix) for suffix in KINDS}
+    originals = {suffix: clip(folder, suffix) for suffix in KINDS}
     for number in numbers:
         suffix = _suffix(number)
         data = mutated(originals[suffix], np.random.default_rng((seed, number)))
@@ -86,7 +86,7 @@ def _outcome(result: avfeat.Embedding | avfeat.Failure) -> str:
     return "damaged" if result.damaged else "embedded"
 
 
-def _clip(folder: Path, suffix: str) -> bytes:
+def clip(folder: Path, suffix: str) -> bytes:
     video, audio = KINDS[suffix]
     picture = moving_square(48, 32)
     seen = None if video is None else VideoTrack(seconds=1.5, picture=picture, codec=video, options=())
