@@ -4,8 +4,8 @@
 
 Of every format, a job over made clips is killed (SIGKILL) that many times, each time somewhere in its run: jsonl
 and parquet as one table, which is half written all the time, the others as files. Those are written in no time, so
-every second kill waits for a part to be there. Then the job runs to its end. Exit status 1 if a part is left then, or
-an output is missing.
+every second kill waits for a part to be there. Then the job runs to its end. Exit status 1 if a part is left then,
+or an output is missing.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def test_every_shipped_composition_runs_on_cuda(name: str) -> None:
     check_clean(augmented(load_composition(name)))
 
 
-@pytest.mark.parametrize("there", PRESENT)
+@pytest.mark.parametrize("there", ["some", "one"])
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_objective_runs_forward_on_cuda_in_bf16(name: str, there: str) -> None:
     dims: dict[Modality, int] = {"video": 24, "audio": 16}
@@ -126,8 +126,7 @@ def test_every_objective_runs_forward_on_cuda_in_bf16(name: str, there: str) -> 
     check_clean(seen)
 
 
-@pytest.mark.parametrize("there", PRESENT)
-@pytest.mark.parametrize("loss", ["cosine", "smooth_l1"])
+@pytest.mark.parametrize(("loss", "there"), [("cosine", "some"), ("smooth_l1", "one")])
 def test_distillation_runs_forward_on_cuda_in_bf16(loss: Any, there: str) -> None:
     settings = DistillationSettings("any", hidden=32, loss=loss, scores=1.0)
     lessons: dict[Modality, Lesson] = {"video": Lesson(12, 5), "audio": Lesson(12, 7, several=True)}

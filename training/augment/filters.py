@@ -62,7 +62,7 @@ def from_spectrogram(spectrum: Tensor, samples: int) -> Tensor:
 
 def _overlapped(pieces: Tensor) -> Tensor:
     """The sum of ``(batch, columns, N_FFT)``, each ``HOP`` behind the one before, as ``(batch, length)``."""
-    parts = pieces.unflatten(2, (-1, HOP)).unbind(2)
+    parts = pieces.reshape(*pieces.shape[:2], -1, HOP).unbind(2)
     tail = len(parts) - 1
     shifted = [torch.nn.functional.pad(part, (0, 0, k, tail - k)) for k, part in enumerate(parts)]
     return torch.stack(shifted).sum(0).flatten(1)

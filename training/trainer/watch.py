@@ -37,7 +37,7 @@ class Finite:
         here = torch.stack([value.detach().float() for value in values])
         # To read it later from the GPU itself would wait for all that is queued by then, too.
         copied = here.to("cpu", non_blocking=True)
-        arrived = torch.cuda.Event() if here.device.type == "cuda" else None
+        arrived = torch.cuda.Event() if here.device.type == "cuda" else None  # type: ignore[no-untyped-call]
         if arrived is not None:
             arrived.record()
         self._pending = step, copied, arrived
