@@ -49,9 +49,23 @@ def spectrogram(waveform: Tensor) -> Tensor:
 
 
 def from_spectrogram(spectrum: Tensor, samples: int) -> Tensor:
-    """The waveform ``(batch, samples)`` of a spectrogram: its exact inverse if nothing was changed."""
+    """The waveform ``(batch, samples)`` of a spectrogram: its exact inverse if nothing was changed.
+
+    ``torch.istft``, which asks whether the windows cover all of it, so that a GPU would have to be waited for.
+    """
     window = torch.hann_window(N_FFT, device=spectrum.device)
-    return torch.istft(spectrum, N_FFT, HOP, window=window, center=True, length=samples)
+    pieces = torch.fft.irfft(spectrum.transpose(1, 2), n=N_FFT) * window
+    weight = _overlapped(window.square().expand(1, spectrum.shape[2], -1))
+    whole = (_overlapped(pieces) / weight.clamp(min=1e-11))[:, N_FFT // 2 :][:, :samples]
+    return torch.nn.functional.pad(whole, (0, samples - whole.shape[1]))
+
+
+def _overlapped(pieces: Tensor) -> Tensor:
+    """The sum of ``(batch, columns, N_FFT)``, each ``HOP`` behind the one before, as ``(batch, length)``."""
+    parts = pieces.reshape(*pieces.shape[:2], -1, HOP).unbind(2)
+    tail = len(parts) - 1
+    shifted = [torch.nn.functional.pad(part, (0, 0, k, tail - k)) for k, part in enumerate(parts)]
+    return torch.stack(shifted).sum(0).flatten(1)
 
 
 def smear_sound(waveform: Tensor, widths: Tensor) -> Tensor:

@@ -159,10 +159,11 @@ class ColourJitter(_Spatial):
 
     def factors(self, rng: SampleRNG) -> Tensor:
         """Factors of brightness, contrast and saturation, and the turn of hue (of 1): ``(batch, 4)``."""
-        amount = self._amount(rng)
-        largest = torch.tensor([self.brightness, self.contrast, self.saturation, self.hue], device=amount.device)
-        neutral = torch.tensor([1.0, 1.0, 1.0, 0.0], device=amount.device)
-        return neutral + amount[:, None] * largest * rng.uniform(-1, 1, 4)
+        amount, drawn = self._amount(rng), rng.uniform(-1, 1, 4).unbind(1)
+        largest, neutral = (self.brightness, self.contrast, self.saturation, self.hue), (1.0, 1.0, 1.0, 0.0)
+        # Not as tensors: a GPU would be waited for while they are copied to it.
+        columns = zip(neutral, largest, drawn, strict=True)
+        return torch.stack([middle + amount * most * part for middle, most, part in columns], dim=1)
 
     def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Apply each sample's map of colours."""
@@ -212,7 +213,7 @@ class Grey(_Spatial):
 
     def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Blend with the luma."""
-        weights = torch.tensor(_LUMA, device=frames.device, dtype=frames.dtype)
+        weights = _yiq(frames.device)[0][0].to(frames.dtype)
         luma = (weights @ frames.flatten(3)).clamp_(0, 1).view_as(frames[:, :, 0])
         return frames.lerp(luma[:, :, None], over_frames(self._amount(rng)).to(frames.dtype))
 
@@ -278,7 +279,7 @@ class Cutout(_Spatial):
     def squares(self, rng: SampleRNG, height: int, width: int) -> Tensor:
         """Top, left and side in pixels: int64 ``(batch, 3)``."""
         side = torch.floor(self._amount(rng) * self.side * min(height, width) + 0.5)[:, None]
-        free = torch.tensor([height, width], device=side.device) - side
+        free = torch.cat([height - side, width - side], dim=1)
         corner = torch.minimum(torch.floor(rng.uniform(count=2) * (free + 1)), free)
         return torch.cat([corner, side], dim=1).long()
 

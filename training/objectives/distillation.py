@@ -125,7 +125,7 @@ class Distillation(nn.Module):
         Args:
             features: the student's, of the views that ``rows`` chose.
             rows: which of all views those are.
-            present: bool ``(batch,)``, which clips have the modality.
+            present: bool ``(batch,)``, which clips have the modality; on the CPU.
             taught: what the teacher says of all views, ``batch * views`` rows.
         """
         each: list[Tensor] = []
@@ -134,7 +134,7 @@ class Distillation(nn.Module):
             found, chosen, here, said = (
                 features[name],
                 rows[name],
-                GatheredRows.from_mask(present[name]),
+                GatheredRows.from_mask(present[name], features[name].device),
                 taught[name],
             )
             predicted = _through(self.heads[name], found, chosen)

@@ -79,7 +79,8 @@ class VideoTeacher(nn.Module):
         """Frames ``(n, T, 3, height, width)`` in [0, 1] to what is taught."""
         count = min(self._frames, x.shape[1])
         places = [(2 * number + 1) * x.shape[1] // (2 * count) for number in range(count)]
-        shown = x[:, places].flatten(0, 1)
+        # Not x[:, places]: a GPU would be waited for while they are copied to it.
+        shown = torch.stack([x[:, place] for place in places], dim=1).flatten(0, 1)
         if shown.shape[2:] != self._size:
             shown = F.interpolate(shown, list(self._size), mode="bilinear", antialias=True)
         features, classes = self._network((shown - self.mean) / self.std)
