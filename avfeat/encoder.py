@@ -6,7 +6,7 @@ import itertools
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from types import TracebackType
@@ -15,8 +15,8 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.backends import Session, open_session
-from avfeat.bundle import Bundle, Graph, find_bundle
+from avfeat.backends import Session, open_sessions
+from avfeat.bundle import MODALITIES, Bundle, Graph, Modality, find_bundle
 from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import FAR, MICROSECONDS, Grid, microseconds
@@ -55,13 +55,11 @@ def load(
     if not isinstance(threads, int) or threads < 1:
         raise ArgumentError(f"threads must be a whole number of at least 1, not {threads}.")
     opened = Bundle.open(find_bundle(bundle))
-    video = open_session(opened, "video", backend, device, threads)
-    audio = open_session(opened, "audio", backend, device, threads)
-    return Encoder(opened, video, audio, threads)
+    return Encoder(opened, open_sessions(opened, backend, device, threads), threads)
 
 
 class Encoder:
-    """Embeds media with the two graphs of a bundle. Safe to share between threads; a context manager.
+    """Embeds media with the graphs of a bundle. Safe to share between threads; a context manager.
 
     Attributes:
         bundle: the bundle that it runs.
@@ -69,14 +67,12 @@ class Encoder:
         threads: CPU threads that it may use.
     """
 
-    def __init__(self, bundle: Bundle, video: Session, audio: Session, threads: int) -> None:
+    def __init__(self, bundle: Bundle, sessions: Mapping[Modality, Session], threads: int) -> None:
         """Use ``avfeat.load``."""
         self.bundle = bundle
-        self.device = video.device
+        self.device = next(iter(sessions.values())).device
         self.threads = threads
-        self._video = video
-        self._audio = audio
-        self._closed = False
+        self._sessions = dict(sessions)
 
     def __enter__(self) -> Encoder:
         return self
@@ -88,9 +84,7 @@ class Encoder:
 
     def close(self) -> None:
         """Let go of the graphs; the encoder cannot be used afterwards."""
-        if not self._closed:
-            self._closed = True
-            del self._video, self._audio
+        self._sessions.clear()
 
     def check_times(self, hop: float | None, start: float = 0.0, end: float | None = None) -> None:
         """Raise ``ArgumentError`` for times that make no grid, before any work."""
@@ -213,7 +207,7 @@ class Encoder:
         end: float | None = None,
         duration: float | None = None,
     ) -> Embedding:
-        """Embed decoded media; both streams begin at time 0.
+        """Embed decoded media; both streams begin at time 0. What the bundle has no encoder for is left out.
 
         Args:
             frames: uint8 ``(n, height, width, 3)`` RGB, or None.
@@ -232,6 +226,9 @@ class Encoder:
         waveform, samples_a_second = _checked_waveform(waveform, sample_rate)
         if frames is None and waveform is None:
             raise ArgumentError("embed_arrays needs frames, a waveform, or both.")
+        if (frames is None or self.bundle.video is None) and (waveform is None or self.bundle.audio is None):
+            only = "frames" if self.bundle.audio is None else "a waveform"
+            raise ArgumentError(f"{self.bundle.name} takes {only} alone; give embed_arrays {only}.")
         grid = self._grid(hop, start, end)
         if duration is not None and not 0 < duration <= FAR:
             raise ArgumentError(f"duration must be a positive number of seconds, not {duration}.")
@@ -277,10 +274,11 @@ class Encoder:
         )
 
     def _rows(self, windows: Iterator[Window], batch: int) -> Iterator[list[WindowEmbedding]]:
-        if self._closed:
+        if not self._sessions:
             raise ArgumentError("This encoder is closed; load another one.")
-        see = _Runner(self._video, self.bundle.video_graph)
-        hear = _Runner(self._audio, self.bundle.audio_graph)
+        see, hear = (
+            _Runner(self._sessions.get(modality), self.bundle.graphs.get(modality)) for modality in MODALITIES
+        )
         while taken := list(itertools.islice(windows, batch)):
             video = see.rows([window.frames for window in taken])
             audio = hear.rows([window.waveform for window in taken])
@@ -308,10 +306,11 @@ class _Runner:
     Slides, still pictures and silence, which real files are full of, cost next to nothing this way.
     """
 
-    def __init__(self, session: Session, graph: Graph) -> None:
+    def __init__(self, session: Session | None, graph: Graph | None) -> None:
+        """Run ``session``; without one, every row has a width of 0."""
         self._session = session
         self._input: NDArray[Any] | None = None
-        widths = int(graph.features.shape[1]), int(graph.shared.shape[1])
+        widths = (0, 0) if graph is None else graph.widths
         self._nothing = np.zeros(widths[0], np.float32), np.zeros(widths[1], np.float32)
         self._row = self._nothing
 
@@ -324,7 +323,7 @@ class _Runner:
                 fresh.append(value)
                 self._input = value
             places.append(None if value is None else len(fresh) - 1)
-        if fresh:
+        if fresh and self._session is not None:
             out = self._session.run(np.stack(fresh))
             computed = list(zip(out.features, out.shared, strict=True))
         rows = []
