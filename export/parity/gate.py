@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -15,10 +15,16 @@ from avfeat.backends import Backend, GraphOutput, Session, open_session
 from avfeat.bundle import Bundle, Modality, Precision
 from avfeat.errors import BackendError, BundleError
 from avfeat.export.parity.probes import Kind, ParityInput, median_distance
-from avfeat.export.parity.reference import Reference
 from avfeat.verify import DISTANCE_LIMITS, LIMITS, compare
 
 OUTPUTS = ("features", "shared")
+
+
+class Networks(Protocol):
+    """What files are held against."""
+
+    def run(self, modality: Modality, batch: NDArray[Any]) -> GraphOutput:
+        """What a session for ``modality`` should give for ``batch``; ``shared`` has a width of 0 where there is none."""
 
 
 def distance_limit(precision: Precision, inputs: Kind) -> float:
@@ -91,7 +97,7 @@ class Expected:
 
     @classmethod
     def from_reference(
-        cls, reference: Reference, probes: Sequence[ParityInput], clips: NDArray[np.int64]
+        cls, reference: Networks, probes: Sequence[ParityInput], clips: NDArray[np.int64]
     ) -> Expected:
         """Run the networks on everything.
 
@@ -104,7 +110,7 @@ class Expected:
         rows: dict[str, list[NDArray[np.float32]]] = {}
         for probe, out in zip(probes, outputs, strict=True):
             if probe.kind == "media":
-                for name in OUTPUTS:
+                for name in (name for name in OUTPUTS if getattr(out, name).shape[1]):
                     rows.setdefault(f"{probe.modality}_{name}", []).append(getattr(out, name))
         known = {name: np.concatenate(parts)[: len(clips)] for name, parts in rows.items()}
         distances = {name: median_distance(values, clips) for name, values in known.items()}
@@ -127,7 +133,7 @@ def measure(bundle: Bundle, expected: Expected) -> list[ParityRow]:
     rows: list[ParityRow] = []
     for form in bundle.formats:
         for device in devices(cast(Backend, form)):
-            for modality in ("video", "audio"):
+            for modality in bundle.graphs:
                 rows += _file(bundle, modality, form, device, expected)
     return rows
 
@@ -162,7 +168,7 @@ def _file(bundle: Bundle, modality: Modality, form: str, device: str, expected: 
             ParityRow(
                 form, device, modality, name, "golden", 0, np.inf, np.inf, np.nan, bundle.precision, str(error)
             )
-            for name in OUTPUTS
+            for name in bundle.graph(modality).outputs
         ]
     results = [(probe, out, *_run(session, probe.batch)) for probe, out in pairs]
     kinds = dict.fromkeys(probe.kind for probe, _ in pairs)
@@ -176,7 +182,7 @@ def _file(bundle: Bundle, modality: Modality, form: str, device: str, expected: 
             [r for r in results if r[0].kind == kind],
         )
         for kind in kinds
-        for name in OUTPUTS
+        for name in bundle.graph(modality).outputs
     ]
 
 
