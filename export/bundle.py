@@ -120,15 +120,20 @@ def _networks(
     }
 
 
-def check_parity(manifest: Mapping[str, Any], files: Mapping[str, bytes], expected: Expected) -> list[ParityRow]:
-    """Run the files as a user would, from a bundle in a place of their own.
+def check_parity(
+    manifest: Mapping[str, Any],
+    files: Mapping[str, bytes],
+    expected: Expected,
+    allowed: Mapping[Modality, float] | None = None,
+) -> list[ParityRow]:
+    """Run the files as a user would, from a bundle in a place of their own; arguments as of ``measure``.
 
     Raises:
         ParityError: one is out of bounds.
     """
     with tempfile.TemporaryDirectory(prefix="avfeat-parity-", ignore_cleanup_errors=True) as folder:
         staged = write_bundle(Path(folder) / "bundle", manifest, {**files, MODEL_CARD: b""})
-        rows = measure(staged, expected)
+        rows = measure(staged, expected, allowed)
     wrong = [row for row in rows if not row.ok]
     if wrong:
         names = ", ".join(dict.fromkeys(f"{row.modality} {row.form}" for row in wrong))

@@ -119,9 +119,7 @@ class Timeline:
         if not first:
             raise MediaError(self.media.name, "unreadable", "nothing in it can be decoded.")
         self._origin = min(time for _, time, _ in first)
-        self._tracks = {
-            index: track for index, track in self._tracks.items() if track.stream.type in self.wanted
-        }
+        self._tracks = {index: track for index, track in self._tracks.items() if track.stream.type in self.wanted}
         for index, time, frame in _take_all(first):
             if index in self._tracks:
                 yield index, time - self._origin, frame

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 Kernel = Literal["bilinear", "bicubic", "lanczos"]
 Pool = Literal["mean", "mean_std"]
+POOLS = get_args(Pool)
 
 Rows = NDArray[np.float32]
 

@@ -100,7 +100,7 @@ def _smaller(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def golden_inputs(window: WindowSpec) -> dict[str, NDArray[Any]]:
-    """Small inputs that any runtime can feed: two windows of the synthetic dataset, of a size that no network takes."""
+    """Small inputs that any runtime can feed: two windows of the synthetic dataset, smaller than networks take."""
     video = window.video and VideoSpec(window.video.fps, window.video.frames, 48)
     audio: AudioSpec | None = window.audio
     rate = _RATE if audio is None else audio.rate

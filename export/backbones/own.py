@@ -32,9 +32,9 @@ _AUDIO = {"sample_rate": 16_000, "seconds": 2.0, "licence": "not stated", "train
 def own_frames(file: str, function: str, address: Address) -> VideoBackbone:
     """A network of frames: ``function()`` gives it, and what it takes.
 
-    The second is a dictionary of ``size`` (224, or height and width), ``resize`` (as of ``Look``; None for ``size``),
-    ``kernel``, ``mean``, ``std``, ``frames``, ``fps`` (of a video network), ``licence``, ``trained``; each may be
-    left out.
+    The second is a dictionary of ``size`` (224, or height and width), ``resize`` (as of ``Look``; None for
+    ``size``), ``kernel``, ``mean``, ``std``, ``frames``, ``fps`` (of a video network), ``licence``, ``trained``;
+    each may be left out.
 
     Raises:
         ArgumentError: no such function, it raises, or gives something else.
@@ -73,9 +73,7 @@ def own_audio(file: str, function: str, address: Address) -> AudioBackbone:
     )
 
 
-def _call(
-    file: str, function: str, address: Address, known: Mapping[str, Any]
-) -> tuple[nn.Module, dict[str, Any]]:
+def _call(file: str, function: str, address: Address, known: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
     made = _function(file, function, address)
     try:
         found = made()
@@ -136,9 +134,7 @@ def _pillow(look: Look) -> Callable[[NDArray[np.uint8]], Tensor]:
         else:
             size = (look.resize[1], look.resize[0])
         scaled = np.asarray(Image.fromarray(frame).resize(size, kernel))
-        top, left = (
-            round((side - kept) / 2) for side, kept in zip(scaled.shape[:2], look.crop, strict=True)
-        )
+        top, left = (round((side - kept) / 2) for side, kept in zip(scaled.shape[:2], look.crop, strict=True))
         seen = scaled[top : top + look.crop[0], left : left + look.crop[1]]
         return (torch.from_numpy(np.array(seen)).permute(2, 0, 1).float() / 255 - mean) / std
 

@@ -1,7 +1,7 @@
 """Resampling as products with matrices, of pictures whose size is known when the graph runs.
 
-No resize operator that all formats have takes a size that depends on both sides, the kernels of Pillow, and rounds to
-8 bits between the passes, as Pillow and torchvision do.
+No resize operator that all formats have takes a size that depends on both sides, has the kernels of Pillow, and
+rounds to 8 bits between the passes, as Pillow and torchvision do.
 """
 
 from __future__ import annotations

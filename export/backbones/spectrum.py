@@ -40,8 +40,8 @@ class _Power(nn.Module):
 class KaldiFilterBank(nn.Module):
     """Kaldi's log filter bank, as the audio spectrogram transformer (AST) takes it.
 
-    What Kaldi does to a frame before the logarithm is linear: its mean is taken away, it is pre-emphasised, a window
-    is put on it, and it is transformed. ``torchaudio.compliance.kaldi`` says how.
+    What Kaldi does to a frame before its power is taken is linear: its mean is taken away, it is pre-emphasised, a
+    window is put on it, and it is transformed. ``torchaudio.compliance.kaldi`` says how.
 
     Args:
         bins: mel filters.
@@ -72,7 +72,7 @@ class KaldiFilterBank(nn.Module):
 
 
 class WhisperLogMel(nn.Module):
-    """Whisper's log-mel spectrogram (Radford et al., 2022, arXiv 2212.04356), of sound that is padded to ``samples``.
+    """Whisper's log-mel spectrogram of sound that is padded to ``samples`` (Radford et al., arXiv 2212.04356).
 
     Args:
         bins: mel filters.

@@ -1,4 +1,4 @@
-"""Image and audio networks of transformers, from a folder or a repository, in safetensors and without foreign code."""
+"""Image and audio networks of transformers, from a folder or a repository: safetensors, and no foreign code."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _PairTower(nn.Module):
 
 
 class _ImageTower(nn.Module):
-    """Images to the class token behind the last normalisation; the mean over patches where there is no such token."""
+    """Images to the class token behind the last normalisation, or to the mean over patches without such a token."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -208,7 +208,9 @@ _AUDIO: dict[str, Callable[[Any, Any], _Built]] = {
 
 
 def _padded(seconds: float) -> str:
-    return f"A window is padded to the {seconds:g} s that the network takes, and costs as much as one of that length."
+    return (
+        f"A window is padded to the {seconds:g} s that the network takes, and costs as much as one of that length."
+    )
 
 
 def _model(name: str, address: Address, kinds: tuple[str, ...], what: str) -> Any:
