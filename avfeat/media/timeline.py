@@ -26,8 +26,8 @@ T = TypeVar("T")
 LAG = {"video": 600, "audio": 60}
 """Seconds by which a stream may lag behind the other in the file; beyond, it counts as silent for now.
 
-Encoders look tens of frames ahead, so that a slide show of one frame in ten seconds lags by minutes. Sound that
-waits for pictures is small; pictures that wait for sound are not.
+Encoders look tens of frames ahead, so that a slide show of one frame in ten seconds lags by minutes. Audio that
+waits for frames is small; frames that wait for audio are not.
 """
 
 _EARLY = Fraction(1, 2)
@@ -72,8 +72,8 @@ class Timeline:
     threads: the file is read again by one, and what was given out, which is the same, is passed over.
 
     Attributes:
-        wanted: kinds of stream that are decoded to the end. Of others, the first frame alone: where time 0 lies does
-            not depend on what is wanted.
+        wanted: kinds of stream that are decoded to the end. Of others, the first frame alone: where time 0 lies
+            does not depend on what is wanted.
         damage: what was found damaged so far, in words; empty for an intact file.
         video_end: presentation time at which the last frame leaves the screen, once all is decoded.
         audio_end: presentation time of the end of the last sample, once all is decoded.
@@ -218,7 +218,7 @@ class Timeline:
         cut: Packet[Stream] | None = None
         while bad < _BAD_PACKETS:
             # Also a stop that PyAV has lost.
-            self.media.deadline.check()
+            self.media.check()
             try:
                 packet = next(demuxer)
             except StopIteration:
@@ -268,7 +268,7 @@ class Timeline:
         time = packet_time(packet)
         track.begin(packet)
         if not packet.size and time is not None:
-            # Theora, VP8 and AVI: the picture before stays. The decoder would take it for the end.
+            # Theora, VP8 and AVI: the frame before stays. The decoder would take it for the end.
             self._stay(track, packet)
             return
         if packet.is_keyframe:
@@ -285,7 +285,7 @@ class Timeline:
             self._stay(track, packet)
 
     def _stay(self, track: Track, packet: Packet[Stream]) -> None:
-        """A packet without a picture covers its time: the one before stays on screen."""
+        """A packet without a frame covers its time: the one before stays on screen."""
         stamp = packet.dts if self._in_avi(track) else packet.pts
         if stamp is not None and not packet.is_discard and track.stream.type == "video":
             track.stay((stamp + (packet.duration or 0)) * Fraction(packet.time_base) + track.offset)
@@ -327,7 +327,7 @@ class Timeline:
     def _place(self, track: Track, frame: Frame) -> Fraction | None:
         """The frame's time on the stream's clock; None for a time, or a rate, that cannot be."""
         if isinstance(frame, AudioFrame) and frame.sample_rate < LOWEST_RATE:
-            self.note(f"sound of {frame.sample_rate} samples a second")
+            self.note(f"audio of {frame.sample_rate} samples a second")
             return None
         time = self._stamp(track, frame)
         if track.given is not None and time <= track.given:

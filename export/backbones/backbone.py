@@ -29,8 +29,8 @@ class Look:
         mean: of red, green and blue in [0, 1], which is taken away.
         std: their standard deviations, which is divided by.
         antialias: whether the kernel is widened when pictures shrink, as Pillow does.
-        half_down: where the central part would begin at half a pixel: at the one before it (transformers), or at the
-            even one (timm, torchvision).
+        half_down: where the central part would begin at half a pixel: at the one before it (transformers), or at
+            the even one (timm, torchvision).
     """
 
     resize: int | tuple[int, int]
@@ -75,8 +75,8 @@ class VideoBackbone:
 
     Attributes:
         network: in evaluation mode. Scaled frames, ``(n, 3, height, width)`` of an image network or
-            ``(n, 3, T, height, width)`` of a video network, to features ``(n, dim)`` or to features and an embedding
-            in a space that it shares with other networks ``(n, shared)``.
+            ``(n, 3, T, height, width)`` of a video network, to features ``(n, dim)``, or to features and an
+            embedding in a space that it shares with other networks ``(n, shared)``.
         look: what its frames are.
         pipeline: the same, done by its own library: uint8 frames ``(T, height, width, 3)`` of one window to what
             ``network`` is given for them.

@@ -75,7 +75,7 @@ def load_weights(network: nn.Module, file: Path) -> None:
     Raises:
         OSError, RuntimeError, ValueError, UnpicklingError: as of the readers; for ``readable``.
     """
-    state: dict[str, Any]
+    state: Any
     if file.suffix == ".safetensors":
         state = load_file(file)
     else:

@@ -84,7 +84,7 @@ class WhisperLogMel(nn.Module):
 
     def __init__(self, bins: int, samples: int, points: int, hop: int, rate: int) -> None:
         super().__init__()
-        self.samples, self.half = samples, points // 2
+        self.samples, self.edge = samples, points // 2
         window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(points) / points)
         basis = np.fft.rfft(np.diag(window), axis=0)
         filters = mel_filter_bank(1 + points // 2, bins, 0.0, 8000.0, rate, norm="slaney", mel_scale="slaney")
@@ -92,7 +92,7 @@ class WhisperLogMel(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """``(batch, samples)`` to ``(batch, bins, frames)``."""
-        padded = F.pad(cut_to(waveform, self.samples), (self.half, self.half), mode="reflect")
+        padded = F.pad(cut_to(waveform, self.samples), (self.edge, self.edge), mode="reflect")
         logs = torch.clamp(self.power(padded)[:, :, :-1], min=1e-10).log10()
         return (torch.maximum(logs, logs.amax(dim=(1, 2), keepdim=True) - 8.0) + 4.0) / 4.0
 
