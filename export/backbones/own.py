@@ -54,7 +54,7 @@ def own_frames(file: str, function: str, address: Address) -> VideoBackbone:
         takes["std"],
     )
     origin = _origin(address, takes)
-    return VideoBackbone(network, look, _pillow(look), origin, int(takes["frames"]), takes["fps"])
+    return VideoBackbone(network, look, pillow(look), origin, int(takes["frames"]), takes["fps"])
 
 
 def own_audio(file: str, function: str, address: Address) -> AudioBackbone:
@@ -121,7 +121,7 @@ def _origin(address: Address, takes: Mapping[str, Any]) -> Origin:
     return Origin(address.text, str(takes["licence"]), bool(takes["trained"]), versions("torch"))
 
 
-def _pillow(look: Look) -> Callable[[NDArray[np.uint8]], Tensor]:
+def pillow(look: Look) -> Callable[[NDArray[np.uint8]], Tensor]:
     """``look`` as Pillow does it: what a network without a library of its own is held against."""
     kernel = Image.Resampling[look.kernel.upper()]
     mean, std = (torch.tensor(values).reshape(3, 1, 1) for values in (look.mean, look.std))
