@@ -18,10 +18,8 @@ from pathlib import Path
 
 import torch
 
-sys.path[:0] = [
-    str(Path(__file__).parent.parent / "tests" / "export" / "backbones"),
-    str(Path(__file__).parent.parent / "tests"),
-]
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "export" / "backbones"))
 from foreign import KINDS, SOUNDS, save_network
 
 from avfeat.backends import open_sessions
@@ -74,9 +72,8 @@ def tried(spec: str, modality: str, path: Path) -> Iterator[tuple[object, ...]]:
     features, shared = graph.widths
     for row in done.rows:
         if row.output == "features":
-            yield (
-                named(spec), modality, features, shared or "", row.inputs, f"{row.distance:.1e}", f"{row.limit:g}", taken
-            )  # fmt: skip
+            measured = f"{row.distance:.1e}", f"{row.limit:g}", taken
+            yield named(spec), modality, features, shared or "", row.inputs, *measured
 
 
 def milliseconds(bundle) -> str:

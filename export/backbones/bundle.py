@@ -35,7 +35,7 @@ RESAMPLED = 5e-3
 Pillow and torchvision resample bytes with coefficients of fixed point, and Pillow chooses which side it scales
 first: what the graph gives is one level of 255 away from theirs, measured over five sizes in up to 0.6 % of the
 values, and in up to a quarter where Pillow begins with the height. Small networks with random weights, which are
-the most sensitive, came out up to 1e-3 away. A wrong kernel, or a crop that is a pixel off, is refused (in the tests).
+the most sensitive, came out up to 1e-3 away. A wrong kernel, or a crop that is a pixel off, is refused.
 """
 
 
