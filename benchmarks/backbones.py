@@ -31,7 +31,7 @@ VIDEO = (
         f"timm:{name}?weights=none"
         for name in ("resnet18", "vit_tiny_patch16_224", "efficientnet_lite0", "convnext_atto")
     ),
-    *(f"torchvision:{name}?weights=none" for name in ("mobilenet_v3_small", "squeezenet1_1", "r3d_18", "s3d")),
+    *(f"torchvision:{name}?weights=none" for name in ("resnet18", "squeezenet1_1", "r3d_18", "s3d")),
 )
 LOG = Path(__file__).parent.parent / "docs" / "backbones.csv"
 HEAD = ("spec", "modality", "features", "shared", "inputs", "distance", "bound", "ms_a_window")

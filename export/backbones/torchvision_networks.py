@@ -79,7 +79,9 @@ def torchvision_frames(name: str, address: Address) -> VideoBackbone:
 def _headless(network: nn.Module, address: Address) -> nn.Module:
     classifier: Any = getattr(network, "classifier", None)
     if classifier is not None and not any(isinstance(layer, nn.Linear) for layer in classifier.modules()):
-        cast(Any, network).classifier = nn.Identity()
+        # Some pool here, behind the layer that classifies every place.
+        pools = [layer for layer in classifier.modules() if isinstance(layer, nn.AdaptiveAvgPool2d)]
+        cast(Any, network).classifier = nn.Sequential(*pools)
         return network
     return without_last_linear(network, address.text)
 

@@ -114,6 +114,14 @@ def test_a_video_network_of_torchvision_takes_what_its_weights_took() -> None:
         assert found.network(found.pipeline(frames)[None]).shape == (1, 512)
 
 
+@pytest.mark.parametrize(("name", "width"), [("squeezenet1_1", 512), ("shufflenet_v2_x0_5", 1024), ("s3d", 1024)])
+def test_features_of_torchvision_are_what_is_classified(name: str, width: int) -> None:
+    found = open_video(f"torchvision:{name}?weights=none")
+    frames = found.pipeline(np.zeros((found.frames, 60, 60, 3), np.uint8))
+    with torch.inference_mode():
+        assert found.network(frames if found.fps is None else frames[None]).shape[1:] == (width,)
+
+
 @pytest.mark.parametrize("fault", [{"kernel": "bilinear"}, {"half_down": True}, {"mean": (0.5, 0.5, 0.4)}])
 def test_another_transform_than_the_librarys_is_not_written(fault: dict, tmp_path: Path, media: Path) -> None:
     found = open_video("timm:test_vit?weights=none")
