@@ -350,16 +350,15 @@ class _Manifest:
         if video is None and audio is None:
             raise self._wrong("video", "and 'audio' are missing, and one of them must be there")
         precision = self._choice(self.values, "precision", get_args(Precision))
-        spec = None if video is None else self._video_spec(video, seconds)
+        frames = None if video is None else self._video_spec(video, seconds)
+        samples = None if audio is None else self._audio_spec(audio, seconds)
         video_graph = None if video is None else self._graph(video, "uint8", 5)
         audio_graph = None if audio is None else self._graph(audio, "float32", 2)
         self._check_shared(video_graph, audio_graph)
-        if (
-            spec is not None
-            and video_graph is not None
-            and (video_graph.input.shape[1], video_graph.input.shape[4]) != (spec.frames, 3)
-        ):
-            raise self._wrong("shape", f"must have {spec.frames} frames and 3 channels")
+        if frames is not None and video_graph is not None:
+            self._check_video_shape(video_graph.input.shape, frames)
+        if samples is not None and audio_graph is not None:
+            self._check_shape(audio_graph.input.shape, {1: samples.samples})
         return Bundle(
             path=self.folder,
             sha256=sha256,
@@ -367,8 +366,8 @@ class _Manifest:
             licence=self._take(self.values, "licence", str),
             trained=self._take({"trained": True, **self.values}, "trained", bool),
             seconds=seconds,
-            video=spec,
-            audio=None if audio is None else self._audio_spec(audio, seconds),
+            video=frames,
+            audio=samples,
             video_graph=video_graph,
             audio_graph=audio_graph,
             precision=cast(Precision, precision),
@@ -406,8 +405,24 @@ class _Manifest:
         if len({port.shape for port in ports}) > 1:
             raise self._wrong("shared", "must be equally wide for video and audio")
 
+    def _check_video_shape(self, shape: tuple[int | str, ...], spec: VideoSpec) -> None:
+        if (shape[1], shape[4]) != (spec.frames, 3):
+            raise self._wrong("shape", f"must have {spec.frames} frames and 3 channels")
+        if spec.size is not None:
+            self._check_shape(shape, {2: spec.size, 3: spec.size})
+
+    def _check_shape(self, shape: tuple[int | str, ...], fed: Mapping[int, int]) -> None:
+        """The batch is dynamic, and a dimension that is fixed is what it is fed with."""
+        if not isinstance(shape[0], str):
+            raise self._wrong("shape", "must begin with a name, as the batch is dynamic")
+        for place, size in fed.items():
+            if isinstance(shape[place], int) and shape[place] != size:
+                raise self._wrong("shape", f"must have a name or {size} in place {place}, not {shape[place]}")
+
     def _graph(self, values: Mapping[str, Any], dtype: str, rank: int) -> Graph:
         files = self._take(values, "files", dict)
+        if not files:
+            raise self._wrong("files", "must name a file for one backend at least")
         sums = self._take(self.values, "sha256", dict)
         for backend, name in files.items():
             if not isinstance(name, str) or name not in sums:
@@ -425,7 +440,7 @@ class _Manifest:
 
     def _port(self, values: Mapping[str, Any]) -> Port:
         shape = self._take(values, "shape", list)
-        if not all(isinstance(size, int | str) for size in shape):
+        if not all(isinstance(size, int | str) and not isinstance(size, bool) for size in shape):
             raise self._wrong("shape", "must hold whole numbers and names")
         return Port(self._take(values, "name", str), self._take(values, "dtype", str), tuple(shape))
 

@@ -3,7 +3,7 @@
     python benchmarks/backbones.py [--log CSV] [SPEC ...]
 
 Networks of timm and torchvision get seeded random weights (``?weights=none``), those of transformers are small ones
-that are saved as their library saves them. What is measured is parity, and the time of a window.
+that are saved as their library saves them. What is measured is parity.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import argparse
 import csv
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +21,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "export" / "backbones"))
 from foreign import KINDS, SOUNDS, save_network
 
-from avfeat.backends import open_sessions
 from avfeat.errors import AvfeatError
 from avfeat.export.backbones import export_backbones, open_audio, open_video
 
@@ -34,7 +32,7 @@ VIDEO = (
     *(f"torchvision:{name}?weights=none" for name in ("resnet18", "squeezenet1_1", "r3d_18", "s3d")),
 )
 LOG = Path(__file__).parent.parent / "docs" / "backbones.csv"
-HEAD = ("spec", "modality", "features", "shared", "inputs", "distance", "bound", "ms_a_window")
+HEAD = ("spec", "modality", "features", "shared", "inputs", "distance", "bound")
 
 
 def main() -> int:
@@ -68,25 +66,11 @@ def tried(spec: str, modality: str, path: Path) -> Iterator[tuple[object, ...]]:
     networks = (open_video(spec), None) if modality == "video" else (None, open_audio(spec))
     done = export_backbones(path, *networks)
     graph = next(iter(done.bundle.graphs.values()))
-    taken = milliseconds(done.bundle)
     features, shared = graph.widths
     for row in done.rows:
         if row.output == "features":
-            measured = f"{row.distance:.1e}", f"{row.limit:g}", taken
+            measured = f"{row.distance:.1e}", f"{row.limit:g}"
             yield named(spec), modality, features, shared or "", row.inputs, *measured
-
-
-def milliseconds(bundle) -> str:
-    """Of one window on one thread, the better of two runs."""
-    (session,) = open_sessions(bundle, "onnx", "cpu", 1).values()
-    golden = bundle.golden()
-    batch = golden["frames" if "frames" in golden else "waveform"][:1]
-    times = []
-    for _ in range(3):
-        begun = time.perf_counter()
-        session.run(batch)
-        times.append(time.perf_counter() - begun)
-    return f"{1000 * min(times):.0f}"
 
 
 def named(spec: str) -> str:

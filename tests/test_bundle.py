@@ -219,10 +219,11 @@ def test_truncated_file(folder: Path, name: str) -> None:
     assert "differs from its checksum" in refusal(folder)
 
 
-OPTIONAL = (("trained",), ("video", "aspect"))
+WITH_A_DEFAULT = (("trained",), ("video", "aspect"))
+LEFT_OUT = (("video",), ("audio",), ("video", "outputs", "shared"), ("audio", "outputs", "shared"))
 
 
-@pytest.mark.parametrize("path", OPTIONAL, ids=dotted)
+@pytest.mark.parametrize("path", WITH_A_DEFAULT, ids=dotted)
 def test_keys_with_a_default_may_be_missing(folder: Path, path: tuple[str, ...]) -> None:
     change(folder, ("trained",), False)
     change(folder, path, REMOVED)
@@ -230,7 +231,27 @@ def test_keys_with_a_default_may_be_missing(folder: Path, path: tuple[str, ...])
     assert opened.trained is (path == ("trained",)) and opened.video.aspect == "stretch"
 
 
-@pytest.mark.parametrize("path", [path for path in REQUIRED if path not in OPTIONAL], ids=dotted)
+@pytest.mark.parametrize("path", LEFT_OUT, ids=dotted)
+def test_a_modality_or_an_output_may_be_left_out(folder: Path, path: tuple[str, ...]) -> None:
+    change(folder, path, REMOVED)
+    bundle, modality = Bundle.open(folder), path[0]
+    assert set(bundle.graphs) == {"video", "audio"} - ({modality} if len(path) == 1 else set())
+    if len(path) == 1:
+        assert getattr(bundle, modality) is None and bundle.formats == ("onnx",)
+        with pytest.raises(BundleError, match=f"has no {modality} encoder"):
+            bundle.file(modality, "onnx")
+    else:
+        graph = bundle.graph(modality)
+        assert graph.shared is None and list(graph.outputs) == ["features"] and graph.widths[1] == 0
+
+
+def test_one_of_the_modalities_must_be_there(folder: Path) -> None:
+    change(folder, ("video",), REMOVED)
+    change(folder, ("audio",), REMOVED)
+    assert "'video' and 'audio' are missing" in refusal(folder)
+
+
+@pytest.mark.parametrize("path", sorted(set(REQUIRED) - {*WITH_A_DEFAULT, *LEFT_OUT}), ids=dotted)
 def test_missing_key(folder: Path, path: tuple[str, ...]) -> None:
     change(folder, path, REMOVED)
     sentence = refusal(folder)
@@ -268,14 +289,20 @@ WRONG_VALUES: list[tuple[tuple[str, ...], Any]] = [
     (("video", "input", "shape"), ["batch", 16, "height", "width", 3.0]),
     (("video", "input", "shape"), ["batch", 8, "height", "width", 3]),
     (("video", "input", "shape"), ["batch", 16, "height", "width", 4]),
+    (("video", "input", "shape"), ["batch", 16, "height", "width", True]),
+    (("video", "input", "shape"), [1, 16, "height", "width", 3]),
+    (("video", "input", "shape"), ["batch", 16, 112, "width", 3]),
     (("video", "outputs", "features", "dim"), 0),
     (("video", "outputs", "shared", "dim"), 128),
     (("video", "files"), {"onnx": "other.onnx"}),
     (("video", "files"), {"onnx": ["video.onnx"]}),
+    (("video", "files"), {}),
     (("audio", "sample_rate"), 0),
     (("audio", "sample_rate"), 16000.0),
     (("audio", "input", "dtype"), "float64"),
     (("audio", "input", "shape"), ["batch"]),
+    (("audio", "input", "shape"), [1, "samples"]),
+    (("audio", "input", "shape"), ["batch", 16_000]),
     (("audio", "outputs", "shared", "dim"), -1),
 ]
 
@@ -284,6 +311,14 @@ WRONG_VALUES: list[tuple[tuple[str, ...], Any]] = [
 def test_value_that_cannot_be(folder: Path, path: tuple[str, ...], value: Any) -> None:
     change(folder, path, value)
     assert "bundle.json" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("modality", "shape"), [("video", ["b", 16, 224, 224, 3]), ("audio", ["b", 64_000])], ids=["video", "audio"]
+)
+def test_a_graph_may_take_no_other_size_than_it_is_fed_with(folder: Path, modality: Any, shape: list[Any]) -> None:
+    change(folder, (modality, "input", "shape"), shape)
+    assert Bundle.open(folder).graph(modality).input.shape == tuple(shape)
 
 
 @pytest.mark.parametrize("name", ["../secret", "sub/video.onnx", "/etc/hostname", "", "..", "a\0b"])
