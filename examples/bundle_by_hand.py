@@ -38,8 +38,7 @@ audio (float[batch, samples] waveform) => (float[batch, 3] features)
 frames = {"name": "frames", "dtype": "uint8", "shape": ["batch", 8, "height", "width", 3]}
 waveform = {"name": "waveform", "dtype": "float32", "shape": ["batch", "samples"]}
 manifest = {
-    "format": "avfeat-bundle",
-    "version": 1,
+    **{"format": "avfeat-bundle", "version": 1},
     **{"name": "by-hand", "licence": "MIT", "seconds": 2.0, "precision": "fp32"},
     "video": {"input": frames, "fps": 4, "frames": 8, "size": 64},
     "audio": {"input": waveform, "sample_rate": 16_000},
@@ -49,13 +48,12 @@ rng, folder = np.random.default_rng(0), Path(sys.argv[1])
 golden = {"frames": rng.integers(0, 256, (2, 8, 64, 64, 3), np.uint8)}
 golden["waveform"] = rng.uniform(-1, 1, (2, 32_000)).astype(np.float32)
 folder.mkdir()
-for modality, text, dim in (("video", VIDEO, 48), ("audio", AUDIO, 3)):
+for modality, text, name, dim in (("video", VIDEO, "frames", 48), ("audio", AUDIO, "waveform", 3)):
     model = parser.parse_model(text)
     checker.check_model(model, full_check=True)
     (folder / f"{modality}.onnx").write_bytes(model.SerializeToString())
     outputs = {"features": {"name": "features", "dim": dim}}
     manifest[modality] |= {"files": {"onnx": f"{modality}.onnx"}, "outputs": outputs}
-    name = manifest[modality]["input"]["name"]
     golden[f"{modality}_features"] = ReferenceEvaluator(model).run(None, {name: golden[name]})[0]
 np.savez(folder / "golden.npz", **golden)
 manifest["sha256"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}

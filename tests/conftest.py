@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from bundles import of_one
 from hypothesis import settings
 from making import AudioTrack, VideoTrack, chirps, make_media, moving_square
 
@@ -25,6 +26,18 @@ settings.load_profile("fixed")
 def encoder() -> avfeat.Encoder:
     """The encoder of the bundle that ships with avfeat."""
     return avfeat.load(device="cpu")
+
+
+@pytest.fixture(scope="session")
+def video_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default bundle without its audio encoder."""
+    return of_one(tmp_path_factory.mktemp("alone") / "video", "video")
+
+
+@pytest.fixture(scope="session")
+def audio_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default bundle without its video encoder, and without the shared space."""
+    return of_one(tmp_path_factory.mktemp("alone") / "audio", "audio", shared=False)
 
 
 @pytest.fixture(scope="session")

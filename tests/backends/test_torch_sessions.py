@@ -48,7 +48,7 @@ def manifest(**dims: int) -> dict[str, Any]:
 
 
 def write(path: Path, network: torch.nn.Module, claims: dict[str, Any], described: dict[str, Any]) -> Bundle:
-    examples = {"video": video_example(SPEC), "audio": audio_example(SPEC)}
+    examples = {"video": video_example(SPEC.frames), "audio": audio_example(SPEC.sample_rate)}
     files = {
         f"{modality}.{SUFFIXES[form]}": WRITERS[form](network, example, described[modality])
         for modality, example in examples.items()
