@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 
 from numpy.typing import NDArray
 
+from avfeat.arguments import check_path
 from avfeat.errors import BundleError
 from avfeat.grid import microseconds
 from avfeat.media import Aspect, AudioSpec, VideoSpec
@@ -35,7 +36,7 @@ MAX_RATE = 768_000
 """Samples a second: twice what any recorder makes."""
 
 SHORTEST = 0.1
-"""Seconds of a window, of which graphs of sound need so much."""
+"""Seconds of a window, of which graphs of audio need so much."""
 
 _MANIFEST_BYTES, _GOLDEN_BYTES, _WINDOW_BYTES, _MOST_DIM = 2**24, 2**28, 2**30, 2**20
 _DEEPEST = 64
@@ -76,7 +77,7 @@ class Bundle:
         trained: False for encoders with random weights.
         seconds: length of a window.
         video: how frames are sampled for ``video_graph``.
-        audio: how sound is sampled for ``audio_graph``.
+        audio: how audio is sampled for ``audio_graph``.
         video_graph: the video encoder.
         audio_graph: the audio encoder.
         precision: of the weights and the arithmetic.
@@ -104,8 +105,9 @@ class Bundle:
 
         Raises:
             BundleError: it is missing, foreign, newer, incomplete, or a checksum differs.
+            ArgumentError: ``path`` is none.
         """
-        folder = Path(path)
+        folder = Path(check_path("path", path))
         raw = _read_manifest(folder)
         manifest = _Manifest(folder, _parse(folder, raw))
         manifest.check_version()
@@ -173,11 +175,12 @@ def find_bundle(named: str | os.PathLike[str] | None = None) -> Path:
 
     Raises:
         BundleError: no such folder, and no such name, or one that no longer ships.
+        ArgumentError: ``named`` is neither.
     """
     if named is None:
         return default_bundle()
-    path = Path(named)
-    if path.exists():
+    path = Path(check_path("bundle", named))
+    if _exists(path):
         return path
     if str(named) in SHIPPED:
         return Path(__file__).parent / SHIPPED[str(named)]
@@ -188,6 +191,14 @@ def find_bundle(named: str | os.PathLike[str] | None = None) -> Path:
             "or train it: avfeat train DATA -o RUN --recipe mini, then avfeat export RUN."
         )
     raise BundleError(f"{path}: no such bundle; give the folder that holds {MANIFEST}, or {names}, which ship.")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        # No file can have this name, or none may look.
+        return False
 
 
 def write_bundle(path: str | Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:

@@ -31,7 +31,7 @@ class Report:
         providers: ONNX Runtime's execution providers, none without onnxruntime.
         bundle: name of the bundle that ships with avfeat.
         trained: whether its weights are trained.
-        verified: device by device, whether the bundle computes what it promises.
+        verified: device by device, whether the bundle gives its golden outputs.
         problems: sentences, each with its remedy; none on a healthy machine.
     """
 

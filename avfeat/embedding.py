@@ -26,7 +26,7 @@ class WindowEmbedding:
         video_shared: float32 ``(d,)`` of unit length, comparable to ``audio_shared`` by dot product.
         audio_shared: float32 ``(d,)`` of unit length.
         has_video: whether a frame was on screen.
-        has_audio: whether there was sound.
+        has_audio: whether there was audio.
     """
 
     start: float

@@ -15,6 +15,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from avfeat.arguments import check_flag, check_whole, is_number, shown
 from avfeat.backends import Session, open_session
 from avfeat.bundle import Bundle, Graph, find_bundle
 from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
@@ -29,6 +30,7 @@ from avfeat.stop import SLICE, WORKER, stopped_by
 
 # Windows that a graph is given at a time. On a CPU one keeps the caches warm (8 are slower); a GPU wants more.
 BATCH = {"cpu": 1, "cuda": 16}
+MOST_THREADS = 4096
 
 
 def load(
@@ -49,11 +51,11 @@ def load(
     Raises:
         BundleError: the bundle is broken, foreign or too new.
         BackendError: the backend or the device is not there.
+        ArgumentError: arguments of another kind.
     """
     if threads is None:
         threads = available_processors()
-    if not isinstance(threads, int) or threads < 1:
-        raise ArgumentError(f"threads must be a whole number of at least 1, not {threads}.")
+    threads = check_whole("threads", threads, 1, MOST_THREADS)
     opened = Bundle.open(find_bundle(bundle))
     video = open_session(opened, "video", backend, device, threads)
     audio = open_session(opened, "audio", backend, device, threads)
@@ -74,9 +76,8 @@ class Encoder:
         self.bundle = bundle
         self.device = video.device
         self.threads = threads
-        self._video = video
-        self._audio = audio
-        self._closed = False
+        # Together: who runs them while somebody closes the encoder has both, or none.
+        self._sessions: tuple[Session, Session] | None = (video, audio)
 
     def __enter__(self) -> Encoder:
         return self
@@ -88,9 +89,7 @@ class Encoder:
 
     def close(self) -> None:
         """Let go of the graphs; the encoder cannot be used afterwards."""
-        if not self._closed:
-            self._closed = True
-            del self._video, self._audio
+        self._sessions = None
 
     def check_times(self, hop: float | None, start: float = 0.0, end: float | None = None) -> None:
         """Raise ``ArgumentError`` for times that make no grid, before any work."""
@@ -115,16 +114,17 @@ class Encoder:
             end: the grid ends here, as if the media did, and the rest is not read; None for the end of the
                 media. A row depends on its window alone: one that reaches beyond ``end`` sees what is there.
             strict: damaged media is an error.
-            **rules: ``max_pixels`` (of a picture, 8192 x 8192), ``max_duration`` and ``timeout`` (seconds, none)
+            **rules: ``max_pixels`` (of a frame, 8192 x 8192), ``max_duration`` and ``timeout`` (seconds, none)
                 bound what strangers send; ``audio_track`` and ``video_track`` (from 0 on, the default ones) choose;
-                ``still`` takes a picture for a video of one frame. See ``avfeat.media.Rules``.
+                ``still`` takes a picture for a video of one frame, ``playlist`` an HLS playlist for the files that
+                it names in its own folder. See ``avfeat.media.Rules``.
 
         Raises:
             MediaError: the file is missing, empty, unreadable, has no streams, is a still picture, asks for more
                 than the rules allow, or (strict) is damaged.
             ArgumentError: times that make no grid, rules that cannot be.
         """
-        return self._embed(source, hop, start, end, strict, self.threads, Rules(**rules))
+        return self._embed(source, hop, start, end, check_flag("strict", strict), self.threads, Rules(**rules))
 
     def embed_many(
         self,
@@ -151,10 +151,13 @@ class Encoder:
                 ``timeout``, is the ``Failure`` of one file. A script must then do its work under
                 ``if __name__ == "__main__"``.
             **rules: as in ``embed``, for each file; what asks for more is a ``Failure``.
+
+        Raises:
+            ArgumentError: ``sources`` that are one, times that make no grid, arguments of another kind.
         """
-        workers = self.threads if workers is None else workers
-        if workers < 1:
-            raise ArgumentError(f"workers must be at least 1, not {workers}.")
+        workers = self.threads if workers is None else check_whole("workers", workers, 1, MOST_THREADS)
+        waiting = _checked_sources(sources)
+        strict, isolate = check_flag("strict", strict), check_flag("isolate", isolate)
         self._grid(hop, start, end)
         checked = Rules(**rules)
         decoding = max(1, self.threads // workers)
@@ -171,7 +174,7 @@ class Encoder:
 
         def results() -> Iterator[Embedding | Failure]:
             with closing(decoders):
-                yield from _keep_order(attempt, sources, workers, stop)
+                yield from _keep_order(attempt, waiting, workers, stop)
 
         return results()
 
@@ -190,6 +193,7 @@ class Encoder:
         Takes constant memory however long the input is; arguments and errors as in ``embed``. Closing it
         before its end closes the input.
         """
+        strict = check_flag("strict", strict)
         grid = self._grid(hop, start, end)
         # One decoding thread: with more, frames would come later than they could.
         windows = media_windows(
@@ -233,8 +237,8 @@ class Encoder:
         if frames is None and waveform is None:
             raise ArgumentError("embed_arrays needs frames, a waveform, or both.")
         grid = self._grid(hop, start, end)
-        if duration is not None and not 0 < duration <= FAR:
-            raise ArgumentError(f"duration must be a positive number of seconds, not {duration}.")
+        if duration is not None and not (is_number(duration) and 0 < duration <= FAR):
+            raise ArgumentError(f"duration must be a positive number of seconds, not {shown(duration)}.")
         windows = array_windows(
             frames,
             rate,
@@ -277,10 +281,11 @@ class Encoder:
         )
 
     def _rows(self, windows: Iterator[Window], batch: int) -> Iterator[list[WindowEmbedding]]:
-        if self._closed:
+        sessions = self._sessions
+        if sessions is None:
             raise ArgumentError("This encoder is closed; load another one.")
-        see = _Runner(self._video, self.bundle.video_graph)
-        hear = _Runner(self._audio, self.bundle.audio_graph)
+        see = _Runner(sessions[0], self.bundle.video_graph)
+        hear = _Runner(sessions[1], self.bundle.audio_graph)
         while taken := list(itertools.islice(windows, batch)):
             video = see.rows([window.frames for window in taken])
             audio = hear.rows([window.waveform for window in taken])
@@ -364,10 +369,27 @@ def _keep_order(
                 future.cancel()
 
 
+def _checked_sources(sources: Iterable[Source]) -> Iterator[Source]:
+    """What gives the sources; one alone, whose letters or lines they would be, is a mistake."""
+    if isinstance(sources, str | bytes | os.PathLike) or hasattr(sources, "read"):
+        raise ArgumentError("embed_many takes many sources; put one into a list, or call embed.")
+    try:
+        return iter(sources)
+    except TypeError as error:
+        raise ArgumentError(f"sources must be paths, bytes or file objects, not {shown(sources)}.") from error
+
+
+def _as_array(name: str, values: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"{name} must be an array, not {shown(values)}.") from error
+
+
 def _checked_frames(frames: NDArray[np.uint8] | None, fps: float | None) -> tuple[NDArray[np.uint8] | None, float]:
     if frames is None:
         return None, 1.0
-    frames = np.asarray(frames)
+    frames = _as_array("frames", frames)
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
         raise ArgumentError(
             f"frames must be uint8 (n, height, width, 3) with no side of 0, not {frames.dtype} {frames.shape}."
@@ -380,7 +402,7 @@ def _checked_waveform(
 ) -> tuple[NDArray[np.float32] | None, int]:
     if waveform is None:
         return None, 1
-    waveform = np.asarray(waveform)
+    waveform = _as_array("waveform", waveform)
     if not np.issubdtype(waveform.dtype, np.floating) or waveform.ndim != 1 or not len(waveform):
         raise ArgumentError(
             f"waveform must be floating and mono, (m,) with m of 1 or more, not {waveform.dtype} "
@@ -394,7 +416,7 @@ def _checked_waveform(
     return np.clip(waveform, -1, 1).astype(np.float32, copy=False), int(rate)
 
 
-def _rate(name: str, value: float | None, least: float, most: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not least <= value <= most:
-        raise ArgumentError(f"{name} must be a number from {least:g} to {most:g} a second, not {value!r}.")
+def _rate(name: str, value: Any, least: float, most: float) -> float:
+    if not is_number(value) or not least <= value <= most:
+        raise ArgumentError(f"{name} must be a number from {least:g} to {most:g} a second, not {shown(value)}.")
     return float(value)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from avfeat.errors import BackendError
 
 _OF_EVAL = ("matplotlib", "PIL", "sklearn")
-"""Packages of the extra ``eval``, which commands of other extras need for pictures and probes."""
+"""Packages of the extra ``eval``, which commands of other extras need for figures and probes."""
 
 
 @contextmanager

@@ -12,8 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
-
+from avfeat.arguments import is_number, shown
 from avfeat.errors import ArgumentError
 
 MICROSECONDS = 1_000_000
@@ -61,15 +60,15 @@ class Grid:
         """The grid of a call, from seconds; ``hop`` defaults to ``seconds``.
 
         Raises:
-            ArgumentError: a hop that is not positive, an end before the start, or a time that is no number.
+            ArgumentError: a hop that is not positive, an end before the start, or a time that is NaN or infinite.
         """
         given = {"seconds": seconds, "hop": seconds if hop is None else hop, "start": start}
         if end is not None:
             given["end"] = end
         for name, value in given.items():
-            # A bool is a number to Python, and NaN is no number that compares.
-            if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not abs(value) <= FAR:
-                raise ArgumentError(f"{name} must be a number of seconds of at most {FAR:g}, not {value!r}.")
+            # NaN is no number that compares.
+            if not is_number(value) or not abs(value) <= FAR:
+                raise ArgumentError(f"{name} must be a number of seconds of at most {FAR:g}, not {shown(value)}.")
         return cls(**{name: microseconds(float(value)) for name, value in given.items()})
 
     def window_start(self, index: int) -> int:

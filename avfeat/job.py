@@ -20,12 +20,12 @@ from avfeat.media import Source
 from avfeat.media.rules import TRACKS, RuleOptions, Rules
 from avfeat.media.source import MEDIA_SUFFIXES, STILL_SUFFIXES, is_special
 from avfeat.stamp import Stamp, unchanged
-from avfeat.writers import FORMATS, jsonl_table, parquet_table
+from avfeat.writers import FORMATS
 from avfeat.writers.atomic import PREFIX, atomic, encode_line, sweep, writing
 from avfeat.writers.journal import OutputJournal
 
 Format = Literal["npz", "npy", "jsonl", "parquet", "h5"]
-TABLES = (".parquet", ".jsonl")
+TABLES = tuple(f".{name}" for name, form in FORMATS.items() if form.table is not None)
 STDOUT = "-"
 FAILURES = "failures.jsonl"
 _PATIENCE = 60.0
@@ -129,8 +129,8 @@ def make_plan(
 
     Args:
         inputs: files, folders (taken with all media files below them), and ``-`` for ``stdin``.
-        out: a folder; for one input a file with the suffix of a format; for several a table (``.parquet``,
-            ``.jsonl``); ``-`` for stdout; or None for the current folder.
+        out: a folder; for one input a file with the suffix of a format; for several a table (``.jsonl``,
+            ``.parquet``, ``.h5``); ``-`` for stdout; or None for the current folder.
         form: format of the outputs; None for the one that ``out`` names, else npz.
         stdin: what ``-`` stands for.
         shard: ``(i, n)``: every n-th input, from the i-th on (modulo n).
@@ -162,7 +162,8 @@ def _laid_out(found: Sequence[_Input], alone: bool, out: str | None, form: Forma
         if alone:
             return JobPlan((found[0].task(Path(out)),), _format(form, Path(out)))
         if suffix not in TABLES:
-            raise ArgumentError(f"{out}: one table for many inputs is .parquet or .jsonl; or give a folder.")
+            tables = " or ".join(TABLES)
+            raise ArgumentError(f"{out}: one table for many inputs is {tables}; or give a folder.")
         return JobPlan(tuple(item.task() for item in found), _format(form, Path(out)), table=Path(out))
     if suffix in _NO_FOLDERS and not str(out).endswith("/"):
         names = ", ".join(f".{name}" for name in FORMATS)
@@ -179,7 +180,7 @@ def _laid_out(found: Sequence[_Input], alone: bool, out: str | None, form: Forma
 def run(
     plan: JobPlan, encoder: Encoder, settings: EmbedSettings
 ) -> Generator[TaskSkipped | TaskDone | TaskFailed, None, None]:
-    """Do the job; yield what became of each task: what was done before, then the others in order.
+    """Do the job; yield what became of each task: those that are up to date, then the pending ones in order.
 
     Closing the generator stops the job; a table then does not appear.
 
@@ -280,7 +281,8 @@ def _run_table(
 ) -> Iterator[TaskDone | TaskFailed]:
     """All rows into one table, which appears when the last of them is written, if there is any."""
     sweep(table.parent)
-    open_table = parquet_table if plan.format == "parquet" else jsonl_table
+    open_table = FORMATS[plan.format].table
+    assert open_table is not None
     with open_table(table) as add, closing(_embed(plan.tasks, encoder, settings)) as results:
         for task, result in zip(plan.tasks, results, strict=True):
             if isinstance(result, Failure):

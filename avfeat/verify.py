@@ -1,4 +1,4 @@
-"""Replays a bundle's golden inputs: does this machine compute what the bundle promises?"""
+"""Replays a bundle's golden inputs: does it give its golden outputs on this machine?"""
 
 from __future__ import annotations
 

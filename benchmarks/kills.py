@@ -3,8 +3,9 @@
     python benchmarks/kills.py [--times 50] [--format npz]... [--seed 0]
 
 Of every format, a job over made clips is killed (SIGKILL) that many times, each time somewhere in its run: jsonl
-and parquet as one table, which is half written all the time, the others as files. Then it runs to its end. Exit
-status 1 if a part is left then, or an output is missing.
+and parquet as one table, which is half written all the time, the others as files. Those are written in no time, so
+every second kill waits for a part to be there. Then the job runs to its end. Exit status 1 if a part is left then,
+or an output is missing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from avfeat.job import TABLES
@@ -62,20 +64,27 @@ def killed(clips: Path, form: str, times: int, seed: int) -> int:
     subprocess.run(command, check=True, capture_output=True)
     whole = time.monotonic() - begun
     rng = random.Random(seed)
-    most = 0
-    for _ in range(times):
+    most = caught = 0
+    for number in range(times):
+        before = set(parts(out))
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(rng.uniform(0, whole))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        most = max(most, len(parts(out)))
+        while number % 2 and process.poll() is None and not set(parts(out)) - before:
+            time.sleep(0)
+        process.kill()
+        process.wait()
+        left = set(parts(out))
+        caught += bool(left - before)
+        most = max(most, len(left))
     subprocess.run(command[:-1], check=True, capture_output=True)
-    left, outputs = parts(out), len(list(out.glob(f"*.{form}")))
-    print(f"{form}: {times} kills, at most {most} parts meanwhile; in the end {len(left)}, {outputs} outputs")
+    remain, outputs = parts(out), len(list(out.glob(f"*.{form}")))
+    print(
+        f"{form}: {times} kills, {caught} of them left a part, at most {most} at a time; in the end {len(remain)}, "
+        f"{outputs} outputs"
+    )
     shutil.rmtree(out)
-    return int(bool(left) or outputs != (1 if table else CLIPS))
+    return int(bool(remain) or outputs != (1 if table else CLIPS))
 
 
 def parts(out: Path) -> list[Path]:

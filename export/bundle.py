@@ -70,7 +70,7 @@ def export_bundle(
         follow: called with the name of each stage when it begins; some take minutes.
 
     Raises:
-        ParityError: a file computes something else; nothing is left at ``path``.
+        ParityError: the parity check failed; nothing is left at ``path``.
         ExportError: the networks cannot be written so.
         BundleError: something lies at ``path``.
         BackendError: a format's runtime is not installed.

@@ -44,7 +44,7 @@ def export(
         typer.Option(metavar="FILE", help="Markdown for the model card: measured results, limits.", dir_okay=False),
     ] = None,
 ) -> None:
-    """Write a bundle of deployable encoders that take raw frames and raw sound, or nothing if they are wrong.
+    """Write a bundle of deployable encoders that take raw frames and a raw waveform, or nothing if they are wrong.
 
     avfeat export runs/first -o bundle
 

@@ -17,7 +17,7 @@ from avfeat.training.networks.log_mel import LogMel
 class RawVideo(nn.Module):
     """``frames`` uint8 ``(batch, T, height, width, 3)`` RGB to ``features`` and ``shared``.
 
-    Frames are resized to ``size`` square by an antialiased triangle filter: all of the picture for ``stretch``, its
+    Frames are resized to ``size`` square by an antialiased triangle filter: all of the frame for ``stretch``, its
     central square for ``crop``. Frames that have that size already pass unchanged.
     """
 
@@ -59,7 +59,7 @@ def _count_pixels(line: Tensor) -> Tensor:
 
 
 def central_weights(positions: Tensor, short: Tensor, size: int) -> Tensor:
-    """The matrix that scales one side of a picture and keeps the middle of it.
+    """The matrix that scales one side of a frame and keeps the middle of it.
 
     The sizes are those of ``avfeat.media``: the shorter side becomes ``size``, the longer one is rounded half to
     even; the filter is the antialiased triangle of Pillow and torch.
@@ -100,7 +100,7 @@ class RawAudio(nn.Module):
 class HalfEncoder(nn.Module):
     """An encoder whose backbone computes its stages in float16; what is around them does not.
 
-    Logarithms of small powers, positions in a large picture, means over many places and what is left when a mean is
+    Logarithms of small powers, positions in a large frame, means over many places and what is left when a mean is
     taken away are what float16 is bad at. So are, in some networks, the first stages: what they round, all others
     pass on.
 

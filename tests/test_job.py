@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pyarrow.parquet
 import pytest
@@ -198,7 +199,7 @@ def test_what_would_keep_a_folder_waiting_is_left_out(folder: Path) -> None:
     assert outputs(make_plan(["in/fifo.mp4", "/dev/zero"], "out")) == ["out/fifo.mp4.npz", "out/zero.npz"]
 
 
-@pytest.mark.parametrize("out", ["all.parquet", "x/all.jsonl"])
+@pytest.mark.parametrize("out", ["all.parquet", "x/all.jsonl", "all.h5"])
 @pytest.mark.parametrize("inputs", [["in"], ["in/a.mp4", "in/z.mov"]])
 def test_many_inputs_into_one_table(folder: Path, out: str, inputs: list[str]) -> None:
     plan = make_plan(inputs, out)
@@ -486,7 +487,13 @@ def test_no_failures_no_file(sounds: Path, encoder: Encoder) -> None:
     assert [path.name for path in (sounds.parent / "out").iterdir()] == ["sub"]
 
 
-@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize("out", ["all.npz", "all.npy"])
+def test_formats_of_one_embedding_are_no_table(folder: Path, out: str) -> None:
+    with pytest.raises(ArgumentError, match=r"is \.jsonl or \.parquet or \.h5; or give a folder"):
+        make_plan(["in"], out)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet", "h5"])
 def test_table_holds_the_rows_of_all_inputs(sounds: Path, sound: Path, encoder: Encoder, form: str) -> None:
     copy_old(sound, sounds / "b.wav")
     (sounds / "c.wav").write_bytes(b"")
@@ -495,8 +502,16 @@ def test_table_holds_the_rows_of_all_inputs(sounds: Path, sound: Path, encoder: 
     assert [type(event) for event in events] == [TaskDone, TaskFailed, TaskDone]
     if form == "jsonl":
         rows = [json.loads(line) for line in table.read_text("utf-8").splitlines()]
-    else:
+    elif form == "parquet":
         rows = pyarrow.parquet.read_table(table).to_pylist()
+    else:
+        with h5py.File(table) as store:
+            columns = {
+                "source": store["source"].asstr()[:],
+                "window": store["window"][:],
+                "audio": store["audio"][:],
+            }
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     expected = encoder.embed(sound, hop=0.2)
     assert [Path(row["source"]).name for row in rows] == ["b.wav"] * len(expected) + ["a.wav"] * len(expected)
     assert [row["window"] for row in rows] == [*range(len(expected))] * 2
@@ -505,7 +520,7 @@ def test_table_holds_the_rows_of_all_inputs(sounds: Path, sound: Path, encoder: 
     )
 
 
-@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize("form", ["jsonl", "parquet", "h5"])
 def test_table_of_failures_only_can_be_read_or_is_not_there(tmp_path: Path, encoder: Encoder, form: str) -> None:
     table = tmp_path / f"all.{form}"
     events = finish(make_plan([str(tmp_path / "x.mp4"), str(tmp_path / "y.mp4")], str(table)), encoder)

@@ -1,4 +1,4 @@
-"""Augmentations as pictures and as video: what a clip looks and sounds like before and after each of them."""
+"""Augmentations as a figure and as a video: what a clip looks and sounds like before and after each of them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Strip:
         waveform: float32 ``(samples,)``, or None without audio.
         shown: which frame of the original is at each place, ``(T,)``.
         seen_lost: which frames lost something in time, bool ``(T,)``.
-        heard_lost: likewise for as many equal parts of the sound, bool ``(parts,)``.
+        heard_lost: likewise for as many equal parts of the audio, bool ``(parts,)``.
     """
 
     name: str
@@ -152,12 +152,12 @@ class _Marks:
 
 
 _PARTS = 10
-"""Parts of the sound of one frame that are marked each on their own."""
+"""Parts of the audio of one frame that are marked each on their own."""
 _CHANGED = 1e-3
 
 
 def draw_sheet(rows: list[Strip], out: Path) -> None:
-    """Write a picture: a row for each strip with its frames, its waveform and its spectrogram.
+    """Write a figure: a row for each strip with its frames, its waveform and its spectrogram.
 
     What was lost in time is marked red; frames that were moved bear the number that they had.
 
@@ -222,7 +222,7 @@ def _runs(flags: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
 
 
 def write_video(rows: list[Strip], out: Path, scale: int = 2) -> None:
-    """Write a video (mp4): for each strip the clip as it is beside what it became, with its sound.
+    """Write a video (mp4): for each strip the clip as it is beside what it became, with its audio.
 
     Raises:
         OutputError: ``out`` cannot be written.
@@ -252,7 +252,7 @@ def write_video(rows: list[Strip], out: Path, scale: int = 2) -> None:
 
 
 def _beside(original: Strip, strip: Strip, index: int, scale: int) -> NDArray[np.uint8]:
-    """One picture of the video: before, after, and what it is called."""
+    """One frame of the video: before, after, and what it is called."""
     from PIL import Image, ImageDraw
 
     size = 112 * scale

@@ -19,6 +19,10 @@ RENAMED = {
 """Old to new; a group keeps its name."""
 
 
+FAMILIES = {"spatial": "lossy spatial"}
+"""Families in the plan of a study: old to new."""
+
+
 def with_new_names(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Settings of a recipe, or a part of them, with old names replaced; a ``DeprecationWarning`` names each.
 
@@ -45,6 +49,15 @@ def new_name(key: str, where: str) -> str:
     return RENAMED[key]
 
 
+def new_family(name: Any) -> Any:
+    """The name now of a family of augmentations in a plan; a ``DeprecationWarning`` if it was an old one."""
+    if not isinstance(name, str) or name not in FAMILIES:
+        return name
+    # Pydantic calls this: no line of a caller to name.
+    _warn(name, FAMILIES[name], "family", stacklevel=1)
+    return FAMILIES[name]
+
+
 def _renamed(values: Mapping[str, Any], names: Mapping[str, str], where: str | None = None) -> dict[str, Any]:
     found = {name: dict(one) if isinstance(one, Mapping) else one for name, one in values.items()}
     for old, new in names.items():
@@ -64,7 +77,7 @@ def _renamed(values: Mapping[str, Any], names: Mapping[str, str], where: str | N
     return found
 
 
-def _warn(old: str, new: str, where: str) -> None:
+def _warn(old: str, new: str, where: str, stacklevel: int = 4) -> None:
     warnings.warn(
-        f"{where}: {old} is called {new} now; the old name still works.", DeprecationWarning, stacklevel=4
+        f"{where}: {old} is called {new} now; the old name still works.", DeprecationWarning, stacklevel=stacklevel
     )

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from avfeat.arguments import shown
 from avfeat.bundle import Bundle, Modality, Port
 from avfeat.errors import ArgumentError
 
@@ -60,8 +61,9 @@ def open_session(bundle: Bundle, modality: Modality, backend: str, device: str, 
         BackendError: the backend or the device is not there.
         BundleError: the file does not hold what ``bundle.json`` says.
     """
-    if device not in get_args(Device):
-        raise ArgumentError(f"device must be one of {', '.join(get_args(Device))}, not {device!r}.")
+    for name, value, choices in (("device", device, get_args(Device)), ("backend", backend, get_args(Backend))):
+        if not isinstance(value, str) or value not in choices:
+            raise ArgumentError(f"{name} must be one of {', '.join(choices)}, not {shown(value)}.")
     if backend == "onnx":
         from avfeat.backends.onnx import OnnxSession
 
@@ -70,8 +72,6 @@ def open_session(bundle: Bundle, modality: Modality, backend: str, device: str, 
         from avfeat.backends.torchscript import TorchScriptSession
 
         return TorchScriptSession(bundle, modality, device, threads)
-    if backend == "pt2":
-        from avfeat.backends.pt2 import Pt2Session
+    from avfeat.backends.pt2 import Pt2Session
 
-        return Pt2Session(bundle, modality, device, threads)
-    raise ArgumentError(f"backend must be one of {', '.join(get_args(Backend))}, not {backend!r}.")
+    return Pt2Session(bundle, modality, device, threads)

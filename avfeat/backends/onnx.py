@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +19,7 @@ from avfeat.bundle import Bundle, Graph, Modality, Port
 from avfeat.errors import BackendError, BundleError
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 _DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 
 
@@ -31,7 +35,7 @@ def installed_packages() -> dict[str, str]:
 
 
 def import_onnxruntime() -> Any:
-    """The module ``onnxruntime``.
+    """The module ``onnxruntime``, without what it tells its makers.
 
     Raises:
         BackendError: it is not installed, or installed twice.
@@ -42,12 +46,29 @@ def import_onnxruntime() -> Any:
             "'pip uninstall -y onnxruntime onnxruntime-gpu', then pip install 'avfeat[cpu]' or 'avfeat[gpu]'."
         )
     try:
-        import onnxruntime
+        with _no_telemetry():
+            import onnxruntime
     except ImportError as error:
         raise BackendError(
             "Embedding needs ONNX Runtime; pip install 'avfeat[cpu]', or 'avfeat[gpu]' for NVIDIA GPUs."
         ) from error
     return onnxruntime
+
+
+@contextmanager
+def _no_telemetry() -> Iterator[None]:
+    """ONNX Runtime 1.31 sends events to Microsoft, unless a variable says otherwise when it is first imported.
+
+    Its ``disable_telemetry_events`` comes too late: what was imported has begun.
+    """
+    if _TELEMETRY in os.environ:
+        yield
+        return
+    os.environ[_TELEMETRY] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_TELEMETRY]
 
 
 class OnnxSession:
@@ -108,7 +129,7 @@ class OnnxSession:
         return self._session_on(runtime, options, "cpu")
 
     def _session_on(self, runtime: Any, options: Any, device: str) -> Any:
-        # What a bundle promises in float32 is not computed in TF32.
+        # The golden outputs of a float32 bundle are not those of TF32.
         cuda = (_PROVIDERS["cuda"], {"use_tf32": "0"})
         providers = [cuda, _PROVIDERS["cpu"]] if device == "cuda" else [_PROVIDERS["cpu"]]
         try:

@@ -51,7 +51,7 @@ def embed(
     out: Annotated[
         str | None,
         typer.Option(
-            "-o", "--out", help="A file, a folder, a table (.parquet, .jsonl), or - for JSON lines on stdout."
+            "-o", "--out", help="A file, a folder, a table (.jsonl, .parquet, .h5), or - for JSON lines on stdout."
         ),
     ] = None,
     form: Annotated[
@@ -85,7 +85,7 @@ def embed(
         float | None, typer.Option(metavar="S", help="A file that takes more seconds of work is a failure.")
     ] = None,
     max_pixels: Annotated[
-        int, typer.Option(metavar="N", help="Media with pictures of more pixels are failures.")
+        int, typer.Option(metavar="N", help="Media with frames of more pixels are failures.")
     ] = MAX_PIXELS,
     audio_track: Annotated[
         int | None, typer.Option(metavar="N", help="Which audio track, from 0 on; default: the default track.")
@@ -95,6 +95,12 @@ def embed(
     ] = None,
     still: Annotated[
         bool, typer.Option("--still", help="Embed still pictures, too, each as a video of one frame.")
+    ] = False,
+    playlist: Annotated[
+        bool,
+        typer.Option(
+            "--playlist", help="Read HLS playlists (.m3u8) of files in their own folders, named themselves."
+        ),
     ] = False,
     isolate: Annotated[
         bool,
@@ -129,6 +135,7 @@ def embed(
         audio_track=audio_track,
         video_track=video_track,
         still=still,
+        playlist=playlist,
     )
     Rules(**rules)
     # A file alone is not worth the start of a process.

@@ -29,6 +29,7 @@ from avfeat.cli.options import (
     with_options,
 )
 from avfeat.cli.printing import JsonOption, note, progress, table, write_json
+from avfeat.datasets import READERS, DatasetReader
 from avfeat.embedding import Failure
 from avfeat.encoder import load
 from avfeat.errors import ArgumentError
@@ -188,19 +189,17 @@ def retrieval(data: DataArgument, columns: _ColumnOptions, common: _CommonOption
     _show_neighbours(result, tables.retrieval_table(result), setup.bundle, common.json)
 
 
-def _add(name: str, read: Callable[[Path], Dataset], summary: str) -> None:
+def _add(reader: DatasetReader) -> None:
     """A command for a data set that needs no more than its folder."""
 
-    @evaluation.command(name, help=summary)
+    @evaluation.command(reader.name, help=f"{reader.title}: linear probe, {reader.protocol}.")
     @with_options(_CommonOptions)
     def command(root: RootArgument, common: _CommonOptions, confusion: PictureOption = None) -> None:
-        _classify(partial(read, root), common, confusion)
+        _classify(partial(readers.read_dataset, reader, root), common, confusion)
 
 
-_add("esc50", readers.read_esc50, "ESC-50: linear probe on the sound, mean over the five official folds.")
-_add("ucf101", readers.read_ucf101, "UCF101: linear probe, mean over the official splits.")
-_add("hmdb51", readers.read_hmdb51, "HMDB51: linear probe, mean over the official splits.")
-_add("vggsound", readers.read_vggsound, "VGGSound: linear probe on the official split.")
+for _reader in READERS:
+    _add(_reader)
 
 
 @evaluation.command("kinetics-sounds")

@@ -56,7 +56,11 @@ FileOption = Annotated[str | None, typer.Option("--file", metavar="COLUMN", help
 LabelOption = Annotated[str | None, typer.Option("--label", metavar="COLUMN", help="Column of a CSV's classes.")]
 GroupOption = Annotated[
     str | None,
-    typer.Option("--group", metavar="COLUMN", help="Column of a CSV's groups; default: group, then source."),
+    typer.Option(
+        "--group",
+        metavar="COLUMN",
+        help="Column of the groups that must never stand in two folds; default: group, then source.",
+    ),
 ]
 
 

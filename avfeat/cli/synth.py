@@ -21,14 +21,14 @@ def _synth() -> None:
 
 @synth.command()
 def ave(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder, new or with a part of the same world.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder, new or with a part of the same dataset.")],
     videos: Annotated[int, typer.Option(min=1, help="How many; 84 or more put every class in every split.")] = 280,
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a processor.")] = None,
 ) -> None:
     """Write labelled events in the shape of the AVE data set: 28 classes, 10 s each, three splits.
 
-    avfeat synth ave world --videos 280     writes world/AVE/*.mp4, Annotations.txt, trainSet.txt, ...
+    avfeat synth ave dataset --videos 280   writes dataset/AVE/*.mp4, Annotations.txt, trainSet.txt, ...
     """
     from avfeat.world.ave import write_ave
     from avfeat.world.plan import plan

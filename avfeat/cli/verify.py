@@ -19,7 +19,7 @@ def verify(
     backend: BackendOption = "onnx",
     json: JsonOption = None,
 ) -> None:
-    """Check that this machine computes what a bundle promises, on its golden inputs."""
+    """Check that a bundle gives its golden outputs on this machine, within its tolerances."""
     opened = Bundle.open(find_bundle(bundle))
     checks = verification.verify(opened, device, backend)
     right = all(check.ok for check in checks)

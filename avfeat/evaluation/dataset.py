@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from avfeat.datasets import LabelledFile, Split
+
+_EVERY = 5
+"""Of the groups of train, where there is no val, one in so many chooses C."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +20,7 @@ class LabelledItem:
         name: how lists call it.
         file: the media file, there or not.
         label: its class.
-        group: where it comes from, such as a source: items of one group are not independent of each other.
+        group: what must never stand in two folds, such as the clips of one video.
         event: for labelled events, the seconds from which and up to which the class holds.
     """
 
@@ -58,6 +64,27 @@ class Dataset:
     items: tuple[LabelledItem, ...]
     folds: tuple[Fold, ...] = ()
 
+    @classmethod
+    def from_files(cls, name: str, files: Sequence[LabelledFile], *, refit: bool = False) -> Dataset:
+        """The files that have a label, and a fold for each division of theirs into splits.
+
+        Without val, every fifth group of train chooses C, and then all of train is fitted: whole groups, in
+        alphabetical order, beginning with the first, so that what chooses C is not the twin of what was fitted.
+
+        Args:
+            name: of the data set.
+            files: as read; one without a group is a group of its own.
+            refit: whether val is fitted, too, once it has chosen C.
+        """
+        labelled = [(file, file.label) for file in files if file.label is not None]
+        items = tuple(
+            LabelledItem(file.name, file.path, label, file.group or file.name) for file, label in labelled
+        )
+        splits = [{"": file.split} if file.split else file.folds for file, _ in labelled]
+        names = sorted({fold for one in splits for fold in one})
+        folds = tuple(_fold(fold, items, [one.get(fold) for one in splits], refit) for fold in names)
+        return cls(name, items, folds)
+
     @property
     def classes(self) -> tuple[str, ...]:
         """Its labels, in alphabetical order."""
@@ -67,3 +94,19 @@ class Dataset:
     def files(self) -> tuple[Path, ...]:
         """Its media files, each once."""
         return tuple(dict.fromkeys(item.file for item in self.items))
+
+
+def _fold(name: str, items: Sequence[LabelledItem], splits: Sequence[Split | None], refit: bool) -> Fold:
+    train, val, test = (
+        tuple(position for position, split in enumerate(splits) if split == part)
+        for part in ("train", "val", "test")
+    )
+    if not val:
+        return Fold(name, train, _held_out(items, train), test, refit=True)
+    return Fold(name, tuple(sorted(train + val)) if refit else train, val, test, refit)
+
+
+def _held_out(items: Sequence[LabelledItem], train: Sequence[int]) -> tuple[int, ...]:
+    groups = sorted({items[position].group for position in train})
+    chosen = set(groups[::_EVERY])
+    return tuple(position for position in train if items[position].group in chosen)

@@ -1,4 +1,4 @@
-"""A baseline that has learned nothing: colours of the pictures, and statistics of the sound's MFCCs."""
+"""A baseline that has learned nothing: colours of the frames, and statistics of the audio's MFCCs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Handcrafted(WindowEmbedder):
                 yield from pool.map(lambda file: self.embed(file, grid), taken)
 
     def features(self, window: Window) -> tuple[FloatRows, FloatRows]:
-        """Colours of the frames, and statistics of the sound."""
+        """Colours of the frames, and statistics of the audio."""
         colours, sound = np.zeros(_LEVELS**3, np.float32), np.zeros(3 * _COEFFICIENTS, np.float32)
         if window.frames is not None:
             colours = colour_histogram(window.frames)

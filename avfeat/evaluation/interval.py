@@ -24,7 +24,7 @@ def bootstrap(
 
     Args:
         correct: ``(n,)``, how right each row is, from 0 to 1.
-        groups: ``(n,)``, what each row comes from: a video, or a group.
+        groups: ``(n,)``, the group of each row; whole groups are resampled.
         weights: ``(n,)`` of the rows; None for equal ones.
     """
     weights = np.ones(len(correct)) if weights is None else weights

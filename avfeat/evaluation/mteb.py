@@ -28,8 +28,8 @@ MODALITIES = ("video", "audio")
 class MtebEncoder:
     """Embeds the rows of mteb's data sets: one vector a row, the masked mean of its windows.
 
-    Queries and documents, which have to be compared, are embedded in the shared space (of a row with picture and
-    sound, the mean of both); everything else as backbone features, of both modalities side by side.
+    Queries and documents, which have to be compared, are embedded in the shared space (of a row with video and
+    audio, the mean of both); everything else as backbone features, of both modalities side by side.
 
     Attributes:
         mteb_model_meta: what mteb writes into its results.

@@ -5,22 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from avfeat.cache import cache_folder
 from avfeat.embedding import Embedding, Failure
 from avfeat.evaluation.embedders import Embedder
 from avfeat.grid import microseconds
 from avfeat.version import __version__
-from avfeat.writers.meta import ARRAYS, parse_meta
-from avfeat.writers.npz import write_npz
+from avfeat.writers.npz import read_npz, write_npz
 
 Tell = Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
 """Shows progress: called with a label and a number of files, gives what is called with the name of each."""
@@ -68,7 +63,8 @@ class Store:
         missing = {}
         for file in dict.fromkeys(files):
             path = self._path(embedder, file, hop, start)
-            kept = None if path is None else _read(path)
+            whole = None if path is None else read_npz(path)
+            kept = None if whole is None else _embedding(*whole)
             if kept is None:
                 missing[file] = path
             else:
@@ -97,18 +93,8 @@ class Store:
         return self._folder / embedder.key[0][:16] / name[:2] / f"{name}.npz"
 
 
-def _read(path: Path) -> Embedding | None:
-    """A kept embedding, if it is there and whole."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in ARRAYS}
-            meta = parse_meta(str(stored["meta"]))
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
-        return None
-    return None if meta is None else _embedding(arrays, meta)
-
-
 def _embedding(arrays: dict[str, Any], meta: dict[str, Any]) -> Embedding | None:
+    """A kept embedding; None if it does not say all of itself."""
     try:
         return Embedding(
             **arrays,

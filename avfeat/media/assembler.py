@@ -1,4 +1,4 @@
-"""Gathers pictures and samples, and gives out the windows of a grid as they become complete."""
+"""Gathers frames and samples, and gives out the windows of a grid as they become complete."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class WindowAssembler:
 
 
 class _PictureBuffer:
-    """The pictures that a window still to come will show, each rendered at most once."""
+    """The frames that a window still to come will show, each rendered at most once."""
 
     kind = "video"
 
@@ -122,7 +122,7 @@ class _PictureBuffer:
         self.silent = False
 
     def add(self, picture: TimedPicture) -> None:
-        """A picture comes on screen, so the one before it leaves."""
+        """A frame comes on screen, so the one before it leaves."""
         self.silent = False
         self._end = None
         if self._current is None:
@@ -136,17 +136,17 @@ class _PictureBuffer:
         self.reached = self._current.start
 
     def fall_silent(self, end: int | None) -> None:
-        """Nothing comes for now; the current picture leaves the screen at ``end``, if that is known."""
+        """Nothing comes for now; the current frame leaves the screen at ``end``, if that is known."""
         self.silent = True
         self._end = end
 
     def finish(self, end: int) -> None:
-        """No picture follows; the last one was on screen until ``end``."""
+        """No frame follows; the last one was on screen until ``end``."""
         self._end = end
         self.reached = FOREVER
 
     def window(self, index: int) -> NDArray[np.uint8] | None:
-        """The pictures of window ``index``, or None if none is on screen in it."""
+        """The frames of window ``index``, or None if none is on screen in it."""
         start = self._grid.window_start(index)
         if self._first is None or self._first >= start + self._grid.seconds:
             return None
@@ -160,7 +160,7 @@ class _PictureBuffer:
             self._kept.popleft()
 
     def _at(self, instant: int) -> Pixels:
-        """The picture on screen at ``instant``; before the first and after the last: the nearest one."""
+        """The frame on screen at ``instant``; before the first and after the last: the nearest one."""
         if (self._current is not None and instant >= self._current.start) or not self._kept:
             return self._pixels_of_current()
         for end, pixels in self._kept:
@@ -169,7 +169,7 @@ class _PictureBuffer:
         return self._kept[-1][1]
 
     def _retire(self, end: int) -> None:
-        """Keep the current picture, which leaves the screen at ``end``, if some instant falls on it."""
+        """Keep the current frame, which leaves the screen at ``end``, if some instant falls on it."""
         assert self._current is not None
         begin = -FOREVER if self._current.start == self._first else self._current.start
         if self._current_pixels is not None or self._shows(begin, end):

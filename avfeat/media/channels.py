@@ -1,4 +1,4 @@
-"""One channel of sound that FFmpeg's mixer has no matrix for."""
+"""One channel of audio that FFmpeg's mixer has no matrix for."""
 
 from __future__ import annotations
 

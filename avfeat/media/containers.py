@@ -41,3 +41,6 @@ OPTIONS = {
     "protocol_whitelist": "file",
 }
 """What every ``av.open`` is given."""
+
+PLAYLIST_OPTIONS = {**OPTIONS, "format_whitelist": ",".join(sorted(OPENED | {"hls"})), "max_reload": "1"}
+"""What it is given for an HLS playlist that the caller has asked for."""

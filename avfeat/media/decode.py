@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Unpack, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avfeat.arguments import check_whole, shown
+from avfeat.errors import ArgumentError
 from avfeat.grid import MICROSECONDS, Grid
 from avfeat.media.rules import RuleOptions, Rules
 from avfeat.media.scaler import Aspect
@@ -54,14 +56,21 @@ def decode(
         fps: frames a second.
         size: height and width of the frames in pixels, or None to keep their own.
         sample_rate: samples a second.
-        aspect: what happens to pictures that are not square.
+        aspect: what happens to frames that are not square.
         threads: decoding threads a stream, 0 for one a processor.
         **rules: the fields of ``Rules``: limits, tracks, ``still``.
 
     Raises:
+        ArgumentError: numbers that no picture or sound can have.
         MediaError: the file is missing, empty, unreadable, holds no stream that can be decoded, or asks for more
             than the rules allow.
     """
+    fps = check_whole("fps", fps, 1, 1000)
+    size = None if size is None else check_whole("size", size, 1, 16_384)
+    sample_rate = check_whole("sample_rate", sample_rate, 1, 1_000_000)
+    threads = check_whole("threads", threads, 0, 4096)
+    if not isinstance(aspect, str) or aspect not in get_args(Aspect):
+        raise ArgumentError(f"aspect must be one of {', '.join(get_args(Aspect))}, not {shown(aspect)}.")
     seconds = media_windows(
         source,
         Grid(MICROSECONDS, MICROSECONDS, tail=0),
@@ -74,10 +83,10 @@ def decode(
     outcome = seconds.outcome
     frames = waveform = None
     if outcome.video_end is not None:
-        # The last one may begin after its instant's end of the video: the picture that stays on screen.
+        # The last one may begin after its instant's end of the video: the frame that stays on screen.
         count = min(len(windows) * fps, -(-outcome.video_end * fps // MICROSECONDS))
         first = next(window.frames[:1] for window in windows if window.frames is not None)
-        # Before the first picture, that one; behind the last one's end nothing is kept.
+        # Before the first frame, that one; behind the last one's end nothing is kept.
         pictures = [first.repeat(fps, 0) if window.frames is None else window.frames for window in windows]
         frames = np.concatenate(pictures)[:count]
     if outcome.audio_end is not None:

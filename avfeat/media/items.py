@@ -1,4 +1,4 @@
-"""Media, from a file or from arrays, as one sequence of pictures and stretches of sound."""
+"""Media, from a file or from arrays, as one sequence of frames and stretches of audio."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from avfeat.errors import MediaError
+from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import MICROSECONDS
 from avfeat.media.audio import AudioChunk, AudioPlacer
 from avfeat.media.channels import channels_are_plausible
@@ -100,8 +100,8 @@ def _place_samples(
     try:
         yield from placer.push(time, frame, length)
     except av.error.FFmpegError as error:
-        # Parameters that no sound can have, in a broken file.
-        timeline.note(f"sound that cannot be converted ({error.strerror or error})")
+        # Parameters that no audio can have, in a broken file.
+        timeline.note(f"audio that cannot be converted ({error.strerror or error})")
 
 
 def array_items(
@@ -113,7 +113,7 @@ def array_items(
     audio: AudioSpec,
     duration: int | None,
 ) -> Iterator[MediaItem]:
-    """Sound and pictures of decoded media: all sound first, for a picture is rendered only when it is shown."""
+    """Audio and frames of decoded media: all audio first, for a frame is rendered only when it is shown."""
     video_end = audio_end = None
     if waveform is not None:
         if duration is not None:
@@ -149,13 +149,13 @@ def _renderer(scaler: PictureScaler, frame: VideoFrame, name: str) -> Callable[[
         try:
             return scaler(frame)
         except av.error.FFmpegError as error:
-            raise MediaError(name, "unreadable", f"a picture cannot be converted ({error.strerror}).") from error
+            raise MediaError(name, "unreadable", f"a frame cannot be converted ({error.strerror}).") from error
 
     return render
 
 
 def _pixel_aspect(media: OpenMedia) -> float:
-    """Width over height of a pixel; what no camera gives would make pictures of any width."""
+    """Width over height of a pixel; what no camera gives would make frames of any width."""
     aspect = None if media.video is None else media.video.sample_aspect_ratio
     return float(aspect) if aspect and 1 / _WIDEST_PIXEL <= aspect <= _WIDEST_PIXEL else 1.0
 
@@ -164,7 +164,11 @@ def _array_renderer(scaler: PictureScaler, pixels: Pixels) -> Callable[[], Pixel
     def render() -> Pixels:
         if scaler.size is None or pixels.shape[:2] == (scaler.size, scaler.size):
             return pixels
-        return scaler(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24"))
+        try:
+            return scaler(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24"))
+        except (av.error.FFmpegError, OverflowError) as error:
+            height, width = pixels.shape[:2]
+            raise ArgumentError(f"frames of {width} x {height} pixels cannot be scaled.") from error
 
     return render
 

@@ -7,6 +7,7 @@ was lost all the same, ``avfeat.stop`` still knows.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import select
@@ -15,6 +16,7 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import IO, TypeVar
 
+from avfeat.errors import AvfeatError
 from avfeat.stop import SLICE, asks, raise_if_stopped
 
 T = TypeVar("T")
@@ -48,8 +50,11 @@ class _GuardedReader:
             self._check()
             return work()
         except BaseException as stop:
-            if isinstance(stop, Exception) and not isinstance(stop, CancelledError):
+            if isinstance(stop, OSError | AvfeatError):
                 raise
+            if isinstance(stop, Exception) and not isinstance(stop, CancelledError):
+                # Whatever a file object of the caller's raises, it cannot be read.
+                raise OSError(errno.EIO, str(stop) or type(stop).__name__) from stop
             self._stopped = True
             raise StoppedReadError(stop) from stop
 
@@ -64,7 +69,7 @@ class SeekableReader(_GuardedReader):
     @asks
     def read(self, size: int = -1) -> bytes:
         """As a file's."""
-        return self._guard(lambda: self._file.read(size), b"")
+        return self._guard(lambda: _as_bytes(self._file.read(size)), b"")
 
     @asks
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -113,7 +118,16 @@ class ForwardReader(_GuardedReader):
         # In slices, also as no thread but the main one hears a signal at all.
         while self._waiting is not None and not self._waiting.poll(1000 * SLICE):
             self._check()
-        return self._rest(size)
+        return _as_bytes(self._rest(size))
+
+
+def _as_bytes(data: object) -> bytes:
+    """What a file object gave; nothing at hand is nothing."""
+    if data is None:
+        return b""
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise OSError(errno.EIO, f"its read() gives {type(data).__name__}, not bytes")
+    return bytes(data)
 
 
 @contextmanager

@@ -1,10 +1,10 @@
-"""Decoded frames as upright RGB of one size: colour matrix and range, rotation, aspect policy."""
+"""Decoded frames as upright RGB of one size: colour matrix and range, HDR, rotation, aspect policy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from av.sidedata.sidedata import SideData
@@ -13,8 +13,10 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from avfeat.media.hdr import is_hdr, tone_map
+
 Aspect = Literal["stretch", "crop"]
-"""What happens to a picture that is not square: ``stretch`` keeps all of it, ``crop`` its central square."""
+"""What happens to a frame that is not square: ``stretch`` keeps all of it, ``crop`` its central square."""
 
 # ITU-T H.273 matrix coefficients -> swscale's constants; anything else has no matrix of its own there.
 _MATRICES = {
@@ -29,7 +31,7 @@ _MATRICES = {
 # Display matrices by counter-clockwise quarter turns.
 _TURNS = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
 # The triangle filter is the graphs' own. Full chroma keeps colour edges in place, accurate rounding keeps equal
-# pictures equal on every CPU.
+# frames equal on every CPU.
 _SCALING = (
     Interpolation.BILINEAR
     | Interpolation.FULL_CHR_H_INT
@@ -42,9 +44,11 @@ _SCALING = (
 class PictureScaler:
     """Turns decoded frames into upright ``uint8 (size, size, 3)`` RGB by swscale.
 
+    HDR (PQ and HLG) is scaled as it is and then tone-mapped to BT.709: see ``hdr``.
+
     Attributes:
         size: height and width of the result in pixels, or None to keep the frame's own.
-        aspect: ``stretch`` the whole picture to a square, or ``crop`` its central square.
+        aspect: ``stretch`` the whole frame to a square, or ``crop`` its central square.
         pixel_aspect: width over height of a pixel as it is shown.
     """
 
@@ -58,18 +62,22 @@ class PictureScaler:
         width, height = frame.width, frame.height
         if self.size is not None:
             width, height = self._scaled_size(frame)
+        hdr = is_hdr(frame.color_trc)
         rgb = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
-            format="rgb24",
+            format="rgb48le" if hdr else "rgb24",
             src_colorspace=_matrix(frame),
             src_color_range=_range(frame),
             dst_color_range=ColorRange.JPEG,
             interpolation=_SCALING,
             threads=1,
         )
-        pixels = upright(rgb.to_ndarray().astype(np.uint8, copy=False), _display_matrix(frame))
+        array: NDArray[Any] = rgb.to_ndarray()
+        if hdr:
+            array = tone_map(array, frame.color_trc, frame.color_primaries)
+        pixels = upright(array.astype(np.uint8, copy=False), _display_matrix(frame))
         if self.size is not None and self.aspect == "crop":
             top = (pixels.shape[0] - self.size) // 2
             left = (pixels.shape[1] - self.size) // 2
@@ -81,7 +89,7 @@ class PictureScaler:
         assert self.size is not None
         if self.aspect == "stretch":
             return self.size, self.size
-        # Pixels need not be square: the picture is as wide as it is shown.
+        # Pixels need not be square: the frame is as wide as it is shown.
         shown = frame.width * self.pixel_aspect
         scale = self.size / min(shown, frame.height)
         return max(self.size, round(shown * scale)), max(self.size, round(frame.height * scale))
@@ -91,7 +99,7 @@ def upright(pixels: NDArray[np.uint8], matrix: tuple[int, int, int, int] | None)
     """Apply a display matrix to ``(height, width, channels)`` pixels, as quarter turns and mirrorings.
 
     Args:
-        pixels: the picture as stored.
+        pixels: the frame as stored.
         matrix: ``(a, b, c, d)`` of ISO/IEC 14496-12 section 6.2.2: ``x' = a x + c y``, ``y' = b x + d y`` with y
             pointing down. Other angles than quarter turns go to the nearest one. None is the identity.
     """

@@ -21,8 +21,10 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from avfeat.errors import ArgumentError, MediaError
-from avfeat.media.containers import OPTIONS
+from avfeat.media.containers import OPTIONS, PLAYLIST_OPTIONS
 from avfeat.media.lengths import states_nothing
+from avfeat.media.playlist import HEAD as PLAYLIST
+from avfeat.media.playlist import PlaylistFiles
 from avfeat.media.reads import ForwardReader, SeekableReader, deliver_stop
 from avfeat.media.rules import Deadline, Rules
 from avfeat.media.tracks import check_picture, choose_streams, threads_for
@@ -48,6 +50,7 @@ _NOT_OPENED = (
     "not a media file of a kind that is opened; playlists, and whatever else names other files (HLS, DASH, SDP, "
     "ffconcat), are not followed: name the media themselves."
 )
+_COULD_BE = "; --playlist (playlist=True) reads an HLS playlist of files in its own folder"
 
 
 def source_name(source: Source) -> str:
@@ -103,6 +106,11 @@ class OpenMedia:
         """The same media from its beginning, decoded by one thread a stream; this one is closed."""
         return self._opener.open(1)
 
+    def check(self) -> None:
+        """Raise what ends the work, if something does: a signal, the time, a playlist that names other files."""
+        self.deadline.check()
+        self._opener.check()
+
 
 @contextmanager
 def open_media(source: Source, threads: int = 0, rules: Rules | None = None) -> Iterator[OpenMedia]:
@@ -112,7 +120,7 @@ def open_media(source: Source, threads: int = 0, rules: Rules | None = None) -> 
         source: a path, the bytes of a file, or a binary file object. One that cannot seek is read forward, and
             decoded by one thread; where its format cannot be read forward (an mp4 with its index last) it is
             spooled to a temporary file.
-        threads: decoding threads a stream, 0 for one a processor; large pictures get fewer.
+        threads: decoding threads a stream, 0 for one a processor; large frames get fewer.
         rules: what is taken of it, and how much it may ask for.
 
     Raises:
@@ -140,6 +148,7 @@ class _Opener:
     deadline: Deadline
     _open: InputContainer | None = None
     _head: bytes = b""
+    _files: PlaylistFiles | None = None
 
     def open(self, threads: int) -> OpenMedia:
         """The target from its beginning."""
@@ -169,14 +178,19 @@ class _Opener:
             self._open.close()
             self._open = None
 
+    def check(self) -> None:
+        """Raise what a playlist may not name."""
+        if self._files is not None:
+            self._files.check()
+
     def _limit(self) -> dict[str, str]:
         """FFmpeg's own limit, which counts whole blocks of pixels, so that it is a little larger."""
         return {"max_pixels": str(int(self.rules.max_pixels) * 5 // 4 + (1 << 16))}
 
     def _size(self, index: int) -> tuple[int, int]:
-        """Width and height of the pictures of a stream; zeros if nobody knows.
+        """Width and height of the frames of a stream; zeros if nobody knows.
 
-        FFmpeg forgets a size that is beyond the limit: without one it decodes a picture at most to see it.
+        FFmpeg forgets a size that is beyond the limit: without one it decodes a frame at most to see it.
         """
         stream = self._begin({}).streams[index]
         assert isinstance(stream, VideoStream)
@@ -184,17 +198,28 @@ class _Opener:
 
     def _begin(self, options: dict[str, str]) -> InputContainer:
         """The target as a container, in place of the one before."""
-        if self._open is not None:
-            self.close()
-            if hasattr(self.target, "seek"):
+        again = self._open is not None
+        self.close()
+        with _reading(self.name):
+            if again and hasattr(self.target, "seek"):
                 self.target.seek(0)
-        self._head = _beginning(self.target)
+            self._head = _beginning(self.target)
+        self._files = None
+        if self._head.startswith(PLAYLIST):
+            # Only a path has a folder.
+            if not isinstance(self.target, str):
+                raise MediaError(self.name, "unreadable", _NOT_OPENED)
+            if not self.rules.playlist:
+                raise MediaError(self.name, "unreadable", f"{_NOT_OPENED.rstrip('.')}{_COULD_BE}.")
+            self._files = PlaylistFiles(self.target.removeprefix("file:"), self.name)
         self._open = self._container(options)
         return self._open
 
     def _container(self, options: dict[str, str]) -> InputContainer:
         # FFmpeg decodes a little to learn what it has: the options count there, too.
         try:
+            if self._files is not None:
+                return self._playlist(self._files, options)
             # Broken tags must not keep a file from being read.
             opened: InputContainer = av.open(self.target, options={**OPTIONS, **options}, metadata_errors="replace")
             return opened
@@ -202,8 +227,19 @@ class _Opener:
             # What FFmpeg says of a format that it is not to open.
             raise MediaError(self.name, "unreadable", _NOT_OPENED) from error
         except (av.error.FFmpegError, OSError, ValueError) as error:
+            self.check()
             message = f"not a media file that can be read ({_why(error)})."
             raise MediaError(self.name, "unreadable", message) from error
+
+    def _playlist(self, files: PlaylistFiles, options: dict[str, str]) -> InputContainer:
+        options = {**PLAYLIST_OPTIONS, **options}
+        opened: InputContainer = av.open(files.url, options=options, metadata_errors="replace", io_open=files.open)
+        try:
+            files.check()
+        except MediaError:
+            opened.close()
+            raise
+        return opened
 
 
 def _beginning(target: Any) -> bytes:
@@ -238,17 +274,28 @@ def _target(source: Source, name: str, stack: ExitStack, deadline: Deadline) -> 
         raise ArgumentError(f"A source must be a path, bytes or a binary file object, not {type(source).__name__}.")
     if isinstance(cast(object, source), io.TextIOBase):
         raise ArgumentError("A source must be opened in binary mode: open(path, 'rb').")
-    seekable = getattr(source, "seekable", None)
-    if seekable is None or not seekable():
-        return _forward(source, name, stack, deadline)
-    source.seek(0)
-    if not hasattr(source, "tell"):
-        # PyAV needs it to seek.
-        return _forward(source, name, stack, deadline)
-    if not source.read(1):
-        raise MediaError(name, "empty", "holds no bytes.")
-    source.seek(0)
-    return SeekableReader(source, deadline.check)
+    with _reading(name):
+        seekable = getattr(source, "seekable", None)
+        if seekable is None or not seekable():
+            return _forward(source, name, stack, deadline)
+        reader = SeekableReader(source, deadline.check)
+        reader.seek(0)
+        if not hasattr(source, "tell"):
+            # PyAV needs it to seek.
+            return _forward(source, name, stack, deadline)
+        if not reader.read(1):
+            raise MediaError(name, "empty", "holds no bytes.")
+        reader.seek(0)
+        return reader
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """What a file object says in place of its bytes, as a ``MediaError``."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise MediaError(name, "unreadable", f"cannot be read ({_why(error)}).") from error
 
 
 def _pipe(path: str, name: str, stack: ExitStack) -> IO[bytes]:

@@ -26,8 +26,8 @@ T = TypeVar("T")
 LAG = {"video": 600, "audio": 60}
 """Seconds by which a stream may lag behind the other in the file; beyond, it counts as silent for now.
 
-Encoders look tens of frames ahead, so that a slide show of one frame in ten seconds lags by minutes. Sound that
-waits for pictures is small; pictures that wait for sound are not.
+Encoders look tens of frames ahead, so that a slide show of one frame in ten seconds lags by minutes. Audio that
+waits for frames is small; frames that wait for audio are not.
 """
 
 _EARLY = Fraction(1, 2)
@@ -206,7 +206,7 @@ class Timeline:
         cut: Packet[Stream] | None = None
         while bad < _BAD_PACKETS:
             # Also a stop that PyAV has lost.
-            self.media.deadline.check()
+            self.media.check()
             try:
                 packet = next(demuxer)
             except StopIteration:
@@ -256,7 +256,7 @@ class Timeline:
         time = packet_time(packet)
         track.begin(packet)
         if not packet.size and time is not None:
-            # Theora, VP8 and AVI: the picture before stays. The decoder would take it for the end.
+            # Theora, VP8 and AVI: the frame before stays. The decoder would take it for the end.
             self._stay(track, packet)
             return
         if packet.is_keyframe:
@@ -273,7 +273,7 @@ class Timeline:
             self._stay(track, packet)
 
     def _stay(self, track: Track, packet: Packet[Stream]) -> None:
-        """A packet without a picture covers its time: the one before stays on screen."""
+        """A packet without a frame covers its time: the one before stays on screen."""
         stamp = packet.dts if self._in_avi(track) else packet.pts
         if stamp is not None and not packet.is_discard and track.stream.type == "video":
             track.stay((stamp + (packet.duration or 0)) * Fraction(packet.time_base) + track.offset)
@@ -315,7 +315,7 @@ class Timeline:
     def _place(self, track: Track, frame: Frame) -> Fraction | None:
         """The frame's time on the stream's clock; None for a time, or a rate, that cannot be."""
         if isinstance(frame, AudioFrame) and frame.sample_rate < LOWEST_RATE:
-            self.note(f"sound of {frame.sample_rate} samples a second")
+            self.note(f"audio of {frame.sample_rate} samples a second")
             return None
         time = self._stamp(track, frame)
         if track.given is not None and time <= track.given:

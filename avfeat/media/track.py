@@ -22,7 +22,7 @@ Frame = VideoFrame | AudioFrame
 
 NOMINAL = Fraction(1, 25)
 LOWEST_RATE = 1000
-"""Samples a second below which there is no sound: what claims fewer would make hours of a few bytes."""
+"""Samples a second below which there is no audio: what claims fewer would make hours of a few bytes."""
 
 _REORDERED = frozenset({"h264", "hevc", "vvc"})
 _BRIEF = Fraction(10)
@@ -139,7 +139,7 @@ class Track:
         return not set(self.fed) <= set(self.got)
 
     def stay(self, until: Fraction) -> None:
-        """A packet that gives no picture: the last one stays on screen."""
+        """A packet that gives no frame: the last one stays on screen."""
         if self.end is not None and self.end < until <= self.end + min(_BRIEF, self.spare):
             self.spare -= until - self.end
             self.end = until

@@ -1,4 +1,4 @@
-"""Which streams of a container count, and whether its pictures are a video of a size that may be decoded."""
+"""Which streams of a container count, and whether its frames are a video of a size that may be decoded."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from avfeat.processors import available_processors
 Kind = Literal["video", "audio"]
 
 _AT_ONCE = 4 * 3840 * 2160
-"""Pixels that the decoding threads of a stream may have in hand: each of them holds a picture or more."""
+"""Pixels that the decoding threads of a stream may have in hand: each of them holds a frame or more."""
 _MOST_THREADS = 16
 _THREADED = frozenset({"h264", "hevc", "vvc", "vp9", "av1", "libdav1d", "mpeg2video", "mjpeg", "prores", "dnxhd"})
 """Decoders that say so when they meet damage, so that one thread can do it over: see Timeline.
 
 VP8, FFV1 and others make something else of the same damaged bytes with every number of threads, without a word.
 """
-# ISO/IEC 23008-12 and AVIF: files of one picture, in the container of mp4.
+# ISO/IEC 23008-12 and AVIF: files of one frame, in the container of mp4.
 _STILL_BRANDS = frozenset({"avif", "heic", "heix", "heif", "mif1"})
 
 
@@ -44,9 +44,9 @@ def choose_streams(
 
 
 def threads_for(stream: Stream, threads: int) -> int:
-    """How many of ``threads`` (0: all processors) decode ``stream``: fewer where pictures are large.
+    """How many of ``threads`` (0: all processors) decode ``stream``: fewer where frames are large.
 
-    Sound is decoded by one, which is fast: several lose what lies before damage at the end, without a word.
+    Audio is decoded by one, which is fast: several lose what lies before damage at the end, without a word.
     """
     if not isinstance(stream, VideoStream) or stream.codec_context.name not in _THREADED:
         return 1
@@ -63,7 +63,7 @@ def check_picture(container: InputContainer, size: tuple[int, int], name: str, r
     """
     width, height = size
     if width * height > rules.max_pixels:
-        message = f"its pictures have {width} x {height} pixels, more than max_pixels ({rules.max_pixels}) allows."
+        message = f"its frames have {width} x {height} pixels, more than max_pixels ({rules.max_pixels}) allows."
         raise MediaError(name, "too_large", message)
     if container.format.name == "webp_pipe" and not width:
         message = "is an animated WebP, or a broken one, which FFmpeg does not decode; convert it to GIF or mp4."

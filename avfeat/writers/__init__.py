@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from avfeat.embedding import Embedding
-from avfeat.writers.h5 import import_h5py, write_h5
+from avfeat.writers.h5 import h5_table, import_h5py, write_h5
 from avfeat.writers.jsonl import jsonl_table, window_line, write_jsonl
 from avfeat.writers.npy import write_npy
 from avfeat.writers.npz import read_npz_meta, write_npz
@@ -17,25 +18,27 @@ from avfeat.writers.parquet import import_pyarrow, parquet_table, read_parquet_m
 
 @dataclass(frozen=True)
 class Format:
-    """How one embedding is written to a file.
+    """How embeddings are written to a file.
 
     Attributes:
-        write: writes it atomically.
+        write: writes one atomically.
+        table: a file of many, which appears when the block ends; None where one file can hold only one.
         read_meta: what a whole file says of itself; None where a journal has to say it.
         check: raises if a package is missing, before any work.
     """
 
     write: Callable[[Path, Embedding], None]
+    table: Callable[[Path], AbstractContextManager[Callable[[Embedding], None]]] | None = None
     read_meta: Callable[[Path], dict[str, Any] | None] | None = None
     check: Callable[[], Any] | None = None
 
 
 FORMATS = {
-    "npz": Format(write_npz, read_npz_meta),
+    "npz": Format(write_npz, read_meta=read_npz_meta),
     "npy": Format(write_npy),
-    "jsonl": Format(write_jsonl),
-    "parquet": Format(write_parquet, read_parquet_meta, import_pyarrow),
-    "h5": Format(write_h5, check=import_h5py),
+    "jsonl": Format(write_jsonl, jsonl_table),
+    "parquet": Format(write_parquet, parquet_table, read_parquet_meta, import_pyarrow),
+    "h5": Format(write_h5, h5_table, check=import_h5py),
 }
 
-__all__ = ["FORMATS", "Format", "jsonl_table", "parquet_table", "window_line"]
+__all__ = ["FORMATS", "Format", "window_line"]

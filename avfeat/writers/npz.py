@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avfeat.embedding import Embedding
+from avfeat.plain import read_arrays
 from avfeat.writers.atomic import atomic
 from avfeat.writers.meta import ARRAYS, meta, parse_meta
 
@@ -22,13 +22,18 @@ def write_npz(path: Path, embedding: Embedding) -> None:
         np.savez(file, allow_pickle=False, meta=np.array(json.dumps(meta(embedding))), **arrays)
 
 
+def read_npz(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
+    """The arrays and the ``meta`` of an archive of ours that is whole, as its checksums say; else None."""
+    try:
+        # Nothing in it is compressed: it holds no more than it is large.
+        arrays = read_arrays(path, path.stat().st_size)
+        found = parse_meta(str(arrays["meta"]))
+        return None if found is None else ({name: arrays[name] for name in ARRAYS}, found)
+    except (OSError, ValueError, KeyError):
+        return None
+
+
 def read_npz_meta(path: Path) -> dict[str, Any] | None:
     """The ``meta`` of an archive of ours that is whole, else None."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:
-                return None
-        with np.load(path, allow_pickle=False) as arrays:
-            return parse_meta(str(arrays["meta"])) if all(name in arrays for name in ARRAYS) else None
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
-        return None
+    whole = read_npz(path)
+    return None if whole is None else whole[1]

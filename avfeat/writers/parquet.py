@@ -29,7 +29,8 @@ def read_parquet_meta(path: Path) -> dict[str, Any] | None:
     try:
         found = parquet.read_table(path, page_checksum_verification=True).schema.metadata
         return parse_meta(found[b"meta"].decode() if found else None)
-    except (OSError, ValueError, KeyError):
+    # Of what damage makes of a footer, some is a type or an encoding that there is not.
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError, MemoryError):
         return None
 
 

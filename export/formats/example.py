@@ -45,7 +45,7 @@ def export_program(network: nn.Module, example: Example) -> ExportedProgram:
     """``network`` as a program of ``torch.export``, which is what a ``.pt2`` file holds.
 
     Tracing notes down what happened to be true of the example, such as that no dimension inside was 1, as it is
-    after 0.1 s of sound. Nothing that is computed depends on it: those notes are dropped, the bounds of the inputs
+    after 0.1 s of audio. Nothing that is computed depends on it: those notes are dropped, the bounds of the inputs
     are the example's, and the parity gate tries many sizes and lengths.
     """
     free = dict.fromkeys(example.dynamic, Dim.DYNAMIC)

@@ -81,7 +81,7 @@ def _in_parts(rows: NDArray[Any]) -> list[NDArray[Any]]:
 
 
 def _other_sizes(frames: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-    """Real pictures that are larger, smaller, wide, and high."""
+    """Real frames that are larger, smaller, wide, and high."""
     large = frames[:1].repeat(2, axis=2).repeat(2, axis=3)
     side = frames.shape[2]
     wide = frames[-2:, :, side // 4 : side // 4 + max(16, side // 2)]

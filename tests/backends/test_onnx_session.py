@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -205,3 +207,28 @@ def test_truncated_graph_is_refused(tmp_path: Path) -> None:
     broken = altered(tmp_path, {"audio.onnx": content[: len(content) // 2]})
     with pytest.raises(BundleError, match=r"audio\.onnx"):
         open_session(broken, "audio", "onnx", "cpu", 1)
+
+
+def test_the_runtime_is_told_to_send_nothing_home() -> None:
+    """It reads the variable once, when it is first imported; users may have set it otherwise."""
+    script = """
+import os, sys
+from importlib.abc import MetaPathFinder
+from avfeat.backends.onnx import import_onnxruntime
+
+class Look(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "onnxruntime":
+            print(os.environ.get("ORT_DISABLE_TELEMETRY"))
+
+sys.meta_path.insert(0, Look())
+import_onnxruntime()
+print(os.environ.get("ORT_DISABLE_TELEMETRY"))
+"""
+    for mine, expected in ((None, ["1", "None"]), ("0", ["0", "0"])):
+        environment = {name: one for name, one in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+        environment |= {} if mine is None else {"ORT_DISABLE_TELEMETRY": mine}
+        ran = subprocess.run(
+            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+        )
+        assert ran.stdout.split() == expected

@@ -5,19 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from avfeat.datasets import find_reader
 from avfeat.errors import ArgumentError
 from avfeat.evaluation import Dataset, DatasetError, Store, classify
 from avfeat.evaluation.ave import BACKGROUND, check_videos
-from avfeat.evaluation.readers import (
-    Columns,
-    read_ave,
-    read_esc50,
-    read_hmdb51,
-    read_kinetics_sounds,
-    read_labelled,
-    read_ucf101,
-    read_vggsound,
-)
+from avfeat.evaluation.readers import Columns, read_ave, read_dataset, read_kinetics_sounds, read_labelled
 from avfeat.evaluation.readers.ave import second_labels
 from avfeat.world.ave import write_ave
 
@@ -161,9 +153,8 @@ def test_text_files_that_are_wrong(tmp_path: Path, name: str, text: str | None, 
 def test_folders_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no such folder"):
         read_ave(tmp_path / "nowhere")
-    for read in (read_ave, read_esc50, read_ucf101, read_hmdb51, read_vggsound):
-        with pytest.raises(DatasetError, match=r"has no .*; name the folder that holds"):
-            read(tmp_path)
+    with pytest.raises(DatasetError, match=r"has no .*; name the folder that holds"):
+        read_ave(tmp_path)
 
 
 def test_esc50(place, store: Store, embedder, tmp_path: Path) -> None:
@@ -175,7 +166,7 @@ def test_esc50(place, store: Store, embedder, tmp_path: Path) -> None:
             place(tmp_path / "ESC-50-master" / "audio" / name, kind)
     (tmp_path / "ESC-50-master" / "meta").mkdir()
     (tmp_path / "ESC-50-master" / "meta" / "esc50.csv").write_text("\n".join(rows))
-    dataset = read_esc50(tmp_path)
+    dataset = read_dataset(find_reader("esc50"), tmp_path)
     assert len(dataset.items) == 10
     assert [fold.name for fold in dataset.folds] == ["1", "2", "3", "4", "5"]
     for fold in dataset.folds:
@@ -207,7 +198,7 @@ def test_ucf101(place, store: Store, embedder, tmp_path: Path) -> None:
         test = [name for name, group in videos.items() if group in tested]
         (lists / f"trainlist0{split}.txt").write_text("\r\n".join(train))
         (lists / f"testlist0{split}.txt").write_text("\r\n".join(test))
-    dataset = read_ucf101(tmp_path)
+    dataset = read_dataset(find_reader("ucf101"), tmp_path)
     assert [fold.name for fold in dataset.folds] == ["1", "2"]
     assert [len(fold.train) for fold in dataset.folds] == [10, 10]
     assert {dataset.items[k].group for k in dataset.folds[0].val} == {"v_Archery_g03", "v_YoYo_g03"}
@@ -215,7 +206,7 @@ def test_ucf101(place, store: Store, embedder, tmp_path: Path) -> None:
     assert classify(dataset, [embedder], store).entries[0].scores["audio"].accuracy == 1.0
     (lists / "testlist02.txt").write_text("v_Archery_g01_c01.avi")
     with pytest.raises(DatasetError, match=r"testlist02.txt, line 1: not Class/file.avi"):
-        read_ucf101(tmp_path)
+        read_dataset(find_reader("ucf101"), tmp_path)
 
 
 def test_hmdb51(place, store: Store, embedder, tmp_path: Path) -> None:
@@ -227,7 +218,7 @@ def test_hmdb51(place, store: Store, embedder, tmp_path: Path) -> None:
             lines.append(f"{name} {(1, 1, 1, 1, 2, 2, 0)[number]} ")
         (tmp_path / "testTrainMulti_7030_splits").mkdir(exist_ok=True)
         (tmp_path / "testTrainMulti_7030_splits" / f"{action}_test_split1.txt").write_text("\n".join(lines))
-    dataset = read_hmdb51(tmp_path)
+    dataset = read_dataset(find_reader("hmdb51"), tmp_path)
     (fold,) = dataset.folds
     assert (len(fold.train), len(fold.test)) == (8, 4), "and 0 is in neither"
     assert dataset.classes == ("brush_hair", "wave")
@@ -248,7 +239,7 @@ def test_vggsound(by_milliseconds: bool, place, store: Store, embedder, tmp_path
         place(tmp_path / "video" / f"{name}.mp4", kind)
         rows.append(f'{id_},{start},"{label}",{"test" if number > 8 else "train"}')
     (tmp_path / "vggsound.csv").write_text("\n".join(rows))
-    dataset = read_vggsound(tmp_path)
+    dataset = read_dataset(find_reader("vggsound"), tmp_path)
     assert dataset.classes == ("dog barking, howling", "rain")
     assert all(item.file.is_file() for item in dataset.items)
     (fold,) = dataset.folds
@@ -256,7 +247,7 @@ def test_vggsound(by_milliseconds: bool, place, store: Store, embedder, tmp_path
     assert classify(dataset, [embedder], store).entries[0].scores["audio"].accuracy == 1.0
     (tmp_path / "vggsound.csv").write_text("YouTube ID,start seconds,label,split\n")
     with pytest.raises(DatasetError, match=r"vggsound.csv, line 1: not id,start,label,train\|test"):
-        read_vggsound(tmp_path)
+        read_dataset(find_reader("vggsound"), tmp_path)
 
 
 def test_kinetics_sounds(place, store: Store, embedder, tmp_path: Path) -> None:

@@ -114,13 +114,16 @@ def test_a_start_behind_the_end_is_refused(clip: Path) -> None:
 
 
 def test_the_command(avfeat_command, clip: Path, tmp_path: Path) -> None:
-    ran = avfeat_command("preview", clip, "--recipe", "reference", "-o", "sheet.png")
-    assert (ran.status, ran.err) == (0, "")
-    assert ran.out == "9 before and after -> sheet.png\n"
+    for option in ("--composition", "--recipe"):
+        ran = avfeat_command("preview", clip, option, "reference", "-o", "sheet.png")
+        assert (ran.status, ran.err) == (0, "")
+        assert ran.out == "9 before and after -> sheet.png\n"
     assert (tmp_path / "sheet.png").stat().st_size > 10_000
     for arguments, status, sentence in (
         ((clip, "-o", "sheet.gif"), 2, "error: sheet.gif: a preview is a .png or a .mp4."),
-        ((clip, "--recipe", "referense", "-o", "s.png"), 2, "did you mean 'reference'?"),
+        ((clip, "--recipe", "referense", "-o", "s.png"), 2, "no recipe 'referense'; did you mean 'reference'?"),
+        ((clip, "--composition", "cla", "-o", "s.png"), 2, "no composition 'cla'; did you mean 'clar'?"),
+        ((clip, "--composition", "clar", "--recipe", "base", "-o", "s.png"), 2, "give one"),
         (("none.mp4", "-o", "s.png"), 1, "error: none.mp4: no such file."),
         ((clip, "--strength", "2", "-o", "s.png"), 2, "--strength"),
         ((clip, "-o", clip), 2, "clip.mp4: is the clip itself; give the preview another name."),

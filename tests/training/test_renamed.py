@@ -11,7 +11,9 @@ from avfeat.errors import ArgumentError
 from avfeat.training.checkpoint import Checkpoint
 from avfeat.training.recipes import Recipe, load_recipe
 from avfeat.training.renamed import RENAMED, with_new_names, with_old_names
+from avfeat.training.schema import build
 from avfeat.training.study.grid import identity_of
+from avfeat.training.study.plan import Cell, Piece
 
 OLD = """\
 extends: smoke
@@ -84,3 +86,11 @@ def test_a_checkpoint_with_the_old_names_is_the_same_training(old_recipe: Path, 
 def test_a_studys_runs_keep_their_identity() -> None:
     # Of this recipe when its settings had their old names.
     assert identity_of(load_recipe("smoke"), "d", 4) == "4622d561d99e4cb2"
+
+
+def test_a_family_of_a_plan_by_its_old_name() -> None:
+    with pytest.warns(DeprecationWarning, match="spatial is called lossy spatial now"):
+        piece = build(Piece, {"family": "spatial", "add": {"blur": {}}}, "blur")
+    with pytest.warns(DeprecationWarning, match="spatial is called lossy spatial now"):
+        cell = build(Cell, {"name": "a", "family": "spatial"}, "a")
+    assert piece.family == cell.family == "lossy spatial"

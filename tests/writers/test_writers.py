@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +19,7 @@ import pytest
 import avfeat
 from avfeat import BackendError, Embedding, OutputError
 from avfeat.errors import FullDiskError
-from avfeat.writers import FORMATS, parquet_table
+from avfeat.writers import FORMATS
 from avfeat.writers.atomic import atomic, sweep
 from avfeat.writers.journal import OutputJournal
 from avfeat.writers.jsonl import embedding_lines
@@ -132,9 +134,15 @@ def test_parquet_vectors_are_fixed_size_float32_lists(tmp_path: Path, embedding:
     assert schema.field("window").type == pyarrow.int64() and schema.field("source").type == pyarrow.string()
 
 
+def open_table(form: str, path: Path) -> AbstractContextManager[Callable[[Embedding], None]]:
+    table = FORMATS[form].table
+    assert table is not None
+    return table(path)
+
+
 def test_parquet_table_of_many_embeddings(tmp_path: Path, embedding: Embedding) -> None:
     other = replace(embedding, source="other.mp4", has_video=np.zeros(4, dtype=bool))
-    with parquet_table(tmp_path / "all.parquet") as add:
+    with open_table("parquet", tmp_path / "all.parquet") as add:
         add(embedding)
         add(other)
     rows = pyarrow.parquet.read_table(tmp_path / "all.parquet").to_pylist()
@@ -153,6 +161,53 @@ def test_h5_columns_are_exact(tmp_path: Path, embedding: Embedding) -> None:
         assert list(store["source"].asstr()) == [embedding.source] * 4
         assert list(store["window"]) == [0, 1, 2, 3]
         check_meta(embedding, json.loads(store.attrs["meta"]))
+
+
+def test_h5_table_has_the_columns_of_all_embeddings(tmp_path: Path, embedding: Embedding) -> None:
+    path, many = tmp_path / "all.h5", [replace(embedding, source=f"{number}.mp4") for number in range(40)]
+    with open_table("h5", path) as add:
+        for each in many:
+            add(each)
+    FORMATS["h5"].write(tmp_path / "one.h5", embedding)
+    with h5py.File(path) as store, h5py.File(tmp_path / "one.h5") as one:
+        assert sorted(store) == sorted(one)
+        for name in ARRAYS:
+            assert store[name].dtype == one[name].dtype
+            np.testing.assert_array_equal(store[name][:], np.concatenate([getattr(each, name) for each in many]))
+        assert list(store["source"].asstr()) == [f"{number // 4}.mp4" for number in range(160)]
+        assert list(store["window"]) == [0, 1, 2, 3] * 40
+
+
+def test_h5_table_of_one_modality(tmp_path: Path, embedding: Embedding) -> None:
+    nothing = np.zeros((4, 0), np.float32)
+    with open_table("h5", tmp_path / "all.h5") as add:
+        for _ in range(2):
+            add(replace(embedding, video=nothing, video_shared=nothing))
+    with h5py.File(tmp_path / "all.h5") as store:
+        assert store["video"].shape == (8, 0) and store["audio"].shape == (8, embedding.audio.shape[1])
+
+
+def test_damage_to_an_h5_table_is_noticed_by_who_reads_it(tmp_path: Path, embedding: Embedding) -> None:
+    path = tmp_path / "all.h5"
+    with open_table("h5", path) as add:
+        add(embedding)
+    content = bytearray(path.read_bytes())
+    content[content.index(embedding.audio[2].tobytes()) + 5] ^= 1
+    path.write_bytes(content)
+    with h5py.File(path) as store, pytest.raises(OSError, match="filter returned failure"):
+        store["audio"][:]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet", "h5"])
+def test_table_that_is_not_finished_leaves_the_one_before(tmp_path: Path, embedding: Embedding, form: str) -> None:
+    path = tmp_path / f"all.{form}"
+    with open_table(form, path) as add:
+        add(embedding)
+    before = path.read_bytes()
+    with pytest.raises(KeyboardInterrupt), open_table(form, path) as add:
+        add(replace(embedding, source="other.mp4"))
+        raise KeyboardInterrupt
+    assert [each.name for each in tmp_path.iterdir()] == [path.name] and path.read_bytes() == before
 
 
 @pytest.mark.parametrize("form", ["npz", "parquet"])
@@ -180,15 +235,19 @@ def test_foreign_file_has_no_meta(tmp_path: Path, form: str, content: bytes) -> 
     assert FORMATS[form].read_meta(tmp_path / "nowhere") is None
 
 
-def test_npz_with_a_damaged_byte_never_raises(tmp_path: Path, embedding: Embedding) -> None:
-    FORMATS["npz"].write(tmp_path / "a.npz", embedding)
-    content = (tmp_path / "a.npz").read_bytes()
-    directory = content.index(b"PK\x01\x02")
-    for place in range(directory, directory + 60):
-        damaged = bytearray(content)
-        damaged[place] ^= 1
-        (tmp_path / "b.npz").write_bytes(damaged)
-        FORMATS["npz"].read_meta(tmp_path / "b.npz")
+@pytest.mark.parametrize("form", ["npz", "parquet"])
+def test_a_damaged_byte_never_raises(tmp_path: Path, embedding: Embedding, form: str) -> None:
+    FORMATS[form].write(tmp_path / "a", embedding)
+    content = (tmp_path / "a").read_bytes()
+    # Where the archive's directory is, or the table's footer.
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    last = footer if form == "parquet" else content.index(b"PK\x01\x02")
+    for place in (*range(0, last, last // 60), *range(last, len(content), 5)):
+        for bit in (1, 64):
+            damaged = bytearray(content)
+            damaged[place] ^= bit
+            (tmp_path / "b").write_bytes(damaged)
+            FORMATS[form].read_meta(tmp_path / "b")
 
 
 def test_parquet_with_a_damaged_row_has_no_meta(tmp_path: Path, embedding: Embedding) -> None:

@@ -21,6 +21,9 @@ Sync = Literal["shared", "independent"]
 class Augmentation(ABC):
     """One augmentation; subclasses say what it does and where it comes from.
 
+    The first number that is drawn decides by ``p``: begin with ``self._amount(rng)``, and leave the samples where
+    it is 0 as they are, bit by bit.
+
     Attributes:
         p: probability that a sample is augmented.
         strength: in [0, 1]: scales the largest change that may be drawn; 0 changes nothing.
@@ -43,6 +46,10 @@ class Augmentation(ABC):
 @settings
 class TemporalAugmentation(Augmentation):
     """One that changes what is seen and heard at some time.
+
+    Frames draw from the fork "both" of the random numbers. With ``sync="shared"`` the waveform has the same fork
+    anew, and so the same numbers for the same draws; else the fork "audio". Numbers for one of them alone come from
+    a fork with another name.
 
     Attributes:
         streams: which of video and audio it changes.
@@ -70,4 +77,4 @@ class TemporalAugmentation(Augmentation):
 
     @abstractmethod
     def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
-        """Change a waveform ``(batch, samples)``; its first draws must be those of ``on_frames``."""
+        """Change a waveform ``(batch, samples)``; its first draws are those of ``on_frames``, in the same order."""

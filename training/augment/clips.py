@@ -34,7 +34,9 @@ class Clips:
         if self.waveform is not None and self.waveform.dim() != 2:
             raise ArgumentError(f"waveform must be (batch, samples), not {tuple(self.waveform.shape)}.")
         if self.frames is not None and self.waveform is not None and len(self.frames) != len(self.waveform):
-            raise ArgumentError(f"There are {len(self.frames)} clips of frames and {len(self.waveform)} of sound.")
+            raise ArgumentError(
+                f"There are {len(self.frames)} clips of frames and {len(self.waveform)} of waveform."
+            )
 
     def __len__(self) -> int:
         return len(self._some)

@@ -33,10 +33,10 @@ def blur_time(frames: Tensor, widths: Tensor) -> Tensor:
 
 
 def blur_space(frames: Tensor, widths: Tensor) -> Tensor:
-    """Blur pictures ``(batch, T, 3, h, w)`` by standard deviations in pixels ``(batch,)``, rows, then columns."""
+    """Blur frames ``(batch, T, 3, h, w)`` by standard deviations in pixels ``(batch,)``, rows, then columns."""
     height, width = frames.shape[-2:]
     down, across = (gaussian_matrix(widths, count).to(frames.dtype) for count in (height, width))
-    # Along rows one product for all of a clip; the other way round each picture needs its own.
+    # Along rows one product for all of a clip; the other way round each frame needs its own.
     rows = torch.bmm(frames.flatten(1, 3), across.transpose(1, 2)).view_as(frames)
     return (down[:, None] @ rows.flatten(1, 2)).view_as(frames)
 
@@ -49,9 +49,23 @@ def spectrogram(waveform: Tensor) -> Tensor:
 
 
 def from_spectrogram(spectrum: Tensor, samples: int) -> Tensor:
-    """The waveform ``(batch, samples)`` of a spectrogram: its exact inverse if nothing was changed."""
+    """The waveform ``(batch, samples)`` of a spectrogram: its exact inverse if nothing was changed.
+
+    ``torch.istft``, which asks whether the windows cover all of it, so that a GPU would have to be waited for.
+    """
     window = torch.hann_window(N_FFT, device=spectrum.device)
-    return torch.istft(spectrum, N_FFT, HOP, window=window, center=True, length=samples)
+    pieces = torch.fft.irfft(spectrum.transpose(1, 2), n=N_FFT) * window
+    weight = _overlapped(window.square().expand(1, spectrum.shape[2], -1))
+    whole = (_overlapped(pieces) / weight.clamp(min=1e-11))[:, N_FFT // 2 :][:, :samples]
+    return torch.nn.functional.pad(whole, (0, samples - whole.shape[1]))
+
+
+def _overlapped(pieces: Tensor) -> Tensor:
+    """The sum of ``(batch, columns, N_FFT)``, each ``HOP`` behind the one before, as ``(batch, length)``."""
+    parts = pieces.reshape(*pieces.shape[:2], -1, HOP).unbind(2)
+    tail = len(parts) - 1
+    shifted = [torch.nn.functional.pad(part, (0, 0, k, tail - k)) for k, part in enumerate(parts)]
+    return torch.stack(shifted).sum(0).flatten(1)
 
 
 def smear_sound(waveform: Tensor, widths: Tensor) -> Tensor:
@@ -70,7 +84,7 @@ def smear_sound(waveform: Tensor, widths: Tensor) -> Tensor:
 
 
 def flatten_spectrum(waveform: Tensor, amount: Tensor) -> Tensor:
-    """Filter sound so that its long-term spectrum becomes flat; the level stays.
+    """Filter audio so that its long-term spectrum becomes flat; the level stays.
 
     Args:
         waveform: ``(batch, samples)``; silence stays silent.

@@ -28,7 +28,7 @@ class _Reordering(TemporalAugmentation):
         return frames.gather(1, source[:, :, None, None, None].expand_as(frames))
 
     def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
-        """The sound in the new order."""
+        """The audio in the new order."""
         cells = CELLS if clips.frames is None else clips.frames.shape[1]
         return waveform.gather(1, self.source(rng, waveform.shape[1], cells))
 
@@ -36,12 +36,12 @@ class _Reordering(TemporalAugmentation):
     def source(self, rng: SampleRNG, count: int, cells: int) -> Tensor:
         """Which of ``count`` equal steps comes at each place: int64 ``(batch, count)``.
 
-        ``cells``: number of frames, so that sound is cut where the pictures are.
+        ``cells``: number of frames, so that audio is cut where the frames are.
         """
 
 
 CELLS = 16
-"""Into how many parts the sound of clips without frames is cut."""
+"""Into how many parts the audio of clips without frames is cut."""
 
 
 def _count_moved(order: Tensor, count: int) -> Tensor:
@@ -69,7 +69,7 @@ def _move(rng: SampleRNG, cells: int, part: Tensor) -> Tensor:
 
 @settings
 class FrameShuffle(_Reordering):
-    """Frames change places at random, and the sound of their time with them.
+    """Frames change places at random, and the audio of their time with them.
 
     As in "Shuffle and Learn" (Misra, Zitnick and Hebert, ECCV 2016, arXiv 1603.08561), all at once.
 
@@ -131,7 +131,7 @@ class CircularShift(_Reordering):
     fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.25
 
     def source(self, rng: SampleRNG, count: int, cells: int) -> Tensor:
-        """Shifted by whole frames, so that sound and pictures stay together."""
+        """Shifted by whole frames, so that audio and frames stay together."""
         part = self._amount(rng) * self.fraction * rng.uniform(-1, 1)
         shift = torch.floor(part * cells + 0.5)[:, None] * (count / cells)
         place = torch.arange(count, device=part.device)

@@ -42,4 +42,4 @@ def name_of(augmentation: Augmentation | type[Augmentation]) -> str:
 
 
 AUGMENTATIONS: dict[str, type[Augmentation]] = {name_of(kind): kind for kind in _CLASSES}
-"""By family, in the order of the modules."""
+"""By name, in the order above: one line here is all that registers an augmentation."""

@@ -40,13 +40,13 @@ class _Segment(TemporalAugmentation):
 
 @settings
 class Cuboid(_Segment):
-    """A box in space and time is lost; in sound, a rectangle of time and frequency.
+    """A box in space and time is lost; in audio, a rectangle of time and frequency.
 
     Cutout (DeVries and Taylor, 2017, arXiv 1708.04552) with a beginning and an end; on the spectrogram it is
     SpecAugment's time and frequency mask at once (Park et al., Interspeech 2019, arXiv 1904.08779).
 
     Attributes:
-        side: side of the box as a part of the picture's, and height of the rectangle as a part of all frequencies.
+        side: side of the box as a part of the frame's, and height of the rectangle as a part of all frequencies.
     """
 
     side: PositiveShare = 0.5
@@ -79,11 +79,11 @@ def _span(rng: SampleRNG, part: float, count: int) -> Tensor:
 
 @settings
 class SegmentBlur(_Segment):
-    """Between two times the picture is blurred and the sound is muffled.
+    """Between two times the frame is blurred and the audio is muffled.
 
     Attributes:
-        sigma: standard deviation of the blur as a part of the picture's height, at strength 1.
-        cutoff: what is left of the sound, as a part of half the sample rate.
+        sigma: standard deviation of the blur as a part of the frame's height, at strength 1.
+        cutoff: what is left of the audio, as a part of half the sample rate.
     """
 
     sigma: Positive = 0.06
@@ -104,11 +104,11 @@ class SegmentBlur(_Segment):
 
 @settings
 class SegmentNoise(_Segment):
-    """Between two times noise covers the picture and the sound.
+    """Between two times noise covers the video and the audio.
 
     Attributes:
-        level: standard deviation of the noise in the picture (whose range is 1), at strength 1.
-        snr: of the sound to the noise in dB, at strength 1; each halving of the strength adds 6 dB.
+        level: standard deviation of the noise in the frame (whose range is 1), at strength 1.
+        snr: of the audio to the noise in dB, at strength 1; each halving of the strength adds 6 dB.
     """
 
     level: Positive = 0.4

@@ -1,4 +1,4 @@
-"""Lossy in space: what single pictures lose; the same for all frames of a clip, and nothing in the sound.
+"""Lossy in space: what single frames lose; the same for all frames of a clip, and nothing in the audio.
 
 That a clip's frames change alike, and do not flicker, is CVRL's "temporally consistent spatial augmentation" (Qian
 et al., CVPR 2021, arXiv 2008.03800).
@@ -32,7 +32,7 @@ _Sigma = Annotated[float, Field(ge=0, le=56)]
 
 @settings
 class _Spatial(Augmentation):
-    """What changes pictures and leaves the sound alone."""
+    """What changes frames and leaves the audio alone."""
 
     family = "lossy spatial"
 
@@ -60,26 +60,26 @@ def over_frames(numbers: Tensor) -> Tensor:
 
 @settings
 class ResizedCrop(_Spatial):
-    """A part of the picture, enlarged to the size of the whole.
+    """A part of the frame, enlarged to the size of the whole.
 
     Inception's crop (Szegedy et al., CVPR 2015, arXiv 1409.4842, section 6) in torchvision's form: area uniform,
     ratio of the sides uniform in its logarithm, place uniform. Only ratios with which a crop of the area drawn fits
-    the picture are drawn, instead of drawing again. Areas: 0.3 to 1 in CVRL, 0.08 to 1 in AVID and CrissCross, 0.2
+    the frame are drawn, instead of drawing again. Areas: 0.3 to 1 in CVRL, 0.08 to 1 in AVID and CrissCross, 0.2
     to 1 in MoCo v3.
 
     Attributes:
-        scale: smallest and largest area of the crop as parts of the picture's, at strength 1; the whole at 0.
-        ratio: how much wider or higher than the picture a crop may be in its proportions, at strength 1.
+        scale: smallest and largest area of the crop as parts of the frame's, at strength 1; the whole at 0.
+        ratio: how much wider or higher than the frame a crop may be in its proportions, at strength 1.
     """
 
     scale: Annotated[tuple[PositiveShare, PositiveShare], Ascending] = (0.2, 1.0)
     ratio: Annotated[float, Field(ge=1)] = 4 / 3
 
     def boxes(self, rng: SampleRNG) -> Tensor:
-        """Top, left, height and width as parts of the picture's: float32 ``(batch, 4)``."""
+        """Top, left, height and width as parts of the frame's: float32 ``(batch, 4)``."""
         amount, (low, high) = self._amount(rng), self.scale
         area = 1 - amount * (1 - rng.uniform(low, high))
-        # Of a crop that fits, neither side is longer than the picture's.
+        # Of a crop that fits, neither side is longer than the frame's.
         widest = torch.minimum(amount * math.log(self.ratio), -area.log())
         wider = torch.exp(widest * rng.uniform(-1, 1))
         sides = torch.stack([area / wider, area * wider], dim=1).sqrt().clamp(max=1)
@@ -92,11 +92,11 @@ class ResizedCrop(_Spatial):
 
 
 def crop(frames: Tensor, boxes: Tensor) -> Tensor:
-    """Parts of pictures, enlarged to the size of the whole.
+    """Parts of frames, enlarged to the size of the whole.
 
     Args:
         frames: ``(batch, T, 3, height, width)``.
-        boxes: ``(batch, 4)``: top, left, height and width as parts of the picture's.
+        boxes: ``(batch, 4)``: top, left, height and width as parts of the frame's.
 
     Returns:
         Of the shape and dtype of ``frames``. Bilinear: as nothing is ever made smaller, nothing can alias.
@@ -108,7 +108,7 @@ def crop(frames: Tensor, boxes: Tensor) -> Tensor:
     columns = (left - 1)[:, None] + wide[:, None] * _middles(width, boxes)
     shape = (len(boxes), height, width)
     grid = torch.stack([columns[:, None, :].expand(shape), rows[:, :, None].expand(shape)], dim=-1)
-    # All colours of all frames as channels of one picture share the grid; places need float32 in any case.
+    # All colours of all frames as channels of one image share the grid; places need float32 in any case.
     planes = frames.flatten(1, 2).float()
     cut = torch.nn.functional.grid_sample(planes, grid, padding_mode="border", align_corners=False)
     return cut.clamp_(0, 1).view_as(frames).to(frames.dtype)
@@ -140,7 +140,7 @@ class ColourJitter(_Spatial):
 
     SimCLR's colour distortion (Chen et al., ICML 2020, arXiv 2002.05709, appendix A) with the ranges of AVID and
     CrissCross, 0.4, 0.4, 0.4 and 0.2; CVRL has 0.8, 0.8, 0.8 and 0.2. Brightness, contrast and saturation are
-    torchvision's formulas, in this order, with the mean over the whole clip as if its frames were one picture. Hue
+    torchvision's formulas, in this order, with the mean over the whole clip as if its frames were one image. Hue
     is a rotation of the chroma in YIQ (as in tensorflow-addons' ``adjust_hsv_in_yiq``) instead of HSV's: with that
     all four are one affine map of RGB, and so one pass over the frames; values are cut off to [0, 1] once, at the
     end, and not after each of the four.
@@ -159,10 +159,11 @@ class ColourJitter(_Spatial):
 
     def factors(self, rng: SampleRNG) -> Tensor:
         """Factors of brightness, contrast and saturation, and the turn of hue (of 1): ``(batch, 4)``."""
-        amount = self._amount(rng)
-        largest = torch.tensor([self.brightness, self.contrast, self.saturation, self.hue], device=amount.device)
-        neutral = torch.tensor([1.0, 1.0, 1.0, 0.0], device=amount.device)
-        return neutral + amount[:, None] * largest * rng.uniform(-1, 1, 4)
+        amount, drawn = self._amount(rng), rng.uniform(-1, 1, 4).unbind(1)
+        largest, neutral = (self.brightness, self.contrast, self.saturation, self.hue), (1.0, 1.0, 1.0, 0.0)
+        # Not as tensors: a GPU would be waited for while they are copied to it.
+        columns = zip(neutral, largest, drawn, strict=True)
+        return torch.stack([middle + amount * most * part for middle, most, part in columns], dim=1)
 
     def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Apply each sample's map of colours."""
@@ -212,7 +213,7 @@ class Grey(_Spatial):
 
     def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
         """Blend with the luma."""
-        weights = torch.tensor(_LUMA, device=frames.device, dtype=frames.dtype)
+        weights = _yiq(frames.device)[0][0].to(frames.dtype)
         luma = (weights @ frames.flatten(3)).clamp_(0, 1).view_as(frames[:, :, 0])
         return frames.lerp(luma[:, :, None], over_frames(self._amount(rng)).to(frames.dtype))
 
@@ -222,14 +223,14 @@ class Blur(_Spatial):
     """A Gaussian blur. SimCLR's, as CVRL and BraVe have it: standard deviation uniform in 0.1 to 2 pixels.
 
     Attributes:
-        sigma: smallest and largest standard deviation at strength 1, in pixels of a picture 112 pixels high;
-            higher pictures are blurred as much relative to their height. Strength scales it.
+        sigma: smallest and largest standard deviation at strength 1, in pixels of a frame 112 pixels high;
+            higher frames are blurred as much relative to their height. Strength scales it.
     """
 
     sigma: Annotated[tuple[_Sigma, _Sigma], Ascending] = (0.1, 2.0)
 
     def widths(self, rng: SampleRNG, height: int) -> Tensor:
-        """Standard deviations in pixels of pictures of a ``height``: ``(batch,)``."""
+        """Standard deviations in pixels of frames of a ``height``: ``(batch,)``."""
         return self._amount(rng) * rng.uniform(*self.sigma) * (height / 112)
 
     def on_frames(self, frames: Tensor, rng: SampleRNG) -> Tensor:
@@ -245,7 +246,7 @@ class Noise(_Spatial):
     Our choice; about what a dark scene has at a high sensitivity of the camera.
 
     Attributes:
-        level: largest standard deviation of the noise at strength 1 (the pictures' range is 1); uniform between 0
+        level: largest standard deviation of the noise at strength 1 (the frames' range is 1); uniform between 0
             and it.
     """
 
@@ -267,10 +268,10 @@ class Cutout(_Spatial):
     """A square is lost, at the same place in all frames, and filled with the clip's mean colour.
 
     Cutout (DeVries and Taylor, 2017, arXiv 1708.04552), whose squares are filled with the data's mean; in
-    CrissCross 20 of 112 pixels. Here the square lies within the picture, so that as much is lost at every place.
+    CrissCross 20 of 112 pixels. Here the square lies within the frame, so that as much is lost at every place.
 
     Attributes:
-        side: of the square, as a part of the picture's shorter side, at strength 1 (rounded to whole pixels).
+        side: of the square, as a part of the frame's shorter side, at strength 1 (rounded to whole pixels).
     """
 
     side: Share = 20 / 112
@@ -278,7 +279,7 @@ class Cutout(_Spatial):
     def squares(self, rng: SampleRNG, height: int, width: int) -> Tensor:
         """Top, left and side in pixels: int64 ``(batch, 3)``."""
         side = torch.floor(self._amount(rng) * self.side * min(height, width) + 0.5)[:, None]
-        free = torch.tensor([height, width], device=side.device) - side
+        free = torch.cat([height - side, width - side], dim=1)
         corner = torch.minimum(torch.floor(rng.uniform(count=2) * (free + 1)), free)
         return torch.cat([corner, side], dim=1).long()
 

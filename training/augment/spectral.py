@@ -1,6 +1,6 @@
-"""Lossy in the spectrum: what sound loses in frequency, pitch, speed, clarity and level; nothing in the pictures.
+"""Lossy in the spectrum: what audio loses in frequency, pitch, speed, clarity and level; nothing in the frames.
 
-Masks in time are not here: they are of ``temporal.TimeMask``, where pictures can have the same.
+Masks in time are not here: they are of ``temporal.TimeMask``, where frames can have the same.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _Colour = Annotated[float, Field(ge=0, le=4)]
 
 @settings
 class _Spectral(Augmentation):
-    """What changes sound and leaves the pictures alone."""
+    """What changes audio and leaves the frames alone."""
 
     family = "lossy spectral"
 
@@ -133,14 +133,14 @@ class PitchShift(_Spectral):
 
 @settings
 class TimeStretch(_Spectral):
-    """The sound runs faster or slower, at its pitch; the length stays: what comes later is cut off, or silent.
+    """The audio runs faster or slower, at its pitch; the length stays: what comes later is cut off, or silent.
 
     CLAR's ``time stretch`` with rates U(0.5, 1.5), cut off or padded with zeros; by a phase vocoder (see
-    ``vocoder``). The sound begins with the pictures and is ahead of or behind them towards the end: of the spectral
+    ``vocoder``). The audio begins with the frames and is ahead of or behind them towards the end: of the spectral
     ones this one alone is not in step with them.
 
     Attributes:
-        change: largest change of the rate, of 1, at strength 1: with 0.5 up to half of the sound is cut off.
+        change: largest change of the rate, of 1, at strength 1: with 0.5 up to half of the audio is cut off.
     """
 
     change: Annotated[float, Field(ge=0, le=0.9)] = 0.5
@@ -150,7 +150,7 @@ class TimeStretch(_Spectral):
         return 1 + self._amount(rng) * self.change * rng.uniform(-1, 1)
 
     def on_sound(self, waveform: Tensor, clips: Clips, rng: SampleRNG) -> Tensor:
-        """Stretch the sound."""
+        """Stretch the audio."""
         rates = self.rates(rng)
         return _where(rates != 1, change_speed(waveform, rates), waveform)
 

@@ -26,12 +26,12 @@ Fill = Literal["zeros", "mean", "noise"]
 DropFill = Literal["blank", "freeze"]
 
 _NOISE_IN_SOUND = 0.01
-"""Standard deviation of the noise that CLAR fills masked sound with."""
+"""Standard deviation of the noise that CLAR fills masked audio with."""
 _NOISE_IN_PICTURES = 0.25
 
 
 def _fill_lost(content: Tensor, lost: Tensor, fill: Fill, rng: SampleRNG) -> Tensor:
-    """``content`` with what is ``lost`` (broadcastable) replaced; pictures stay in [0, 1]."""
+    """``content`` with what is ``lost`` (broadcastable) replaced; frames stay in [0, 1]."""
     if fill == "zeros":
         return content.masked_fill(lost, 0.0)
     pictures = content.dim() == 5
@@ -56,7 +56,7 @@ class TimeMask(TemporalAugmentation):
     """One or several contiguous blocks of time are lost.
 
     CLAR's ``time_masking``: one block of 0.125 of the waveform, at a uniform start, replaced by noise of standard
-    deviation 0.01; here for pictures, too, and with more blocks and fills as in SpecAugment (Park et al.,
+    deviation 0.01; here for frames, too, and with more blocks and fills as in SpecAugment (Park et al.,
     Interspeech 2019, arXiv 1904.08779).
 
     Attributes:
@@ -87,14 +87,14 @@ class TimeMask(TemporalAugmentation):
 
 @settings
 class FrameDrop(TemporalAugmentation):
-    """Single frames are lost, and the sound of their time: blank, or frozen to what came before.
+    """Single frames are lost, and the audio of their time: blank, or frozen to what came before.
 
     As frames are lost on a bad line; the counterpart in time of dropping patches.
 
     Attributes:
         fraction: part of the frames that is lost at strength 1 (rounded to whole frames).
         fill: ``blank`` (black and silent), or ``freeze`` to the last one that is there; the first is never frozen.
-        cells: into how many parts the sound of a clip without frames, or of independent loss, is cut.
+        cells: into how many parts the audio of a clip without frames, or of independent loss, is cut.
     """
 
     fraction: Share = 0.5
@@ -192,9 +192,9 @@ def _gain(part: Tensor, shape: Tensor) -> Tensor:
 
 @settings
 class TemporalBlur(TemporalAugmentation):
-    """What happens fast is lost: pictures and the spectrum's changes are averaged over time.
+    """What happens fast is lost: frames and the spectrum's changes are averaged over time.
 
-    A long exposure, and its counterpart in sound: magnitudes of the spectrogram are smeared, phases stay.
+    A long exposure, and its counterpart in audio: magnitudes of the spectrogram are smeared, phases stay.
 
     Attributes:
         fraction: largest standard deviation of the Gaussian, as a part of the clip, at strength 1.
@@ -224,10 +224,10 @@ class TemporalBlur(TemporalAugmentation):
 class Background(TemporalAugmentation):
     """What stays the same over the clip is lost; what changes in it is left, at its time.
 
-    Pictures lose their mean over time, around grey; sound loses its long-term spectrum, which becomes flat, at the
+    Frames lose their mean over time, around grey; audio loses its long-term spectrum, which becomes flat, at the
     same level. So the views of a clip cannot be told from others by scenery, voice timbre or microphone alone. In
-    pictures after Background Erasing (Wang et al., CVPR 2021, arXiv 2009.05769), which adds a still frame instead;
-    in sound cepstral mean normalisation (Atal, JASA 1974) as a filter.
+    frames after Background Erasing (Wang et al., CVPR 2021, arXiv 2009.05769), which adds a still frame instead;
+    in audio cepstral mean normalisation (Atal, JASA 1974) as a filter.
     """
 
     family = "lossy coherent"

@@ -1,4 +1,4 @@
-"""A phase vocoder with a rate for each sample: to stretch sound, and with resampling to shift its pitch."""
+"""A phase vocoder with a rate for each sample: to stretch audio, and with resampling to shift its pitch."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def stretch(spectrum: Tensor, rates: Tensor, columns: int) -> Tensor:
 
 
 def change_speed(waveform: Tensor, rates: Tensor) -> Tensor:
-    """Sound at another speed and the same pitch: ``(batch, samples)``, cut off or followed by silence.
+    """Audio at another speed and the same pitch: ``(batch, samples)``, cut off or followed by silence.
 
     Args:
         waveform: ``(batch, samples)``.
@@ -50,12 +50,12 @@ def change_speed(waveform: Tensor, rates: Tensor) -> Tensor:
 
 
 def shift_pitch(waveform: Tensor, factors: Tensor, largest: float) -> Tensor:
-    """Sound at another pitch and the same speed: stretched, then read as much faster.
+    """Audio at another pitch and the same speed: stretched, then read as much faster.
 
     Args:
         waveform: ``(batch, samples)``.
         factors: ``(batch,)``: of all frequencies.
-        largest: what no factor exceeds; a number, as it says how long the stretched sound can be.
+        largest: what no factor exceeds; a number, as it says how long the stretched audio can be.
     """
     samples, spectrum = waveform.shape[1], spectrogram(waveform)
     bins, columns = spectrum.shape[1:]

@@ -88,7 +88,11 @@ def train(
         note(f"note: {run} has no checkpoint yet; beginning with step 1")
     # One that cannot teach is told of now, not when all has been decoded.
     Teacher.from_recipe(chosen)
-    cache = open_or_prepare(data, chosen.cache, max_failed=max_failed, follow=follow if leads() else None)
+    # Of the processes of torchrun, one reads the clips to see whether they are whole.
+    first = leads()
+    cache = open_or_prepare(
+        data, chosen.cache, max_failed=max_failed, follow=follow if first else None, verify=first
+    )
     with closing(events(cache, data, run, chosen, resume=resume, device=device)) as happening:
         _show(happening, run, _again(data, run, max_failed), chosen.steps)
 
@@ -111,35 +115,28 @@ def _recipe(name: str | None, run: Path, resume: bool, changes: list[str]) -> Re
 
 def _show(events: Iterable[Event], run: Path, again: str, steps: int) -> None:
     """Print what happens, up to the end; only the first of several processes does."""
-    from avfeat.training.trainer import (
-        MetricsLogged,
-        StepDone,
-        TrainingFinished,
-        TrainingStarted,
-        TrainingStopped,
-        WarningIssued,
-    )
+    from avfeat.training import trainer
 
     say = note if leads() else _silent
     with ExitStack() as stack:
         advance: Callable[[str], None] = _silent
         for event in events:
             match event:
-                case TrainingStarted():
+                case trainer.TrainingStarted():
                     say(_announcement(event, steps))
                     if leads():
                         advance = stack.enter_context(progress("training", event.cost.steps))
-                case StepDone():
+                case trainer.StepDone():
                     advance("training")
-                case MetricsLogged():
+                case trainer.MetricsLogged():
                     say(_line(event, steps))
-                case WarningIssued():
+                case trainer.WarningIssued():
                     say(f"warning: {event.message}")
-                case TrainingStopped() if not leads():
+                case trainer.TrainingStopped() if not leads():
                     raise typer.Exit(128 + event.signal)
-                case TrainingStopped():
+                case trainer.TrainingStopped():
                     raise StoppedError(_describe_stop(event, again, steps), 128 + event.signal)
-                case TrainingFinished() if leads():
+                case trainer.TrainingFinished() if leads():
                     _conclude(event, run)
 
 
@@ -177,13 +174,13 @@ def _line(event: MetricsLogged, steps: int) -> str:
 
 
 def _describe_stop(event: TrainingStopped, again: str, steps: int) -> str:
-    return f"stopped after step {event.step} of {steps}, which {event.path} holds; go on with: {again}"
+    return f"stopped after step {event.step} of {steps}, which {event.path} holds; resume with: {again}"
 
 
 def _conclude(event: TrainingFinished, run: Path) -> None:
     """What came out, and what it took."""
     if not event.clips_per_second:
-        note(f"{run}: all {event.steps} steps were done before; nothing was left to do.")
+        note(f"{run}: up to date: all {event.steps} steps are done.")
     rows = {"steps": f"{event.steps}"}
     if event.accuracy is not None and event.random_init is not None:
         rows["kNN accuracy"] = _accuracies(event.accuracy)

@@ -87,6 +87,7 @@ def open_or_prepare(
     workers: int | None = None,
     max_failed: float = 0.1,
     follow: Callable[[Iterable[Event]], object] | None = None,
+    verify: bool = True,
 ) -> Cache:
     """The cache of ``data``, built or brought up to date first; several processes may ask at once.
 
@@ -97,6 +98,7 @@ def open_or_prepare(
         workers: processes, None for one a processor.
         max_failed: the share of items that may fail, where something is prepared.
         follow: called with what happens while it is prepared, to be iterated to its end; None for nothing.
+        verify: read the clips that are there, and make again what is damaged; a finished cache is taken as it is.
 
     Raises:
         AvfeatError: as ``prepare``, or a finished cache that has other settings than these (its quality aside).
@@ -105,7 +107,9 @@ def open_or_prepare(
         return _open_finished(Path(data), settings)
     chosen = settings or CacheSettings()
     path = (cache_folder("prepared") if root is None else root) / _key(data, chosen)
-    with closing(prepare(data, path, chosen, workers=workers, max_failed=max_failed, wait=True)) as events:
+    with closing(
+        prepare(data, path, chosen, workers=workers, max_failed=max_failed, wait=True, verify=verify)
+    ) as events:
         (follow or _drain)(events)
     return Cache(path)
 
@@ -116,7 +120,7 @@ def _drain(events: Iterable[Event]) -> None:
 
 def _open_finished(path: Path, settings: CacheSettings | None) -> Cache:
     cache = Cache(path)
-    # How good its pictures are is the caller's choice; all else decides what a window is.
+    # How good its frames are is the caller's choice; all else decides what a window is.
     if settings is not None and replace(settings, quality=cache.settings.quality) != cache.settings:
         raise CacheError(f"{path}: prepared with {cache.settings}, not with {settings}; prepare its source again.")
     return cache

@@ -1,20 +1,31 @@
-"""Writes clip files: safetensors with JPEG pictures, which of them is on screen when, and 16-bit sound.
+"""Writes clip files: safetensors with JPEG images, which of them is on screen when, and 16-bit audio.
 
-============  =======  =====================================================================================
-``offsets``   uint64   ``(m + 1,)``: where each of the m pictures begins in ``pictures``
-``shown``     uint32   ``(n,)``: the picture on screen at ``(i + 0.5) / fps`` seconds
+``offsets``   uint64   ``(m + 1,)``: where each of the m frames begins in ``pictures``
+``shown``     uint32   ``(n,)``: the frame on screen at ``(i + 0.5) / fps`` seconds
 ``sound``     int16    ``(k,)``: mono samples from time 0 on, 32,768 being full scale
-``pictures``  uint8    the JPEG files of all pictures that differ from the one before, one after the other
+``pictures``  uint8    the JPEG files of all frames that differ from the one before, one after the other
 ============  =======  =====================================================================================
+=======
+================  =======  =================================================================================
+``offsets``       uint64   ``(m + 1,)``: where each of the m frames begins in ``pictures``
+``shown``         uint32   ``(n,)``: the frame on screen at ``(i + 0.5) / fps`` seconds
+``picture_sums``  uint32   ``(m,)``: CRC-32 of each frame's bytes
+``sound_sums``    uint32   CRC-32 of each 4,096 samples' bytes; the last may be of fewer
+``sound``         int16    ``(k,)``: mono samples from time 0 on, 32,768 being full scale
+``pictures``      uint8    the JPEG files of all frames that differ from the one before, one after the other
+================  =======  =================================================================================
 
-At the default settings, 835 real clips take 83 kB a second: 51 for pictures, 32 for sound (raw: 334 kB). Any
-picture can be read without its neighbours, as none can out of a video stream. JPEG at quality 95 without chroma
-subsampling keeps 44 dB, decodes in 0.1 ms, and takes a sixth of the disk of raw pictures. A safetensors file holds
+At the default settings, 835 real clips take 83 kB a second: 51 for frames, 32 for audio (raw: 334 kB). Any
+frame can be read without its neighbours, as none can out of a video stream. JPEG at quality 95 without chroma
+subsampling keeps 44 dB, decodes in 0.1 ms, and takes a sixth of the disk of raw frames. A safetensors file holds
 no code, is read in slices, and any language reads it.
 
 The metadata hold ``avfeat``: JSON with ``settings``, ``video_end``, ``audio_end``, ``begin`` (microseconds) and
-``damage``. Pictures are compressed as they come, and go through temporary files: memory does not grow with the clip
-but for 12 bytes a picture.
+``damage``; and ``crc32``, in hex: of that JSON and of all tensors before ``sound``. So damage on disk is noticed
+whichever part of a clip is read. Clips of older versions have no checksums.
+
+Frames are compressed as they come, and go through temporary files: memory does not grow with the clip but for 16
+bytes a frame.
 """
 
 from __future__ import annotations
@@ -22,7 +33,9 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import zlib
 from array import array
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,12 +54,30 @@ SUBSAMPLING = "444"
 """No chroma is dropped: at 112 pixels there is none to spare."""
 
 FULL_SCALE = 32_768
+
+SUMMED = 4096
+"""Samples that share a checksum: 8 kB, a quarter of a second at 16 kHz."""
+
+TENSORS = {
+    "offsets": "U64",
+    "shown": "U32",
+    "picture_sums": "U32",
+    "sound_sums": "U32",
+    "sound": "I16",
+    "pictures": "U8",
+}
+"""Their types, in the order of the file: larger numbers first, so that all are aligned."""
+
+SUMS = ("picture_sums", "sound_sums")
+TABLES = ("offsets", "shown", *SUMS)
+"""Those that are read as a whole when a clip is opened, and have one checksum."""
+
 _IN_MEMORY = 8 << 20
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a clip beside its pictures and samples.
+    """What is known of a clip beside its frames and samples.
 
     Attributes:
         video_end: end of the video in microseconds of presentation time, None without one.
@@ -62,7 +93,7 @@ class Facts:
 
 
 class ClipWriter:
-    """Takes pictures and samples in order, then saves them as one file; a context manager."""
+    """Takes frames and samples in order, then saves them as one file; a context manager."""
 
     def __init__(self, settings: CacheSettings, scratch: Path) -> None:
         """Keep what does not fit into memory in unnamed files in the folder ``scratch``."""
@@ -71,6 +102,7 @@ class ClipWriter:
         self._pictures, self._sound = (self._spool(scratch) for _ in range(2))
         self._offsets = array("Q", [0])
         self._shown = array("I")
+        self._sums = array("I")
         self._last: Pixels | None = None
         self._samples = 0
 
@@ -81,16 +113,17 @@ class ClipWriter:
         self._stack.close()
 
     def show(self, pixels: Pixels) -> None:
-        """The picture at the next instant: uint8 ``(size, size, 3)``."""
+        """The frame at the next instant: uint8 ``(size, size, 3)``."""
         if self._last is None or not np.array_equal(pixels, self._last):
             data = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), self._settings.quality, "RGB", SUBSAMPLING)
             self._pictures.write(data)
             self._offsets.append(self._offsets[-1] + len(data))
+            self._sums.append(zlib.crc32(data))
             self._last = pixels
         self._shown.append(max(0, len(self._offsets) - 2))
 
     def show_nothing(self) -> None:
-        """No picture at the next instant: the nearest one, the last or else the first to come, stands for it."""
+        """No frame at the next instant: the nearest one, the last or else the first to come, stands for it."""
         self._shown.append(max(0, len(self._offsets) - 2))
 
     def sound(self, waveform: NDArray[np.float32]) -> None:
@@ -106,19 +139,20 @@ class ClipWriter:
             OutputError: it cannot be written.
         """
         shown, samples = self._shown[: self._instants(facts)], min(self._samples, self._count(facts.audio_end))
-        sizes = {
-            "offsets": ("U64", len(self._offsets), 8),
-            "shown": ("U32", len(shown), 4),
-            "sound": ("I16", samples, 2),
-            "pictures": ("U8", self._offsets[-1], 1),
+        note = json.dumps({"settings": self._settings.to_json(), **asdict(facts)}, sort_keys=True)
+        tables = {
+            "offsets": np.asarray(self._offsets, dtype="<u8").tobytes(),
+            "shown": np.asarray(shown, dtype="<u4").tobytes(),
+            "picture_sums": np.asarray(self._sums, dtype="<u4").tobytes(),
+            "sound_sums": np.asarray(_sums(self._sound, samples), dtype="<u4").tobytes(),
         }
-        note = {"settings": self._settings.to_json(), **asdict(facts)}
+        sizes = {name: len(table) for name, table in tables.items()}
+        sizes |= {"sound": 2 * samples, "pictures": self._offsets[-1]}
         with atomic(path) as file:
-            file.write(_header(sizes, {"avfeat": json.dumps(note, sort_keys=True)}))
-            file.write(np.asarray(self._offsets, dtype="<u8").tobytes())
-            file.write(np.asarray(shown, dtype="<u4").tobytes())
-            _copy(self._sound, file, 2 * samples)
-            _copy(self._pictures, file, self._offsets[-1])
+            file.write(_header(sizes, {"avfeat": note, "crc32": checksum(note, tables.values())}))
+            file.writelines(tables.values())
+            _copy(self._sound, file, sizes["sound"])
+            _copy(self._pictures, file, sizes["pictures"])
 
     def _instants(self, facts: Facts) -> int:
         if facts.video_end is None:
@@ -133,13 +167,29 @@ class ClipWriter:
         return cast("IO[bytes]", self._stack.enter_context(spool))
 
 
-def _header(sizes: dict[str, tuple[str, int, int]], metadata: dict[str, str]) -> bytes:
-    """The header of a safetensors file of one-dimensional tensors, larger numbers first so that all are aligned."""
+def checksum(note: str, tables: Iterable[bytes | memoryview]) -> str:
+    """CRC-32 of what a clip says of itself and of its tables, in hex."""
+    value = zlib.crc32(note.encode())
+    for table in tables:
+        value = zlib.crc32(table, value)
+    return f"{value:08x}"
+
+
+def _sums(spool: IO[bytes], samples: int) -> list[int]:
+    """CRC-32 of each ``SUMMED`` of the first samples."""
+    spool.seek(0)
+    counts = [min(SUMMED, samples - begin) for begin in range(0, samples, SUMMED)]
+    return [zlib.crc32(spool.read(2 * count)) for count in counts]
+
+
+def _header(sizes: dict[str, int], metadata: dict[str, str]) -> bytes:
+    """The header of a safetensors file of one-dimensional tensors of these sizes in bytes."""
     header: dict[str, Any] = {"__metadata__": metadata}
     end = 0
-    for name, (dtype, count, width) in sizes.items():
-        begin, end = end, end + count * width
-        header[name] = {"dtype": dtype, "shape": [count], "data_offsets": [begin, end]}
+    for name, size in sizes.items():
+        begin, end = end, end + size
+        dtype = TENSORS[name]
+        header[name] = {"dtype": dtype, "shape": [8 * size // int(dtype[1:])], "data_offsets": [begin, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text

@@ -26,7 +26,7 @@ class CacheRow:
         name: of the item in its source.
         clip: name of its clip file.
         label: its class in words, or None.
-        group: what it belongs to, or None.
+        group: what must never stand in two folds, such as the clips of one video; None: a group of its own.
         video_end: end of the video in microseconds, None without one.
         audio_end: end of the audio, likewise.
         begin: from here on all of its streams are there, in microseconds.

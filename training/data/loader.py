@@ -29,11 +29,11 @@ Batch = dict[str, Tensor]
 ==================  ================================  ============================================================
 ``frames``          uint8 ``(B, views, T, H, W, 3)``  RGB; zeros without video
 ``waveform``        float32 ``(B, views, samples)``   mono in [-1, 1]; zeros without audio
-``has_video``       bool ``(B,)``                     whether the item has pictures; ``has_audio`` likewise
+``has_video``       bool ``(B,)``                     whether the item has frames; ``has_audio`` likewise
 ``label``           int64 ``(B,)``                    class in the cache's ``classes``, -1 for none: for probes
 ``item``            int64 ``(B,)``                    number of the item in the cache
 ``video_start``     int64 ``(B, views)``              where the view begins, microseconds; ``audio_start`` likewise
-``speed``           float64 ``(B, views)``            of the view; ``audio_speed`` that of its sound
+``speed``           float64 ``(B, views)``            of the view; ``audio_speed`` that of its audio
 ==================  ================================  ============================================================
 """
 
@@ -54,7 +54,7 @@ class DataShard:
 class ViewDataset(Dataset[Batch]):
     """The views of a training by step: a function of (seed, step, rank, sample) alone.
 
-    Pictures are those of the cache's grid: up to half of its frame interval off the instants that were drawn.
+    Frames are those of the cache's grid: up to half of its frame interval off the instants that were drawn.
     """
 
     def __init__(

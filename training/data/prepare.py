@@ -98,10 +98,12 @@ def prepare(
     workers: int | None = None,
     max_failed: float = 0.1,
     wait: bool = False,
+    verify: bool = True,
 ) -> Generator[Event, None, None]:
     """Build the cache of ``data`` in the folder ``cache``; yield what becomes of each item as it is known.
 
-    What an earlier run has decoded is kept, also one that was killed. The index appears last, and is the same
+    What an earlier run has decoded is kept, also one that was killed; it is read, and what has been damaged on disk
+    since is made again. The index appears last, and is the same
     however many runs it took; the clips that it does not name, of other settings or of media that is gone, are then
     removed. Closing the generator stops the work and leaves the finished clips.
 
@@ -112,6 +114,7 @@ def prepare(
         workers: processes, None for one a processor, 0 to work in this one.
         max_failed: the share of items that may fail.
         wait: wait for another process that builds this cache, instead of raising.
+        verify: read the clips that are there; else those of unchanged media are known by their sizes alone.
 
     Raises:
         ArgumentError: ``data`` that is none, or a share outside [0, 1].
@@ -121,7 +124,7 @@ def prepare(
     if not 0 <= max_failed <= 1:
         raise ArgumentError(f"max_failed must be a share from 0 to 1, not {max_failed!r}.")
     found = open_source(data)
-    build = _Build(data, cache, settings or CacheSettings(), max_failed, found.count)
+    build = _Build(data, cache, settings or CacheSettings(), max_failed, found.count, verify)
     with building(cache, wait):
         yield PreparationStarted(found.count)
         try:
@@ -142,6 +145,7 @@ class _Build:
     settings: CacheSettings
     max_failed: float
     total: int | None
+    verify: bool
     rows: dict[int, CacheRow] = field(default_factory=dict)
     failures: dict[int, ItemFailed] = field(default_factory=dict)
 
@@ -158,7 +162,7 @@ class _Build:
         self._check(len(self.rows) + len(self.failures))
         if not self.rows:
             raise CacheError(
-                f"{self.data}: none of its {len(self.failures)} clips can be read; {self._commonest()}."
+                f"{self.data}: none of its {len(self.failures)} clips can be read; {self._most_common_reason()}."
             )
         index = write_index(self.cache, self.settings, [self.rows[number] for number in sorted(self.rows)])
         drop_others(self.cache, index)
@@ -175,7 +179,7 @@ class _Build:
         before = _rows_before(self.cache, self.settings)
         for number, item in enumerate(items):
             row = _find_unchanged(self.cache, item, before.get(item.name))
-            if row is None:
+            if row is None or (self.verify and not _whole(clip_path(self.cache, row.clip))):
                 yield _ItemTask(number, item, self.settings, self.cache)
             else:
                 self.rows[number] = row
@@ -198,10 +202,10 @@ class _Build:
         if len(self.failures) > self.max_failed * total:
             raise CacheError(
                 f"{self.data}: {len(self.failures)} of {total} clips failed, more than the share of "
-                f"{self.max_failed:g} that max-failed allows; {self._commonest()}."
+                f"{self.max_failed:g} that max-failed allows; {self._most_common_reason()}."
             )
 
-    def _commonest(self) -> str:
+    def _most_common_reason(self) -> str:
         reason, count = Counter(one.reason for one in self.failures.values()).most_common(1)[0]
         return f"most often ({count} of {len(self.failures)}) {reason}: see {self.cache / FAILURES}"
 
@@ -226,8 +230,9 @@ def _prepare(task: _ItemTask) -> CacheRow | ItemFailed:
 
 
 def _whole(path: Path) -> bool:
+    """Whether a clip is there, and as it was written."""
     try:
-        Clip(path)
+        Clip(path).verify()
     except CacheError:
         return False
     return True

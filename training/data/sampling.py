@@ -1,4 +1,4 @@
-"""Sampling-based temporal augmentation: when the views of a clip are taken, at which speed, and with which sound.
+"""Sampling-based temporal augmentation: when the views of a clip are taken, at which speed, and with which audio.
 
 Two views with a gap that is more likely to be small: Qian et al., "Spatiotemporal Contrastive Video Representation
 Learning" (CVRL), CVPR 2021, arXiv 2008.03800, section 3.2.
@@ -40,11 +40,11 @@ class Sampling:
         spacing: ``independent`` starts; two with a gap of ``decreasing`` density; the ``same`` start for all.
         power: of the decreasing density ``1 - (gap / longest) ** power``; 1 is CVRL's linear one.
         speed: range of a view's speed, drawn log-uniformly: it spans ``seconds * speed`` of the clip.
-        audio_speed: the sound of the same span, its pitch changed (``follow``), or sound at its own speed from the
+        audio_speed: the audio of the same span, its pitch changed (``follow``), or audio at its own speed from the
             view's start (``keep``).
         jitter: each sampling instant is displaced by up to this part of the interval between two.
-        timeline: the sound of a view is from the same time (``shared``), or displaced (``offset``).
-        max_offset: largest displacement of the sound in seconds, either way.
+        timeline: the audio of a view is from the same time (``shared``), or displaced (``offset``).
+        max_offset: largest displacement of the audio in seconds, either way.
 
     Raises:
         ArgumentError: values that no view can have.
@@ -69,7 +69,7 @@ class Sampling:
             raise ArgumentError("timeline 'offset' goes with a max_offset above 0, 'shared' with 0.")
 
     def samples(self, sample_rate: int) -> int:
-        """Samples of a view's sound."""
+        """Samples of a view's audio."""
         return round(self.seconds * sample_rate)
 
 
@@ -81,8 +81,8 @@ class ViewTimes:
         start: where it begins.
         speed: how much faster than the clip it runs.
         frames: int64 ``(frames,)``: the instants of its frames, ascending.
-        sound: where its sound begins; negative before the clip does.
-        sound_speed: how much faster than recorded its sound runs.
+        sound: where its audio begins; negative before the clip does.
+        sound_speed: how much faster than recorded its audio runs.
     """
 
     start: int
@@ -99,10 +99,10 @@ def draw(
 
     Views lie where all streams of the clip are there, from ``begin`` to the first end. One that is too long for
     that ends with it and begins earlier, at 0 at the earliest; one that is longer than the clip is padded as the
-    runtime pads: the nearest frame repeated, zeros for sound. Views of spacing ``decreasing`` and ``same`` share
+    runtime pads: the nearest frame repeated, zeros for audio. Views of spacing ``decreasing`` and ``same`` share
     the range of starts that the longest of them has; of ``independent`` ones each has its own.
 
-    The pictures that a prepared clip has for these times are those of its grid, up to half of its frame interval
+    The frames that a prepared clip has for these times are those of its grid, up to half of its frame interval
     off.
 
     Args:

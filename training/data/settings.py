@@ -26,11 +26,11 @@ class CacheSettings:
     """What a prepared clip holds.
 
     Attributes:
-        fps: pictures a second, at the instants ``(i + 0.5) / fps``.
-        size: height and width of the pictures in pixels.
+        fps: frames a second, at the instants ``(i + 0.5) / fps``.
+        size: height and width of the frames in pixels.
         sample_rate: samples a second, mono.
-        aspect: what happens to pictures that are not square.
-        quality: of the JPEG pictures, 1 to 100.
+        aspect: what happens to frames that are not square.
+        quality: of the JPEG images, 1 to 100.
 
     Raises:
         ArgumentError: a value that no cache can have.

@@ -1,4 +1,4 @@
-"""Sound at another speed: resampled, so that the pitch changes with it, and limited to the band that is left."""
+"""Audio at another speed: resampled, so that the pitch changes with it, and limited to the band that is left."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class LogMel(nn.Module):
     basis: Tensor
     mel: Tensor
 
-    # About the mean and standard deviation of log-mel values over 150 public clips with sound.
+    # About the mean and standard deviation of log-mel values over 150 public clips with audio.
     MEAN, STD = -3.7, 4.6
 
     def __init__(

@@ -23,7 +23,7 @@ class MelResNet(nn.Module):
         self.norm = nn.BatchNorm1d(self.dim, affine=False)
 
     def adopt(self, published: PublishedWeights) -> None:
-        """Take all weights but the classifier's. A log-mel spectrogram has the scale of a picture already."""
+        """Take all weights but the classifier's. A log-mel spectrogram has the scale of an image already."""
         published.load_into(self.trunk, fresh=("fc.",), mono="conv1.weight")
 
     def forward(self, x: Tensor) -> Tensor:

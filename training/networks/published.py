@@ -47,7 +47,7 @@ class PublishedWeights:
             below: where it lies in the published network, such as ``features.``.
             fresh: names in ``network`` that begin so keep the weights that they have; published ones are dropped.
             mono: name of a convolution's weight that sees one channel here and three there. It becomes the sum over
-                the three (three times their mean): its output is that of a grey picture, so it keeps its size.
+                the three (three times their mean): its output is that of a grey image, so it keeps its size.
 
         Raises:
             WeightsError: the weights are not those of this network.

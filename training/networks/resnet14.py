@@ -141,7 +141,7 @@ class MelResNet14(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, 1, mels, time)`` to ``(batch, dim)``."""
         spectrum = x.mean(3, keepdim=True)
-        pitch = torch.linspace(-1, 1, x.shape[2]).to(x).reshape(1, 1, -1, 1)
+        pitch = torch.linspace(-1, 1, x.shape[2], device=x.device).to(x).reshape(1, 1, -1, 1)
         maps = self.layers(torch.cat([x - spectrum, pitch.expand_as(x)], dim=1)).mean(2)
         out: Tensor = self.norm(torch.cat([mean_and_std(maps), self.still(spectrum.flatten(1))], dim=1))
         return out

@@ -35,7 +35,7 @@ class TinyMel(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, 1, mels, time)`` to ``(batch, features)``."""
         x = x - x.mean(3, keepdim=True)
-        pitch = torch.linspace(-1, 1, x.shape[2]).to(x).reshape(1, 1, -1, 1)
+        pitch = torch.linspace(-1, 1, x.shape[2], device=x.device).to(x).reshape(1, 1, -1, 1)
         maps = self.layers(torch.cat([x, pitch.expand_as(x)], dim=1))
         out: Tensor = self.norm(mean_and_std(maps.mean(2)))
         return out

@@ -42,7 +42,7 @@ class DistillationSettings:
         loss: of features. ``cosine``: the distance of unit vectors; ``smooth_l1``: that of each feature,
             standardised.
         scores: how much class scores count beside features; 0 for not at all.
-        frames: of a window that a network of pictures is shown.
+        frames: of a window that an image network is shown.
 
     Raises:
         ArgumentError: settings out of range.
@@ -125,7 +125,7 @@ class Distillation(nn.Module):
         Args:
             features: the student's, of the views that ``rows`` chose.
             rows: which of all views those are.
-            present: bool ``(batch,)``, which clips have the modality.
+            present: bool ``(batch,)``, which clips have the modality; on the CPU.
             taught: what the teacher says of all views, ``batch * views`` rows.
         """
         each: list[Tensor] = []
@@ -134,7 +134,7 @@ class Distillation(nn.Module):
             found, chosen, here, said = (
                 features[name],
                 rows[name],
-                GatheredRows.from_mask(present[name]),
+                GatheredRows.from_mask(present[name], features[name].device),
                 taught[name],
             )
             predicted = _through(self.heads[name], found, chosen)

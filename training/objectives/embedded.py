@@ -40,10 +40,11 @@ class Chosen:
     """
 
     def __init__(self, present: Tensor) -> None:
-        self._present = present
-        count = int(present.sum())
-        self._all = count == len(present)
-        self._few = count < 2
+        """Take bool ``(batch,)``: on the CPU, whatever the rows are on, as a GPU would have to be waited for."""
+        self._present = present.cpu()
+        self._places = self._present.nonzero()[:, 0]
+        self._all = len(self._places) == len(present)
+        self._few = len(self._places) < 2
 
     @property
     def filled(self) -> bool:
@@ -54,15 +55,17 @@ class Chosen:
         """The rows that go through; of any shape behind the first dimension."""
         if self._all:
             return rows
-        keep = self._present.view(-1, *[1] * (rows.ndim - 1))
-        return torch.where(keep, rows, 0) if self._few else rows[self._present]
+        if self._few:
+            keep = self._present.to(rows.device, non_blocking=True)
+            return torch.where(keep.view(-1, *[1] * (rows.ndim - 1)), rows, 0)
+        return rows.index_select(0, self._places.to(rows.device, non_blocking=True))
 
     def back(self, rows: Tensor) -> Tensor:
         """Rows at the places of their samples, zeros at the others."""
         if self._all or self._few:
             return rows
         whole = rows.new_zeros(len(self._present), rows.shape[1])
-        return whole.index_put((self._present,), rows)
+        return whole.index_copy(0, self._places.to(rows.device, non_blocking=True), rows)
 
 
 @contextmanager

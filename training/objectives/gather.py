@@ -60,8 +60,9 @@ class GatheredRows:
     offset: int
 
     @classmethod
-    def from_mask(cls, here: Tensor) -> GatheredRows:
-        """Ask all processes for theirs."""
+    def from_mask(cls, here: Tensor, device: torch.device | None = None) -> GatheredRows:
+        """Ask all processes for theirs; on ``device``, that of ``here`` by default."""
+        here = here.to(device or here.device, non_blocking=True)
         # As bytes: not every backend sends truth values.
         everywhere = gather(here.to(torch.uint8)).bool()
         return cls(here, everywhere, len(here) * dist.get_rank() if processes() > 1 else 0)

@@ -101,7 +101,8 @@ class Objective(nn.Module, ABC, Generic[S]):
         Args:
             features: from the encoders that are trained.
             target: from the momentum encoder; None for objectives without ``momentum``.
-            present: bool ``(batch,)``, which samples have the modality. Others count in no pair that needs it.
+            present: bool ``(batch,)``, which samples have the modality. Others count in no pair that needs it. On
+                the CPU, see ``Chosen``.
 
         Raises:
             ArgumentError: no ``target`` where one is needed, or not as many views as were promised.
@@ -111,8 +112,10 @@ class Objective(nn.Module, ABC, Generic[S]):
         for name in self.modalities:
             sides |= self._embed(name, features, target, present[name])
         places = {term.kind: (term.first.modality, term.second.modality) for term in self.terms}
+        device = next(iter(sides.values())).projection.device
         rows = {
-            kind: GatheredRows.from_mask(present[one] & present[other]) for kind, (one, other) in places.items()
+            kind: GatheredRows.from_mask(present[one] & present[other], device)
+            for kind, (one, other) in places.items()
         }
         each = [self.pair_loss(sides[term.first], sides[term.second], rows[term.kind]) for term in self.terms]
         return Losses(

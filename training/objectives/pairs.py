@@ -20,10 +20,10 @@ class Pairs:
     """Weights of the four kinds of pairs; CrissCross (arXiv 2111.05329, section 3.2) is the instance with all four.
 
     Attributes:
-        video_video: two views' pictures.
-        audio_audio: two views' sounds.
+        video_video: the video of two views.
+        audio_audio: the audio of two views.
         video_audio: video and audio of one view.
-        video_audio_across: the picture of one view and the sound of another.
+        video_audio_across: the video of one view and the audio of another.
 
     Raises:
         ArgumentError: a weight below 0, or all of them 0.

@@ -1,7 +1,7 @@
 """The space that video and audio share: what trains the encoders' projections, which the export keeps.
 
 The symmetric form of InfoNCE: Radford et al., "Learning Transferable Visual Models From Natural Language
-Supervision", ICML 2021, arXiv 2103.00020, figure 3, with sound in place of text.
+Supervision", ICML 2021, arXiv 2103.00020, figure 3, with audio in place of text.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class SharedSettings:
 
 
 def info_nce(video: Tensor, audio: Tensor, rows: GatheredRows, temperature: float) -> Tensor:
-    """Each picture's own sound among all sounds, and each sound's own picture among all pictures: their mean.
+    """Each clip's own audio among all audio, and its own video among all video: the mean of both.
 
     Args:
         video: ``(batch, dim)``, of unit length.

@@ -48,8 +48,8 @@ class SimCLR(Objective[SimCLRSettings]):
 def nt_xent(first: Tensor, second: Tensor, rows: GatheredRows, temperature: float) -> Tensor:
     """Normalised temperature-scaled cross entropy in the published 2N form (SimCLR, equation 1).
 
-    Negatives of an anchor are both sides of all other samples of the batch in all processes: for a pair of picture
-    and sound, a picture is told from other pictures too, not only from other sounds.
+    Negatives of an anchor are both sides of all other samples of the batch in all processes: for a pair of video
+    and audio, a video is told from other videos too, not only from the audio of others.
 
     Args:
         first: ``(batch, dim)``, of any length.

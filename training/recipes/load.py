@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from avfeat.errors import ArgumentError
-from avfeat.training.augment.compose import read_composition, without_nothing
+from avfeat.training.augment.compose import (
+    Composition,
+    list_compositions,
+    load_composition,
+    read_composition,
+    without_nothing,
+)
 from avfeat.training.recipes.merge import Whole, merged
 from avfeat.training.recipes.recipe import Recipe
 from avfeat.training.renamed import new_name, with_new_names
@@ -42,6 +50,29 @@ def load_recipe(name: str, changes: Iterable[str] = ()) -> Recipe:
     for change in changes:
         values = _apply_change(values, change)
     return Recipe.from_values(values, name)
+
+
+def load_recipe_composition(name: str) -> Composition:
+    """The composition of a recipe; that of a composition's own name or file, with a ``DeprecationWarning``.
+
+    Raises:
+        ArgumentError: neither, or a file that is none.
+    """
+    if not _is_composition(name):
+        return load_recipe(name).augment
+    warnings.warn(
+        f"--recipe {name}: a composition is named by --composition now; this still works.",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return load_composition(name)
+
+
+def _is_composition(name: str) -> bool:
+    if not is_file(name):
+        return name in list_compositions() and name not in _SHIPPED.names()
+    values = read_yaml(Path(name))
+    return isinstance(values, Mapping) and values.keys() <= {one.name for one in fields(Composition)}
 
 
 def _read(name: str, seen: tuple[str, ...] = ()) -> tuple[dict[str, Any], Path]:

@@ -30,7 +30,7 @@ def merged(values: Any, over: Any) -> Any:
         found = list(values)
         for key, value in over.items():
             if not str(key).isdecimal() or int(key) >= len(found):
-                raise ArgumentError(f"{key!r} is no number from 0 to {len(found) - 1} of a list.")
+                raise ArgumentError(f"{key!r} is not a number from 0 to {len(found) - 1} of a list.")
             found[int(key)] = merged(found[int(key)], value)
         return found
     known = values if isinstance(values, Mapping) else {}

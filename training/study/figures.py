@@ -26,7 +26,8 @@ COLOURS: dict[Family, str] = {
     "sampling-based": "#0072B2",
     "lossy coherent": "#D55E00",
     "incoherent": "#009E73",
-    "spatial": "#666666",
+    "lossy spatial": "#666666",
+    "lossy spectral": "#E69F00",
     "mixed": "#CC79A7",
 }
 """Okabe and Ito's palette, which colour-blind readers tell apart."""
@@ -103,7 +104,7 @@ def matrix(table: StudyTable, rows: Sequence[SummaryRow], summary: Summary) -> F
 
 
 def _gains_of_pairs(names: list[str], rows: Sequence[SummaryRow]) -> NDArray[np.float64]:
-    """``(names, names)``, in points; what was not measured is no number."""
+    """``(names, names)``, in points; NaN where nothing was measured."""
     values = np.full((len(names), len(names)), np.nan)
     for row in rows:
         gain, pieces = row.mean_gain(), row.place.cell.pieces

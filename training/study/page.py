@@ -24,7 +24,7 @@ def write_page(out: Path, summary: Summary, outcomes: Mapping[str, RunOutcome], 
         out: folder of the study.
         summary: of all cells.
         outcomes: of all runs.
-        figures: names of the pictures that were drawn.
+        figures: names of the figures that were drawn.
     """
     lines = [*_head(summary, outcomes), *_verdicts(summary)]
     for name in dict.fromkeys(row.place.table for row in summary.rows):

@@ -6,14 +6,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import field
 from itertools import combinations
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
 
 from avfeat.errors import ArgumentError
 from avfeat.suggest import suggestion
+from avfeat.training import augment
+from avfeat.training.renamed import new_family
 from avfeat.training.schema import Count, Share, settings
 
-Family = Literal["sampling-based", "lossy coherent", "incoherent", "spatial", "mixed"]
-"""``spatial``: a control, lossy in space only. ``mixed``: a pair out of two families."""
+Family = Literal["sampling-based", augment.Family, "mixed"]
+"""Those of augmentations, the loader's, and ``mixed``: a pair out of two. ``lossy spatial`` ones are a control."""
 Kind = Literal["composition", "intensity", "resolution", "length", "frameworks", "sync"]
 AXES: dict[str, str] = {"intensity": "strength", "resolution": "frames a second", "length": "seconds"}
 """Kinds of tables whose cells stand on an axis, and what it is called."""
@@ -29,12 +33,12 @@ class Piece:
     """A temporal augmentation with a name, to make cells of.
 
     Attributes:
-        family: what it belongs to.
+        family: of augmentations, that its gain counts for.
         add: augmentations that follow those of the base recipe, by name, with their settings.
         sampling: settings of the recipe's sampling.
     """
 
-    family: Family
+    family: Annotated[Family, BeforeValidator(new_family)]
     add: dict[str, dict[str, Any]] = field(default_factory=dict)
     sampling: dict[str, Any] = field(default_factory=dict)
 
@@ -62,7 +66,7 @@ class Cell:
     pieces: tuple[str, ...] = ()
     strength: Share = 1.0
     settings: dict[str, Any] = field(default_factory=dict)
-    family: Family | None = None
+    family: Annotated[Family | None, BeforeValidator(new_family)] = None
     x: float | None = None
     series: str = ""
     against: str | None = None

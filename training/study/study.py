@@ -160,7 +160,7 @@ class Study:
         return lay_out(self.loaded, identity, only=options.only, seeds=options.seeds)
 
     def planned(self) -> Planned:
-        """What there is to do, and how long it takes."""
+        """The pending runs, and how long they take."""
         return self._make_plan(self.grid(), self._estimator())
 
     def run(self, follow: Follow | None = None) -> Generator[Event, None, None]:

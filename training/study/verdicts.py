@@ -21,7 +21,7 @@ SEEDS = 3
 PAPER_GAIN = 6.5
 """Points of accuracy that the abstract states, on AVE."""
 _OTHERS: tuple[Family, ...] = ("sampling-based", "incoherent")
-"""The temporal families beside the lossy coherent one; the spatial control is none."""
+"""The temporal families beside the lossy coherent one; the lossy spatial control is none."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _gain(summary: Summary) -> Verdict:
 
 
 def _sync(summary: Summary) -> Verdict:
-    statement = "Picture and sound should lose the same seconds."
+    statement = "Video and audio should lose the same seconds."
     rows = [row for row in summary.of_kind("sync") if row.place.cell.against is not None]
     found = rows[0].mean_gain() if rows else None
     named = f"{rows[0].name} over {rows[0].against}: " if rows else ""

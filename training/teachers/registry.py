@@ -44,7 +44,7 @@ def open_teacher(modality: Modality, source: str, student: PairSpec, frames: int
         modality: which.
         source: one of ``NAMES``, or the path of a run.
         student: what its windows are.
-        frames: of a window that a network of pictures is shown.
+        frames: of a window that an image network is shown.
 
     Raises:
         ArgumentError: no such network or run, or windows that it cannot take.

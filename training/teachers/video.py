@@ -1,4 +1,4 @@
-"""Networks of pictures as teachers: EfficientNet-Lite0, timm's and torchvision's."""
+"""Image networks as teachers: EfficientNet-Lite0, timm's and torchvision's."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SIZE = 224
 
 @dataclass(frozen=True)
 class Look:
-    """What a network of pictures takes.
+    """What an image network takes.
 
     Attributes:
         size: height and width in pixels.
@@ -42,7 +42,7 @@ class Look:
 
 
 class VideoTeacher(nn.Module):
-    """A network of pictures that is shown a few frames of a window; what it gives are means over them.
+    """An image network that is shown a few frames of a window; what it gives are means over them.
 
     Attributes:
         lesson: what it gives.
@@ -58,7 +58,7 @@ class VideoTeacher(nn.Module):
         """Make a teacher of a trained network.
 
         Args:
-            network: scaled pictures ``(n, 3, height, width)`` to features ``(n, dim)`` and classes before the
+            network: scaled frames ``(n, 3, height, width)`` to features ``(n, dim)`` and classes before the
                 softmax ``(n, classes)``, or None without classes.
             lesson: what it gives.
             look: what it takes.
@@ -79,7 +79,8 @@ class VideoTeacher(nn.Module):
         """Frames ``(n, T, 3, height, width)`` in [0, 1] to what is taught."""
         count = min(self._frames, x.shape[1])
         places = [(2 * number + 1) * x.shape[1] // (2 * count) for number in range(count)]
-        shown = x[:, places].flatten(0, 1)
+        # Not x[:, places]: a GPU would be waited for while they are copied to it.
+        shown = torch.stack([x[:, place] for place in places], dim=1).flatten(0, 1)
         if shown.shape[2:] != self._size:
             shown = F.interpolate(shown, list(self._size), mode="bilinear", antialias=True)
         features, classes = self._network((shown - self.mean) / self.std)
@@ -102,7 +103,7 @@ def efficientnet_lite0(frames: int) -> VideoTeacher:
 
 
 def of_timm(name: str, frames: int) -> VideoTeacher:
-    """One of timm's networks with the weights that timm loads; size and scale of pictures are those of its data.
+    """One of timm's networks with the weights that timm loads; size and scale of frames are those of its data.
 
     Raises:
         ArgumentError: no such network, or none with weights.
@@ -128,15 +129,15 @@ def of_timm(name: str, frames: int) -> VideoTeacher:
 
 
 def of_torchvision(name: str, frames: int) -> VideoTeacher:
-    """One of torchvision's networks of pictures with its default weights and their size and scale of pictures.
+    """One of torchvision's image networks with its default weights and their size and scale of frames.
 
     Raises:
-        ArgumentError: no such network, or one that looks at something else than pictures.
+        ArgumentError: no such network, or one that takes something else than images.
         WeightsError: weights that cannot be fetched or read.
     """
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
-        raise ArgumentError(f"torchvision has no network of pictures {name!r}; it has: {', '.join(known)}.")
+        raise ArgumentError(f"torchvision has no image network {name!r}; it has: {', '.join(known)}.")
     weights = get_model_weights(name).DEFAULT
     # Reads the file as weights alone; torchvision then finds it in its place.
     fetch(weights, instead="take another teacher")

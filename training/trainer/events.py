@@ -19,7 +19,7 @@ class Cost:
         batch_size: clips of a step.
         clips: of the data, those that take part.
         epochs: how often each of them is seen.
-        seconds: estimated from trial steps on random numbers, without the time that probes take.
+        seconds: estimated from 2 steps on random numbers, without the time that probes take.
         device: where.
         processes: how many.
     """
@@ -103,7 +103,7 @@ class TrainingFinished:
         seconds: that they took, in all starts of the run together.
         accuracy: of nearest neighbours at the end; None without labelled clips.
         random_init: the same before training.
-        clips_per_second: in this start; 0 if nothing was left to do.
+        clips_per_second: in this start; 0 if the run was up to date.
         memory: most memory that was taken, in bytes: of the GPU, or of this process.
         path: the checkpoint.
     """

@@ -113,7 +113,8 @@ class Pretraining(nn.Module):
             frames: float ``(batch * views, T, 3, height, width)`` in [0, 1], views of a clip next to each other;
                 None if no loss looks at them.
             waveform: float32 ``(batch * views, samples)``, or None likewise.
-            present: bool ``(batch,)``, which clips have the modality; no others pass through its networks.
+            present: bool ``(batch,)``, which clips have the modality; no others pass through its networks. On the
+                CPU, whatever the device: the host decides by it.
             taught: what the teacher says of all views, ``batch * views`` rows by modality; None without one.
         """
         inputs: dict[Modality, Tensor] = {} if frames is None else {"video": frames}
@@ -214,7 +215,7 @@ class Pretraining(nn.Module):
             projection = self._encoder(name).projection
             with statistics_kept(projection, rows[name].filled):
                 embedded[name] = rows[name].back(projection(found if outer else found.detach()))
-        both = GatheredRows.from_mask(present["video"] & present["audio"])
+        both = GatheredRows.from_mask(present["video"] & present["audio"], embedded["video"].device)
         views = zip(*(self._apart(embedded[name]) for name in MODALITIES), strict=True)
         with torch.autocast(embedded["video"].device.type, enabled=False):
             each = [info_nce(video, audio, both, self.shared.temperature) for video, audio in views]

@@ -32,8 +32,8 @@ class Accuracy:
 
     Attributes:
         both: of video and audio together.
-        video: of pictures alone.
-        audio: of sound alone.
+        video: of video alone.
+        audio: of audio alone.
     """
 
     both: float

@@ -16,15 +16,8 @@ from avfeat.training.data import Cache
 from avfeat.training.data.loader import Batch
 from avfeat.training.provenance import describe_data, describe_machine
 from avfeat.training.recipes import Recipe
-from avfeat.training.trainer.events import (
-    Event,
-    MetricsLogged,
-    StepDone,
-    TrainingFinished,
-    TrainingStarted,
-    TrainingStopped,
-    WarningIssued,
-)
+from avfeat.training.trainer import events
+from avfeat.training.trainer.events import Event
 from avfeat.training.trainer.journal import RunLogger, write_recipe, write_run
 from avfeat.training.trainer.memory import keep_freed_memory
 from avfeat.training.trainer.meter import peak_memory
@@ -87,7 +80,7 @@ def _checkpoint(run: Path, resume: bool) -> Checkpoint | None:
     if not (run / LAST).exists():
         return None
     if not resume:
-        raise CheckpointError(f"{run}: holds a training already; --resume goes on with it, or name another folder.")
+        raise CheckpointError(f"{run}: holds a training already; --resume continues it, or name another folder.")
     return Checkpoint.load(run)
 
 
@@ -120,7 +113,7 @@ class _TrainingLoop:
         self._random_init = random_init or self._random_init
         chance = self._probe.chance if self._probe else None
         cost = self._trainer.cost(self._done, took)
-        yield TrainingStarted(self._done, cost, self._random_init, chance)
+        yield events.TrainingStarted(self._done, cost, self._random_init, chance)
         with self._trainer.batches(self._done) as batches:
             if not self._process.leads:
                 yield from self._steps(batches)
@@ -140,13 +133,13 @@ class _TrainingLoop:
         while self._done < self._recipe.steps:
             outcome, views = self._trainer.step(self._done, batches)
             self._done += 1
-            yield StepDone(self._done)
+            yield events.StepDone(self._done)
             yield from self._report(outcome, views)
             asked = self._process.any(self._stop.signal is not None)
             if asked or self._due(self._recipe.checkpoint_every):
                 self._save()
             if asked and self._done < self._recipe.steps:
-                yield TrainingStopped(self._done, self._stop.signal or signal.SIGTERM, self._run / LAST)
+                yield events.TrainingStopped(self._done, self._stop.signal or signal.SIGTERM, self._run / LAST)
                 return
         yield self._finish()
 
@@ -163,9 +156,9 @@ class _TrainingLoop:
         if self._journal is not None:
             self._journal.write(metrics)
         here = self._seconds() - self._spent
-        yield MetricsLogged(metrics, here / (self._done - self._first) * (self._recipe.steps - self._done))
+        yield events.MetricsLogged(metrics, here / (self._done - self._first) * (self._recipe.steps - self._done))
         if sentence := collapse(metrics, self._collapsed):
-            yield WarningIssued(sentence)
+            yield events.WarningIssued(sentence)
 
     def _due(self, every: int) -> bool:
         return self._done % every == 0 or self._done == self._recipe.steps
@@ -189,9 +182,9 @@ class _TrainingLoop:
         kept = (before.training[name] for name in ("random_init", "accuracy"))
         self._random_init, self._accuracy = (None if one is None else Accuracy(**one) for one in kept)
 
-    def _finish(self) -> TrainingFinished:
+    def _finish(self) -> events.TrainingFinished:
         here = self._seconds() - self._spent
-        return TrainingFinished(
+        return events.TrainingFinished(
             steps=self._done,
             seconds=self._seconds(),
             accuracy=self._accuracy,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ class Views:
         frames: float32 ``(batch * views, T, 3, height, width)`` in [0, 1], the views of a clip next to each other;
             None if nothing looks at them.
         waveform: float32 ``(batch * views, samples)``, or None likewise.
-        present: bool ``(batch,)`` by modality.
+        present: bool ``(batch,)`` by modality, on the CPU: a GPU would have to be waited for.
     """
 
     frames: Tensor | None
@@ -36,7 +37,8 @@ _INPUTS: dict[str, Modality] = {"frames": "video", "waveform": "audio"}
 def to_device(batch: Batch, device: torch.device, modalities: Collection[Modality]) -> Batch:
     """What the networks of these modalities need of a batch, on ``device``."""
     names = [name for name, modality in _INPUTS.items() if modality in modalities]
-    return {name: batch[name].to(device, non_blocking=True) for name in (*names, "has_video", "has_audio")}
+    moved = {name: batch[name].to(device, non_blocking=True) for name in names}
+    return moved | {name: batch[name] for name in ("has_video", "has_audio")}
 
 
 def augment_views(batch: Batch, composition: Composition, sample_rate: int, seeds: Tensor) -> Views:
@@ -52,8 +54,10 @@ def augment_views(batch: Batch, composition: Composition, sample_rate: int, seed
     if frames is not None:
         frames = frames.movedim(-1, -3).float() / 255
     clips = Clips(frames, waveform, sample_rate)
-    clips = composition(clips, SampleRNG(seeds.to(clips.device)))
-    return Views(clips.frames, clips.waveform, {"video": batch["has_video"], "audio": batch["has_audio"]})
+    clips = composition(clips, SampleRNG(seeds.to(clips.device, non_blocking=True)))
+    # DistributedDataParallel would move the tensors of a dict to the GPU.
+    present = MappingProxyType[Modality, Tensor]({"video": batch["has_video"], "audio": batch["has_audio"]})
+    return Views(clips.frames, clips.waveform, present)
 
 
 def seeds_of(seed: int, step: int, rank: int, count: int) -> Tensor:

@@ -25,7 +25,7 @@ class Finite:
     """Looks at loss and gradient one step late, so that a GPU need not be waited for."""
 
     def __init__(self) -> None:
-        self._pending: tuple[int, Tensor] | None = None
+        self._pending: tuple[int, Tensor, torch.cuda.Event | None] | None = None
 
     def watch(self, step: int, *values: Tensor) -> None:
         """Remember the numbers of ``step``, after a look at those of the step before.
@@ -34,7 +34,13 @@ class Finite:
             DivergedError: those were not finite.
         """
         self.check()
-        self._pending = step, torch.stack([value.detach().float() for value in values])
+        here = torch.stack([value.detach().float() for value in values])
+        # To read it later from the GPU itself would wait for all that is queued by then, too.
+        copied = here.to("cpu", non_blocking=True)
+        arrived = torch.cuda.Event() if here.device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        if arrived is not None:
+            arrived.record()
+        self._pending = step, copied, arrived
 
     def check(self) -> None:
         """Look at what was remembered last, before anything is made of it.
@@ -44,7 +50,9 @@ class Finite:
         """
         if self._pending is None:
             return
-        (step, values), self._pending = self._pending, None
+        (step, values, arrived), self._pending = self._pending, None
+        if arrived is not None:
+            arrived.synchronize()
         if not bool(torch.isfinite(values).all()):
             raise DivergedError(
                 f"step {step}: the loss ({values[0]:g}) or its gradient ({values[1]:g}) is NaN or infinite; the "

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from avfeat.datasets import Columns, LabelledFile, ave_folder, read_folder, read_table
+from avfeat.datasets import Columns, ave_folder, read_folder, read_table
 from avfeat.errors import ArgumentError, DatasetError
-from avfeat.evaluation.dataset import Dataset, LabelledItem
+from avfeat.evaluation.dataset import Dataset
 from avfeat.evaluation.readers.ave import read_ave
 
 
@@ -34,12 +34,7 @@ def read_labelled(data: Path, columns: Columns | None = None) -> Dataset:
         found = read_table(data).files(columns, labelled=True)
     else:
         raise DatasetError(f"{data}: no such file or folder; name a CSV, or a folder with a sub-folder a class.")
-    items = tuple(_item(one, one.label) for one in found if one.label is not None)
-    if not items:
+    dataset = Dataset.from_files(data.name, found)
+    if not dataset.items:
         raise DatasetError(f"{data}: holds no labelled file; a class is a sub-folder, or a field of a CSV's row.")
-    return Dataset(data.name, items)
-
-
-def _item(file: LabelledFile, label: str) -> LabelledItem:
-    """A file without a group is a group of its own."""
-    return LabelledItem(file.name, file.path, label, file.group or file.name)
+    return dataset

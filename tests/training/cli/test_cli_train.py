@@ -97,7 +97,7 @@ def test_what_goes_on_allows_the_same_failures(avfeat_command, flawed: Path) -> 
     ran = avfeat_command("train", flawed, "-o", "run", *options, "--steps", 400)
     thread.join()
     assert ran.status == 143
-    command = ran.err.splitlines()[-1].partition("go on with: ")[2]
+    command = ran.err.splitlines()[-1].partition("resume with: ")[2]
     assert command == f"avfeat train {flawed} -o run --max-failed 0.25 --resume"
 
 
@@ -136,12 +136,12 @@ def test_a_training_says_what_it_costs_and_what_came_out(avfeat_command, data: P
     # Its own recipe is taken; there is nothing to do.
     again = avfeat_command("train", data, "-o", "runs/de mo", "--resume", "--device", "cpu")
     assert again.status == 0
-    assert again.err.splitlines()[0] == "runs/de mo: all 6 steps were done before; nothing was left to do."
+    assert again.err.splitlines()[0] == "runs/de mo: up to date: all 6 steps are done."
     assert f"kNN accuracy  {rows['kNN accuracy']}" in again.out
 
     refused = avfeat_command("train", data, "-o", "runs/de mo", *OPTIONS)
     assert refused.status == 1
-    assert refused.err.startswith("error: runs/de mo: holds a training already; --resume goes on with it")
+    assert refused.err.startswith("error: runs/de mo: holds a training already; --resume continues it")
     other = avfeat_command("train", data, "-o", "runs/de mo", "--resume", "--seed", 3)
     assert other.status == 1 and "was begun with seed 0, not 3" in other.err
 
@@ -194,7 +194,8 @@ def test_a_signal_saves_and_says_how_to_go_on(avfeat_command, data: Path, number
     assert ran.status == status and ran.out == ""
     step = torch.load(Path("run") / LAST, weights_only=True)["step"]
     assert ran.err.splitlines()[-1] == (
-        f"stopped after step {step} of 400, which run/{LAST} holds; go on with: avfeat train {data} -o run --resume"
+        f"stopped after step {step} of 400, which run/{LAST} holds; "
+        f"resume with: avfeat train {data} -o run --resume"
     )
     thread = kill_after(step + 2, number)
     ran = avfeat_command("train", data, "-o", "run", "--resume")

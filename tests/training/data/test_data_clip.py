@@ -92,6 +92,8 @@ def test_the_file_is_safetensors_as_written_down(tmp_path: Path) -> None:
     assert {name: str(array.dtype) for name, array in arrays.items()} == {
         "offsets": "uint64",
         "shown": "uint32",
+        "picture_sums": "uint32",
+        "sound_sums": "uint32",
         "sound": "int16",
         "pictures": "uint8",
     }
@@ -163,7 +165,7 @@ def test_files_that_are_no_clips(tmp_path: Path, clip: Path) -> None:
     data = bytearray(good.read_bytes())
     data[-5000:] = bytes(5000)
     (tmp_path / "c.clip").write_bytes(data)
-    with pytest.raises(CacheError, match=r"c\.clip: a picture is damaged"):
+    with pytest.raises(CacheError, match=r"c\.clip: a frame is damaged on disk"):
         Clip(tmp_path / "c.clip").frames([10**9])
 
 
@@ -298,3 +300,63 @@ def test_resampling_begins_where_its_input_begins() -> None:
         middle = slice(2000, 30_000)
         expected = sound(times)[middle]
         assert np.corrcoef(found[middle], expected)[0, 1] > 0.99
+
+
+def test_damage_to_any_part_is_noticed(tmp_path: Path) -> None:
+    made(
+        make_media(tmp_path / "a.mkv", VideoTrack(0.6), AudioTrack(0.6)),
+        CacheSettings(fps=4, size=16, sample_rate=1000),
+    )
+    whole, path = (tmp_path / "a.mkv.clip").read_bytes(), tmp_path / "damaged.clip"
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        with pytest.raises(CacheError, match=r"damaged\.clip: .*run avfeat prepare again"):
+            Clip(path).verify()
+    path.write_bytes(whole)
+    Clip(path).verify()
+
+
+def test_damage_is_noticed_by_who_reads_it_and_by_nobody_else(tmp_path: Path) -> None:
+    made(make_media(tmp_path / "a.mkv", VideoTrack(2.0), AudioTrack(2.0)))
+    path = tmp_path / "a.mkv.clip"
+    expected = Clip(path)
+    data: bytearray = bytearray(path.read_bytes())
+    data[-1] ^= 1  # of the last picture
+    begin = len(data) - int(expected._offsets[-1]) - 2 * expected.samples
+    data[begin] ^= 1  # of the first sample
+    path.write_bytes(data)
+    found = Clip(path)
+    np.testing.assert_array_equal(found.frames([0]), expected.frames([0]))
+    np.testing.assert_array_equal(found.sound(300_000, 9000), expected.sound(300_000, 9000))
+    with pytest.raises(CacheError, match="a frame is damaged on disk"):
+        found.frames([1_999_999])
+    for start, count in ((0, 1), (-5000, 200), (255_000, 2)):
+        with pytest.raises(CacheError, match="audio is damaged on disk"):
+            found.sound(start, count)
+
+
+def without_sums(path: Path) -> None:
+    """Write a clip as versions without checksums did."""
+    data = path.read_bytes()
+    size = 8 + int.from_bytes(data[:8], "little")
+    header, end, kept = json.loads(data[8:size]), 0, []
+    for name in [name for name in header if name != "__metadata__"]:
+        begin, past = header[name]["data_offsets"]
+        if name in clip_writer.SUMS:
+            del header[name]
+            continue
+        kept.append(data[size + begin : size + past])
+        header[name]["data_offsets"] = [end, end := end + past - begin]
+    del header["__metadata__"]["crc32"]
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(kept))
+
+
+def test_clips_without_checksums_are_read_as_before(tmp_path: Path) -> None:
+    new = made(make_media(tmp_path / "a.mkv", VideoTrack(2.0), AudioTrack(2.0)))
+    expected = new.frames([0, 10**6]), new.sound(-1000, 20_000)
+    without_sums(tmp_path / "a.mkv.clip")
+    old = Clip(tmp_path / "a.mkv.clip")
+    old.verify()
+    np.testing.assert_array_equal(old.frames([0, 10**6]), expected[0])
+    np.testing.assert_array_equal(old.sound(-1000, 20_000), expected[1])

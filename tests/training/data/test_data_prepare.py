@@ -165,6 +165,26 @@ def test_lost_and_broken_clips_are_made_again(clips: Path, tmp_path: Path) -> No
     assert files(tmp_path / "c") == before
 
 
+def test_damaged_clips_and_no_others_are_made_again(clips: Path, tmp_path: Path) -> None:
+    built(clips, tmp_path / "c")
+    before, written = files(tmp_path / "c"), clip_files(tmp_path / "c")
+    damaged = sorted((tmp_path / "c" / "clips").rglob("*.clip"))[1::2]
+    for path in damaged:
+        data = bytearray(path.read_bytes())
+        data[-100] ^= 1
+        path.write_bytes(data)
+    built(clips, tmp_path / "c", verify=False)
+    assert files(tmp_path / "c") != before
+    broken = clip_files(tmp_path / "c")
+    built(clips, tmp_path / "c")
+    after = clip_files(tmp_path / "c")
+    assert files(tmp_path / "c") == before
+    assert {name for name in after if after[name] != broken[name]} == {path.name for path in damaged}
+    assert written.items() & after.items() == written.items() - {
+        (path.name, written[path.name]) for path in damaged
+    }
+
+
 def test_other_settings_are_other_clips(clips: Path, tmp_path: Path) -> None:
     built(clips, tmp_path / "c")
     built(clips, tmp_path / "c", CacheSettings(size=16, sample_rate=8000))

@@ -149,7 +149,7 @@ def test_a_path_that_exists_wins_over_options(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("splt=train", "a folder has no option 'splt'; there are none"),
+        ("splt=train", "a folder has no option 'splt'; there are: dataset"),
         ("a", "must be key=value, not 'a'"),
         ("a=1&a=2", "a is given twice"),
     ],

@@ -18,6 +18,7 @@ from avfeat.training.networks import PairSpec
 from avfeat.training.objectives import OBJECTIVES
 from avfeat.training.objectives.distillation import DistillationSettings
 from avfeat.training.recipes import OptimizerSettings, ProbeSettings, Recipe, list_recipes, load_recipe
+from avfeat.training.recipes.load import load_recipe_composition
 from avfeat.training.trainer.journal import write_recipe
 
 TINY = "encoders: {video: tiny_shift, audio: tiny_mel}\n"
@@ -212,8 +213,8 @@ def test_later_changes_win_and_build_on_earlier_ones(tmp_path: Path) -> None:
         ("augment.sampling.jiter=0", "augment.sampling: there is no setting 'jiter'; did you mean 'jitter'?"),
         ("augment.augmentations.6.fade.q=1", "base.yaml.augment.augmentations[6]: fade: there is no setting 'q'"),
         ("augment.augmentations.0.flup.p=1", "must be one name, or name: settings"),
-        ("augment.augmentations.8.fade.p=1", "fade.p=1: '8' is no number from 0 to 7"),
-        ("augment.augmentations.fade.p=1", "'fade' is no number from 0 to 7"),
+        ("augment.augmentations.8.fade.p=1", "fade.p=1: '8' is not a number from 0 to 7"),
+        ("augment.augmentations.fade.p=1", "'fade' is not a number from 0 to 7"),
         ("augment=3", "augment must be a composition's name, file or settings, not 3."),
         ("steps.more=1", "base.yaml: steps must be a whole number from 1 on, not {'more': 1}."),
         ("steps=many", "base.yaml: steps must be a whole number from 1 on, not 'many'."),
@@ -316,3 +317,19 @@ def test_settings_of_a_teacher_that_came_later_are_left_out_at_their_default() -
     after = Recipe.from_values(values | {"distillation": settings})
     assert after.to_values()["distillation"] == {"weight": 10.0, "hidden": 2048} | settings
     assert Recipe.from_values(after.to_values()) == after
+
+
+@pytest.mark.parametrize("name", ["smoke", "reference"])
+def test_the_composition_of_a_recipe(name: str, recwarn: pytest.WarningsRecorder) -> None:
+    assert load_recipe_composition(name) == load_recipe(name).augment
+    assert not recwarn.list
+
+
+def test_a_composition_in_place_of_a_recipe_still_works(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("strength: 0.5\naugmentations: [flip]\n")
+    for name in ("clar", str(path)):
+        with pytest.warns(DeprecationWarning, match="a composition is named by --composition now"):
+            assert load_recipe_composition(name) == load_composition(name)
+    path.write_text("extends: smoke\naugment: clar\n")
+    assert load_recipe_composition(str(path)).augmentations == load_composition("clar").augmentations

@@ -103,5 +103,5 @@ def test_settings_are_laid_on_top_lists_by_number() -> None:
         "list": [{"x": 1, "y": 9}, 3],
     }
     assert merged(values, {"list": [1]})["list"] == [1]
-    with pytest.raises(ArgumentError, match="'2' is no number from 0 to 1"):
+    with pytest.raises(ArgumentError, match="'2' is not a number from 0 to 1"):
         merged(values, {"list": {"2": 1}})

@@ -118,7 +118,7 @@ def test_timms_networks_have_what_their_data_says(monkeypatch: pytest.MonkeyPatc
 def test_networks_and_weights_that_are_not_there_are_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ArgumentError, match=r"timm has no network 'resnet_of_mine'; timm\.list_models"):
         of_timm("resnet_of_mine", 2)
-    with pytest.raises(ArgumentError, match="torchvision has no network of pictures 'r3d_18'; it has: alexnet, "):
+    with pytest.raises(ArgumentError, match="torchvision has no image network 'r3d_18'; it has: alexnet, "):
         of_torchvision("r3d_18", 2)
 
     def create(name: str, pretrained: bool) -> nn.Module:

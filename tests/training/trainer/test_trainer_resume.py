@@ -151,7 +151,7 @@ def test_resume_without_a_checkpoint_begins(cache: Cache, tmp_path: Path) -> Non
 
 def test_a_run_is_not_overwritten(cache: Cache, begun: Path) -> None:
     before = (begun / LAST).read_bytes()
-    with pytest.raises(CheckpointError, match="holds a training already; --resume goes on with it"):
+    with pytest.raises(CheckpointError, match="holds a training already; --resume continues it"):
         ran(cache, begun, small(steps=4, checkpoint_every=2))
     assert (begun / LAST).read_bytes() == before
     (begun / "file").write_text("mine")

@@ -4,6 +4,7 @@
 ``clip.mp4``                                   a media file
 ``clips/``                                     every media file below; its sub-folders as classes
 ``AVE_Dataset/?split=train``                   an AVE root: annotated videos, with their categories
+``UCF101/?dataset=ucf101&split=train&fold=1``  a data set of ``avfeat.datasets.registry``, by name
 ``clips.csv?train=yes&label=class``            a table: columns for file, label and group, filters by column
 ``mix.txt``                                    a list with one DATA a line (also ``.lst``)
 ``shards/{000..009}.tar``, ``s3://b/*.tar``    WebDataset shards, on disk or wherever fsspec reads
@@ -21,6 +22,7 @@ from avfeat.datasets import ave_folder
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.training.data.sources.address import Address, exists, parse
 from avfeat.training.data.sources.ave import ave_items
+from avfeat.training.data.sources.dataset import DATASET, dataset_items
 from avfeat.training.data.sources.folder import file_items, folder_items
 from avfeat.training.data.sources.item import Lazy, Listing, SourceItem, unique
 from avfeat.training.data.sources.lists import list_items
@@ -57,6 +59,8 @@ def _expand(address: Address, above: tuple[Path, ...]) -> Listing:
         return shard_items(address)
     if address.remote:
         raise ArgumentError(f"{address.text}: only shards can be read from a URL; its path must end in .tar.")
+    if path.is_dir() and DATASET in address.options:
+        return dataset_items(address)
     if path.is_dir():
         return folder_items(address) if ave_folder(path) is None else ave_items(address)
     if path.suffix.lower() == ".csv":

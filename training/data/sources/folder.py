@@ -25,7 +25,7 @@ def folder_items(address: Address) -> Listing:
     Raises:
         MediaError: there is none, or a folder below cannot be read.
     """
-    address.check_options((), "a folder")
+    address.check_options(("dataset",), "a folder")
     root = Path(address.path)
     items = [to_item(file) for file in read_folder(root)]
     if not items:

@@ -18,7 +18,7 @@ class SourceItem:
         name: unique in its source and independent of where the data lies.
         media: where video and audio come from.
         label: its class in words, for probes only; None where the source has none.
-        group: what it was cut from or belongs to, for splits; None where the source has none.
+        group: what must never stand in two folds, such as the clips of one video; None: a group of its own.
     """
 
     name: str

@@ -19,7 +19,7 @@ def made_items(address: Address) -> Listing:
     """The videos of a synthetic dataset, or of one of its splits, in its order.
 
     Raises:
-        ArgumentError: an unknown world, option or split, a number that is none, or a split without videos.
+        ArgumentError: an unknown dataset, option or split, a number that is none, or a split without videos.
     """
     world = address.path.removeprefix(PREFIX)
     if world not in WORLDS:
@@ -35,7 +35,9 @@ def made_items(address: Address) -> Listing:
     videos = plan(_number(address, "videos", VIDEOS), _number(address, "seed", 0))
     chosen = [video for video in videos if split in (None, video.split)]
     if not chosen:
-        raise ArgumentError(f"{address.text}: the split {split} of so small a world is empty; ask for more videos.")
+        raise ArgumentError(
+            f"{address.text}: the split {split} of so small a dataset is empty; ask for more videos."
+        )
     return listing(
         [SourceItem(f"{PREFIX}{world}/{video.id}", SyntheticMedia(video), video.category) for video in chosen]
     )
