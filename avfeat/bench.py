@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.backends import Session, open_session
+from avfeat.backends import Session, open_sessions
 from avfeat.bundle import Bundle, Modality
 from avfeat.embedding import Failure
 from avfeat.encoder import BATCH, Encoder
@@ -112,10 +112,8 @@ def bench(
         BackendError: the backend or the device is not there.
     """
     count = threads or available_processors()
-    sessions: dict[Modality, Session] = {
-        name: open_session(bundle, name, backend, device, count) for name in ("video", "audio")
-    }
-    with Encoder(bundle, sessions["video"], sessions["audio"], count) as encoder:
+    sessions = open_sessions(bundle, backend, device, count)
+    with Encoder(bundle, sessions, count) as encoder:
         batch = BATCH[encoder.device]
         seconds, windows, inputs = _survey(paths, encoder, batch)
         network = _network(sessions, inputs)

@@ -43,6 +43,7 @@ _DEEPEST = 64
 
 Modality = Literal["video", "audio"]
 Precision = Literal["fp32", "fp16", "int8"]
+MODALITIES: tuple[Modality, ...] = ("video", "audio")
 T = TypeVar("T")
 
 
@@ -57,12 +58,26 @@ class Port:
 
 @dataclass(frozen=True)
 class Graph:
-    """One modality's encoder: a file for each backend, and what goes in and out."""
+    """One modality's encoder: a file for each backend, and what goes in and out.
+
+    ``shared`` is None for a network that has no space in which audio and video compare.
+    """
 
     files: Mapping[str, str]
     input: Port
     features: Port
-    shared: Port
+    shared: Port | None
+
+    @property
+    def outputs(self) -> Mapping[str, Port]:
+        """The outputs that there are, by what they mean."""
+        found = {"features": self.features}
+        return found if self.shared is None else {**found, "shared": self.shared}
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Elements of a row of ``features`` and of ``shared``; 0 for an output that is not there."""
+        return int(self.features.shape[1]), 0 if self.shared is None else int(self.shared.shape[1])
 
 
 @dataclass(frozen=True)
@@ -76,10 +91,10 @@ class Bundle:
         licence: of the weights.
         trained: False for encoders with random weights.
         seconds: length of a window.
-        video: how frames are sampled for ``video_graph``.
-        audio: how audio is sampled for ``audio_graph``.
-        video_graph: the video encoder.
-        audio_graph: the audio encoder.
+        video: how frames are sampled for ``video_graph``; None for a bundle of audio alone.
+        audio: how audio is sampled for ``audio_graph``; None for a bundle of video alone.
+        video_graph: the video encoder, or None.
+        audio_graph: the audio encoder, or None.
         precision: of the weights and the arithmetic.
         provenance: where it comes from, free form.
         parity: how far the files are from their reference, free form.
@@ -91,10 +106,10 @@ class Bundle:
     licence: str
     trained: bool
     seconds: float
-    video: VideoSpec
-    audio: AudioSpec
-    video_graph: Graph
-    audio_graph: Graph
+    video: VideoSpec | None
+    audio: AudioSpec | None
+    video_graph: Graph | None
+    audio_graph: Graph | None
     precision: Precision
     provenance: Mapping[str, Any]
     parity: Mapping[str, Any]
@@ -114,9 +129,22 @@ class Bundle:
         manifest.check_files()
         return manifest.bundle(hashlib.sha256(raw).hexdigest())
 
+    @property
+    def graphs(self) -> Mapping[Modality, Graph]:
+        """The encoders that there are, video first."""
+        pairs = zip(MODALITIES, (self.video_graph, self.audio_graph), strict=True)
+        return {modality: graph for modality, graph in pairs if graph is not None}
+
     def graph(self, modality: Modality) -> Graph:
-        """The encoder of one modality."""
-        return self.video_graph if modality == "video" else self.audio_graph
+        """The encoder of one modality.
+
+        Raises:
+            BundleError: the bundle has none.
+        """
+        graphs = self.graphs
+        if modality not in graphs:
+            raise BundleError(f"{self.path}: has no {modality} encoder; take a bundle that has one.")
+        return graphs[modality]
 
     def file(self, modality: Modality, backend: str) -> Path:
         """The file that runs ``modality`` on ``backend``.
@@ -138,8 +166,9 @@ class Bundle:
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """The backends that have a file for both modalities."""
-        return tuple(name for name in self.video_graph.files if name in self.audio_graph.files)
+        """The backends that have a file for each modality that the bundle has."""
+        first, *others = self.graphs.values()
+        return tuple(name for name in first.files if all(name in graph.files for graph in others))
 
     def golden(self) -> dict[str, NDArray[Any]]:
         """Small inputs (``frames``, ``waveform``) and the reference outputs (``video_features``, ...).
@@ -317,11 +346,19 @@ class _Manifest:
         seconds = self._number(self.values, "seconds")
         if seconds < SHORTEST:
             raise self._wrong("seconds", f"must be {SHORTEST} or more")
-        video = self._take(self.values, "video", dict)
-        audio = self._take(self.values, "audio", dict)
+        video, audio = self._encoder("video"), self._encoder("audio")
+        if video is None and audio is None:
+            raise self._wrong("video", "and 'audio' are missing, and one of them must be there")
         precision = self._choice(self.values, "precision", get_args(Precision))
-        spec, video_graph, audio_graph = self._video_spec(video, seconds), *self._graphs(video, audio)
-        if video_graph.input.shape[1] != spec.frames or video_graph.input.shape[4] != 3:
+        spec = None if video is None else self._video_spec(video, seconds)
+        video_graph = None if video is None else self._graph(video, "uint8", 5)
+        audio_graph = None if audio is None else self._graph(audio, "float32", 2)
+        self._check_shared(video_graph, audio_graph)
+        if (
+            spec is not None
+            and video_graph is not None
+            and (video_graph.input.shape[1], video_graph.input.shape[4]) != (spec.frames, 3)
+        ):
             raise self._wrong("shape", f"must have {spec.frames} frames and 3 channels")
         return Bundle(
             path=self.folder,
@@ -331,7 +368,7 @@ class _Manifest:
             trained=self._take({"trained": True, **self.values}, "trained", bool),
             seconds=seconds,
             video=spec,
-            audio=self._audio_spec(audio, seconds),
+            audio=None if audio is None else self._audio_spec(audio, seconds),
             video_graph=video_graph,
             audio_graph=audio_graph,
             precision=cast(Precision, precision),
@@ -360,11 +397,14 @@ class _Manifest:
             raise self._wrong("seconds", f"and the rate make windows of more than {_WINDOW_BYTES:,} bytes")
         return AudioSpec(rate, microseconds(seconds) * rate // microseconds(1))
 
-    def _graphs(self, video: Mapping[str, Any], audio: Mapping[str, Any]) -> tuple[Graph, Graph]:
-        graphs = self._graph(video, "uint8", 5), self._graph(audio, "float32", 2)
-        if graphs[0].shared.shape != graphs[1].shared.shape:
+    def _encoder(self, modality: Modality) -> Mapping[str, Any] | None:
+        """What is said of one modality, or None where it is left out."""
+        return self._take(self.values, modality, dict) if modality in self.values else None
+
+    def _check_shared(self, video: Graph | None, audio: Graph | None) -> None:
+        ports = [graph.shared for graph in (video, audio) if graph is not None and graph.shared is not None]
+        if len({port.shape for port in ports}) > 1:
             raise self._wrong("shared", "must be equally wide for video and audio")
-        return graphs
 
     def _graph(self, values: Mapping[str, Any], dtype: str, rank: int) -> Graph:
         files = self._take(values, "files", dict)
@@ -377,7 +417,7 @@ class _Manifest:
             files=files,
             input=self._port(self._take(values, "input", dict)),
             features=self._output(self._take(outputs, "features", dict)),
-            shared=self._output(self._take(outputs, "shared", dict)),
+            shared=self._output(self._take(outputs, "shared", dict)) if "shared" in outputs else None,
         )
         if graph.input.dtype != dtype or len(graph.input.shape) != rank:
             raise self._wrong("input", f"must be {dtype} with {rank} dimensions")

@@ -6,7 +6,7 @@ import itertools
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from types import TracebackType
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.arguments import check_flag, check_whole, is_number, shown
-from avfeat.backends import Session, open_session
-from avfeat.bundle import Bundle, Graph, find_bundle
+from avfeat.backends import Session, open_sessions
+from avfeat.bundle import MODALITIES, Bundle, Graph, Modality, find_bundle
 from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
 from avfeat.errors import ArgumentError, MediaError
 from avfeat.grid import FAR, MICROSECONDS, Grid, microseconds
@@ -57,13 +57,11 @@ def load(
         threads = available_processors()
     threads = check_whole("threads", threads, 1, MOST_THREADS)
     opened = Bundle.open(find_bundle(bundle))
-    video = open_session(opened, "video", backend, device, threads)
-    audio = open_session(opened, "audio", backend, device, threads)
-    return Encoder(opened, video, audio, threads)
+    return Encoder(opened, open_sessions(opened, backend, device, threads), threads)
 
 
 class Encoder:
-    """Embeds media with the two graphs of a bundle. Safe to share between threads; a context manager.
+    """Embeds media with the graphs of a bundle. Safe to share between threads; a context manager.
 
     Attributes:
         bundle: the bundle that it runs.
@@ -71,13 +69,13 @@ class Encoder:
         threads: CPU threads that it may use.
     """
 
-    def __init__(self, bundle: Bundle, video: Session, audio: Session, threads: int) -> None:
+    def __init__(self, bundle: Bundle, sessions: Mapping[Modality, Session], threads: int) -> None:
         """Use ``avfeat.load``."""
         self.bundle = bundle
-        self.device = video.device
+        self.device = next(iter(sessions.values())).device
         self.threads = threads
-        # Together: who runs them while somebody closes the encoder has both, or none.
-        self._sessions: tuple[Session, Session] | None = (video, audio)
+        # Together: who runs them while somebody closes the encoder has all of them, or none.
+        self._sessions: Mapping[Modality, Session] | None = sessions
 
     def __enter__(self) -> Encoder:
         return self
@@ -217,7 +215,7 @@ class Encoder:
         end: float | None = None,
         duration: float | None = None,
     ) -> Embedding:
-        """Embed decoded media; both streams begin at time 0.
+        """Embed decoded media; both streams begin at time 0. What the bundle has no encoder for is left out.
 
         Args:
             frames: uint8 ``(n, height, width, 3)`` RGB, or None.
@@ -236,6 +234,9 @@ class Encoder:
         waveform, samples_a_second = _checked_waveform(waveform, sample_rate)
         if frames is None and waveform is None:
             raise ArgumentError("embed_arrays needs frames, a waveform, or both.")
+        if (frames is None or self.bundle.video is None) and (waveform is None or self.bundle.audio is None):
+            only = "frames" if self.bundle.audio is None else "a waveform"
+            raise ArgumentError(f"{self.bundle.name} takes {only} alone; give embed_arrays {only}.")
         grid = self._grid(hop, start, end)
         if duration is not None and not (is_number(duration) and 0 < duration <= FAR):
             raise ArgumentError(f"duration must be a positive number of seconds, not {shown(duration)}.")
@@ -284,8 +285,7 @@ class Encoder:
         sessions = self._sessions
         if sessions is None:
             raise ArgumentError("This encoder is closed; load another one.")
-        see = _Runner(sessions[0], self.bundle.video_graph)
-        hear = _Runner(sessions[1], self.bundle.audio_graph)
+        see, hear = (_Runner(sessions.get(modality), self.bundle.graphs.get(modality)) for modality in MODALITIES)
         while taken := list(itertools.islice(windows, batch)):
             video = see.rows([window.frames for window in taken])
             audio = hear.rows([window.waveform for window in taken])
@@ -313,10 +313,11 @@ class _Runner:
     Slides, still pictures and silence, which real files are full of, cost next to nothing this way.
     """
 
-    def __init__(self, session: Session, graph: Graph) -> None:
+    def __init__(self, session: Session | None, graph: Graph | None) -> None:
+        """Run ``session``; without one, every row has a width of 0."""
         self._session = session
         self._input: NDArray[Any] | None = None
-        widths = int(graph.features.shape[1]), int(graph.shared.shape[1])
+        widths = (0, 0) if graph is None else graph.widths
         self._nothing = np.zeros(widths[0], np.float32), np.zeros(widths[1], np.float32)
         self._row = self._nothing
 
@@ -329,7 +330,7 @@ class _Runner:
                 fresh.append(value)
                 self._input = value
             places.append(None if value is None else len(fresh) - 1)
-        if fresh:
+        if fresh and self._session is not None:
             out = self._session.run(np.stack(fresh))
             computed = list(zip(out.features, out.shared, strict=True))
         rows = []

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.backends import open_session
-from avfeat.bundle import GOLDEN, Bundle, Modality, Precision
+from avfeat.backends import open_sessions
+from avfeat.bundle import GOLDEN, Bundle, Graph, Modality, Precision
 from avfeat.errors import BundleError
 from avfeat.processors import available_processors
 
@@ -65,11 +65,10 @@ def verify(bundle: Bundle, device: str = "auto", backend: str = "onnx") -> list[
     """
     golden = bundle.golden()
     checks = []
-    pairs: tuple[tuple[Modality, str], ...] = (("video", "frames"), ("audio", "waveform"))
-    for modality, inputs in pairs:
-        session = open_session(bundle, modality, backend, device, available_processors())
-        out = session.run(_checked_input(bundle, modality, _array(bundle, golden, inputs)))
-        for name in ("features", "shared"):
+    for modality, session in open_sessions(bundle, backend, device, available_processors()).items():
+        graph = bundle.graph(modality)
+        out = session.run(_checked_input(bundle, graph, _array(bundle, golden, graph.input.name)))
+        for name in graph.outputs:
             expected = _expected(bundle, golden, f"{modality}_{name}")
             checks.append(_check(bundle, modality, name, session.device, getattr(out, name), expected))
     return checks
@@ -114,8 +113,8 @@ def _expected(bundle: Bundle, golden: dict[str, NDArray[Any]], output: str) -> N
     return rows
 
 
-def _checked_input(bundle: Bundle, modality: Modality, batch: NDArray[Any]) -> NDArray[Any]:
-    port = bundle.graph(modality).input
+def _checked_input(bundle: Bundle, graph: Graph, batch: NDArray[Any]) -> NDArray[Any]:
+    port = graph.input
     fits = batch.ndim == len(port.shape) and all(
         size == wanted for size, wanted in zip(batch.shape, port.shape, strict=True) if isinstance(wanted, int)
     )

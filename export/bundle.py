@@ -28,6 +28,7 @@ from avfeat.export.parity.probes import INPUTS, golden_inputs, probes
 from avfeat.export.parity.reference import Reference
 from avfeat.export.precision.graphs import raw_networks, write_graph
 from avfeat.export.precision.tuning import Tuning
+from avfeat.verify import DISTANCE_LIMITS
 
 MODALITIES: tuple[Modality, ...] = ("video", "audio")
 PARITY_CLIPS = 24
@@ -84,16 +85,17 @@ def export_bundle(
     reference = Reference(model.pair, model.spec)
     media, others = windows.apart(PARITY_CLIPS)
     expected = Expected.from_reference(reference, probes(media, model.spec), media.clips)
-    _check_distances(expected)
+    check_distances(expected)
     # What is chosen by measurement is chosen on other clips than those that judge it.
     tuning = None
     if precision != "fp32":
         follow(f"choosing what can be {precision}")
         tuning = Tuning.on(others, reference, most=PARITY_CLIPS)
     manifest = _manifest(model, formats, precision)
-    files: dict[str, bytes] = {GOLDEN: _npz(golden_arrays(model, reference))}
+    files: dict[str, bytes] = {GOLDEN: npz(golden_arrays(model, reference))}
     networks = _networks(model, precision, tuning)
-    for modality in () if tuning is None else sorted(tuning.whole):
+    whole = set() if tuning is None else tuning.whole
+    for modality in whole:
         manifest[modality]["precision"] = "fp32"
     for modality, (network, example) in networks.items():
         metadata = description(manifest, modality)
@@ -101,7 +103,7 @@ def export_bundle(
             follow(f"writing {modality} {form} {precision}")
             files[file_name(modality, form)] = write_graph(network, example, form, precision, metadata, tuning)
     follow("trying the files out")
-    rows = _check_parity(manifest, files, expected)
+    rows = check_parity(manifest, files, expected, dict.fromkeys(whole, DISTANCE_LIMITS["fp32"]))
     manifest["parity"] = report(rows, expected, windows.source)
     said = {} if tuning is None else dict(tuning.said)
     if said:
@@ -114,18 +116,26 @@ def _networks(
     model: Model, precision: Precision, tuning: Tuning | None
 ) -> dict[Modality, tuple[nn.Module, Example]]:
     video, audio = raw_networks(model.pair, model.spec, precision, tuning)
-    return {"video": (video, video_example(model.spec)), "audio": (audio, audio_example(model.spec))}
+    return {
+        "video": (video, video_example(model.spec.frames)),
+        "audio": (audio, audio_example(model.spec.sample_rate)),
+    }
 
 
-def _check_parity(manifest: Mapping[str, Any], files: Mapping[str, bytes], expected: Expected) -> list[ParityRow]:
-    """Run the files as a user would, from a bundle in a place of their own.
+def check_parity(
+    manifest: Mapping[str, Any],
+    files: Mapping[str, bytes],
+    expected: Expected,
+    allowed: Mapping[Modality, float] | None = None,
+) -> list[ParityRow]:
+    """Run the files as a user would, from a bundle in a place of their own; arguments as of ``measure``.
 
     Raises:
         ParityError: one is out of bounds.
     """
     with tempfile.TemporaryDirectory(prefix="avfeat-parity-", ignore_cleanup_errors=True) as folder:
         staged = write_bundle(Path(folder) / "bundle", manifest, {**files, MODEL_CARD: b""})
-        rows = measure(staged, expected)
+        rows = measure(staged, expected, allowed)
     wrong = [row for row in rows if not row.ok]
     if wrong:
         names = ", ".join(dict.fromkeys(f"{row.modality} {row.form}" for row in wrong))
@@ -133,7 +143,7 @@ def _check_parity(manifest: Mapping[str, Any], files: Mapping[str, bytes], expec
     return rows
 
 
-def _check_distances(expected: Expected) -> None:
+def check_distances(expected: Expected) -> None:
     """Networks that cannot tell clips apart, or give no numbers, can be right about nothing."""
     for name, distance in expected.distances.items():
         if not (np.isfinite(distance) and distance > 1e-6):
@@ -205,7 +215,8 @@ def _ports(
     }
 
 
-def _npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Arrays as the bytes of an archive."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()

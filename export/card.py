@@ -31,14 +31,16 @@ _CARD = """# {name}{untrained}
 {notes}
 ## Parity
 
-The files against the networks in PyTorch and float32: the greatest difference of a row over the median distance
+The files against the networks in PyTorch and float32: {head}
+{rows}
+"""
+
+PARITY_HEAD = """the greatest difference of a row over the median distance
 between different clips (with its bound), the greatest difference of an element over the greatest element, the least
 cosine.
 
 | file | device | output | inputs | number | distance | bound | error | cosine |
-|---|---|---|---|---|---|---|---|---|
-{rows}
-"""
+|---|---|---|---|---|---|---|---|---|"""
 
 
 def card(model: Model, precision: Precision, rows: Sequence[ParityRow], notes: str = "") -> str:
@@ -61,7 +63,8 @@ def card(model: Model, precision: Precision, rows: Sequence[ParityRow], notes: s
         precision=precision,
         limits="" if weights_origin.trained else _LIMITS,
         notes=f"\n{notes.strip()}\n" if notes.strip() else "",
-        rows="\n".join(_line(row) for row in rows),
+        head=PARITY_HEAD,
+        rows="\n".join(parity_line(row) for row in rows),
     )
 
 
@@ -82,7 +85,8 @@ _LIMITS = """
 - Limits: no meaning was learned. Similar clips get similar vectors only as far as their pixels and spectra do."""
 
 
-def _line(row: ParityRow) -> str:
+def parity_line(row: ParityRow) -> str:
+    """A row of the table below ``PARITY_HEAD``."""
     bound = f"{row.limit:g}" if math.isfinite(row.limit) else ""
     measured = f"{row.distance:.1e} | {bound} | {row.error:.1e} | {row.cosine:.6f}"
     return f"| {row.modality} {row.form} | {row.device} | {row.output} | {row.inputs} | {row.count} | {measured} |"

@@ -38,8 +38,8 @@ def test_every_original_gives_the_contracts_windows(encoder: Encoder, real_media
 
 
 def test_every_small_clip_embeds(encoder: Encoder, real_media: Path) -> None:
-    """A tenth of them here; ``benchmarks/real_media.py`` takes all."""
-    paths = sorted((real_media / "small").iterdir())[::10]
+    """Some of them here; ``benchmarks/real_media.py`` takes all."""
+    paths = sorted((real_media / "small").iterdir())[::30]
     with (real_media / "small.csv").open() as file:
         assert {path.name for path in paths} <= {row["file"] for row in csv.DictReader(file)}
     for path, found in zip(paths, encoder.embed_many(paths), strict=True):

@@ -6,21 +6,25 @@ its own functions, so that none of them is needed until it is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.arguments import shown
-from avfeat.bundle import Bundle, Modality, Port
-from avfeat.errors import ArgumentError
+from avfeat.bundle import Bundle, Graph, Modality, Port
+from avfeat.errors import ArgumentError, BundleError
 
 Backend = Literal["onnx", "torchscript", "pt2"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
 class GraphOutput(NamedTuple):
-    """What an encoder gives for a batch: float32 ``(batch, d)`` features and ``(batch, s)`` shared."""
+    """What an encoder gives for a batch: float32 ``(batch, d)`` features and ``(batch, s)`` shared.
+
+    ``s`` is 0 for a graph without that output.
+    """
 
     features: NDArray[np.float32]
     shared: NDArray[np.float32]
@@ -37,12 +41,30 @@ class Session(Protocol):
         """Embed a batch: uint8 ``(batch, T, height, width, 3)`` or float32 ``(batch, samples)``."""
 
 
+def check_outputs(name: str, graph: Graph, found: Sequence[NDArray[np.float32]], rows: int) -> GraphOutput:
+    """What a graph gave, in the order of ``graph.outputs``.
+
+    Raises:
+        BundleError: an output of another shape than ``bundle.json`` says.
+    """
+    for port, values in zip(graph.outputs.values(), found, strict=True):
+        if values.shape != (rows, port.shape[1]):
+            raise BundleError(wrong_rows(name, port, values.shape, rows))
+    nothing = np.zeros((rows, 0), np.float32)
+    return GraphOutput(found[0], found[1] if graph.shared is not None else nothing)
+
+
 def wrong_rows(name: str, port: Port, shape: tuple[int, ...], rows: int) -> str:
     """The sentence for an output of another shape than ``bundle.json`` says."""
     return (
         f"{name}: {port.name!r} came out as {shape}, not {(rows, port.shape[1])} as bundle.json says; "
         "export the bundle again."
     )
+
+
+def open_sessions(bundle: Bundle, backend: str, device: str, threads: int) -> dict[Modality, Session]:
+    """A session for each modality that ``bundle`` has; arguments and errors as of ``open_session``."""
+    return {modality: open_session(bundle, modality, backend, device, threads) for modality in bundle.graphs}
 
 
 def open_session(bundle: Bundle, modality: Modality, backend: str, device: str, threads: int) -> Session:

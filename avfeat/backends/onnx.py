@@ -8,12 +8,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.backends import GraphOutput, wrong_rows
+from avfeat.backends import GraphOutput, check_outputs
 from avfeat.backends.onnx_file import refers_to_others
 from avfeat.bundle import Bundle, Graph, Modality, Port
 from avfeat.errors import BackendError, BundleError
@@ -101,15 +100,12 @@ class OnnxSession:
 
     def run(self, batch: NDArray[Any]) -> GraphOutput:
         """Embed a batch."""
-        names = [self._graph.features.name, self._graph.shared.name]
+        names = [port.name for port in self._graph.outputs.values()]
         try:
-            features, shared = self._session.run(names, {self._graph.input.name: batch})
+            found = self._session.run(names, {self._graph.input.name: batch})
         except Exception as error:  # onnxruntime has no common base for its many exceptions
             raise BackendError(f"{self._path}: ONNX Runtime cannot run it on {batch.shape} ({error}).") from error
-        for port, rows in ((self._graph.features, features), (self._graph.shared, shared)):
-            if rows.shape != (len(batch), port.shape[1]):
-                raise BundleError(wrong_rows(self._path.name, port, rows.shape, len(batch)))
-        return GraphOutput(cast("NDArray[np.float32]", features), cast("NDArray[np.float32]", shared))
+        return check_outputs(self._path.name, self._graph, found, len(batch))
 
     def _open(self, runtime: Any, options: Any, device: str) -> Any:
         if device == "cpu" or (device == "auto" and _PROVIDERS["cuda"] not in runtime.get_available_providers()):
@@ -153,7 +149,7 @@ def _check_self_contained(path: Path) -> None:
 def _check(name: str, session: Any, graph: Graph) -> None:
     """The graph's inputs and outputs are what the bundle says."""
     found = {value.name: value for value in [*session.get_inputs(), *session.get_outputs()]}
-    for port in (graph.input, graph.features, graph.shared):
+    for port in (graph.input, *graph.outputs.values()):
         if port.name not in found:
             raise BundleError(f"{name}: has no {port.name!r}, which bundle.json names; export the bundle again.")
         value = found[port.name]

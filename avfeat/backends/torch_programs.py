@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.backends import Backend, GraphOutput, wrong_rows
+from avfeat.backends import Backend, GraphOutput, check_outputs
 from avfeat.bundle import METADATA, Bundle, Modality
 from avfeat.errors import BackendError, BundleError
 
@@ -92,13 +92,10 @@ class TorchSession(ABC):
         try:
             with torch.inference_mode(), _threads(torch, self._threads):
                 found = self._program(torch.from_numpy(np.ascontiguousarray(batch)).to(self.device))
-                features, shared = (out.float().cpu().numpy() for out in found)
+                rows = [out.float().cpu().numpy() for out in found]
         except Exception as error:  # a program may raise anything
             raise BackendError(f"{self._name}: PyTorch cannot run it on {batch.shape} ({error}).") from error
-        for port, rows in ((self._graph.features, features), (self._graph.shared, shared)):
-            if rows.shape != (len(batch), port.shape[1]):
-                raise BundleError(wrong_rows(self._name, port, rows.shape, len(batch)))
-        return GraphOutput(features, shared)
+        return check_outputs(self._name, self._graph, rows, len(batch))
 
 
 def _check_metadata(bundle: Bundle, modality: Modality, backend: str, extra: Mapping[str, str | bytes]) -> None:
@@ -106,11 +103,11 @@ def _check_metadata(bundle: Bundle, modality: Modality, backend: str, extra: Map
     name = bundle.file(modality, backend).name
     try:
         said = json.loads(extra[METADATA])
-        ports = [said["input"]["name"], *(said["outputs"][key]["dim"] for key in ("features", "shared"))]
-    except (KeyError, TypeError, ValueError) as error:
+        ports = [said["input"]["name"], *((key, value["dim"]) for key, value in said["outputs"].items())]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{bundle.path / name}: does not say what it takes; export the bundle again.") from error
     graph = bundle.graph(modality)
-    if ports != [graph.input.name, graph.features.shape[1], graph.shared.shape[1]]:
+    if ports != [graph.input.name, *((key, port.shape[1]) for key, port in graph.outputs.items())]:
         raise BundleError(f"{bundle.path / name}: is not the file that bundle.json describes; export it again.")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from avfeat.bundle import FORMAT, VERSION, Bundle, Graph, find_bundle
 from avfeat.cli.options import BundleArgument
 from avfeat.cli.printing import JsonOption, facts, write_json
+from avfeat.media import AudioSpec, VideoSpec
 
 
 def info(bundle: BundleArgument = None, json: JsonOption = None) -> None:
@@ -34,41 +35,54 @@ def describe(bundle: Bundle) -> dict[str, Any]:
         "seconds": bundle.seconds,
         "precision": bundle.precision,
         "formats": list(bundle.formats),
-        "video": {**asdict(bundle.video), **_graph(bundle, bundle.video_graph)},
-        "audio": {**asdict(bundle.audio), **_graph(bundle, bundle.audio_graph)},
+        "video": _encoder(bundle, bundle.video, bundle.video_graph),
+        "audio": _encoder(bundle, bundle.audio, bundle.audio_graph),
         "provenance": dict(bundle.provenance),
         "parity": dict(bundle.parity),
     }
 
 
-def _graph(bundle: Bundle, graph: Graph) -> dict[str, Any]:
+def _encoder(bundle: Bundle, spec: VideoSpec | AudioSpec | None, graph: Graph | None) -> dict[str, Any] | None:
+    """What one modality takes and gives; None where the bundle leaves it out."""
+    if spec is None or graph is None:
+        return None
+    features, shared = graph.widths
     return {
+        **asdict(spec),
         "files": dict(graph.files),
         "bytes": {name: (bundle.path / name).stat().st_size for name in graph.files.values()},
         "input": asdict(graph.input),
-        "features": graph.features.shape[1],
-        "shared": graph.shared.shape[1],
+        "features": features,
+        "shared": shared or None,
     }
 
 
 def _lines(bundle: Bundle, described: dict[str, Any]) -> dict[str, str]:
     video, audio = bundle.video, bundle.audio
-    size = sum(sum(described[modality]["bytes"].values()) for modality in ("video", "audio"))
+    size = sum(sum(described[modality]["bytes"].values()) for modality in bundle.graphs)
     trained = "trained" if bundle.trained else "random weights: embeddings are not meaningful"
     return {
         "bundle": str(bundle.path),
         "name": bundle.name,
         "weights": f"{trained}; licence {bundle.licence}",
         "window": f"{bundle.seconds:g} s",
-        "video": f"{video.frames} frames at {video.fps:g}/s, {video.size}x{video.size} ({video.aspect}) -> "
-        f"features {described['video']['features']}, shared {described['video']['shared']}",
-        "audio": f"{audio.samples} samples at {audio.rate} Hz, mono -> "
-        f"features {described['audio']['features']}, shared {described['audio']['shared']}",
+        "video": "none"
+        if video is None
+        else f"{video.frames} frames at {video.fps:g}/s, {video.size}x{video.size} ({video.aspect}) -> "
+        + _widths(described["video"]),
+        "audio": "none"
+        if audio is None
+        else f"{audio.samples} samples at {audio.rate} Hz, mono -> {_widths(described['audio'])}",
         "files": f"{', '.join(bundle.formats)}, {bundle.precision}, {size / 1e6:.1f} MB",
         "parity": _parity(bundle),
         "data": str(bundle.provenance.get("data", "not stated")),
         "sha256": bundle.sha256,
     }
+
+
+def _widths(encoder: Mapping[str, Any]) -> str:
+    shared = "no shared space" if encoder["shared"] is None else f"shared {encoder['shared']}"
+    return f"features {encoder['features']}, {shared}"
 
 
 def _parity(bundle: Bundle) -> str:

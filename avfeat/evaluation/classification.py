@@ -14,7 +14,7 @@ from avfeat.errors import DatasetError
 from avfeat.evaluation.coverage import Coverage
 from avfeat.evaluation.dataset import Dataset, Fold, LabelledItem
 from avfeat.evaluation.embedders import Embedder
-from avfeat.evaluation.features import MODALITIES, Collected, Features, check_any, collect, of_file, stack_features
+from avfeat.evaluation.features import Collected, Features, check_any, collect, of_file, stack_features
 from avfeat.evaluation.interval import bootstrap
 from avfeat.evaluation.logistic import Labels
 from avfeat.evaluation.probe import linear_probe
@@ -76,7 +76,7 @@ class Score:
 
 @dataclass(frozen=True)
 class ClassificationEntry:
-    """One row of the table: a model or a baseline, and its score for each modality."""
+    """One row of the table: a model or a baseline, and its score for each modality that it has."""
 
     name: str
     scores: Mapping[str, Score]
@@ -136,7 +136,7 @@ def classify(
     entries = []
     for embedder, collected in zip(embedders, found, strict=True):
         entries.append(
-            ClassificationEntry(embedder.name, {kind: task.score(collected, kind) for kind in MODALITIES})
+            ClassificationEntry(embedder.name, {kind: task.score(collected, kind) for kind in _able(collected)})
         )
     first = task.folds[0]
     return ClassificationResult(
@@ -153,6 +153,11 @@ def classify(
         damaged=model.damaged,
         seconds={"embedding": embedded - begun, "probe": time.perf_counter() - embedded},
     )
+
+
+def _able(found: Collected) -> tuple[str, ...]:
+    """The modalities that an embedder has."""
+    return next(iter(found.features.values())).modalities
 
 
 def _collect(

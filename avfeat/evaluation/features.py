@@ -46,6 +46,12 @@ class Features:
             return np.concatenate([self.video, self.audio], axis=1)
         return self.video if modality == "video" else self.audio
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Those of ``MODALITIES`` that whoever made the features has an encoder for."""
+        there = tuple(name for name in ("video", "audio") if self.rows(name).shape[1])
+        return MODALITIES if len(there) == 2 else there
+
 
 def of_file(embedding: Embedding) -> Features:
     """One row: the mean over the windows that have the modality; zeros if none has."""

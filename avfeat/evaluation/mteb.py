@@ -107,8 +107,9 @@ class MtebEncoder:
     def _features(self, row: Mapping[str, Any]) -> Features:
         video, audio = row.get("video"), row.get("audio")
         frames = fps = waveform = rate = None
-        if video is not None:
-            fps = self._encoder.bundle.video.fps
+        spec = self._encoder.bundle.video
+        if video is not None and spec is not None:
+            fps = spec.fps
             frames = _frames(video, fps)
         if audio is not None:
             waveform, rate = _mono(np.asarray(audio["array"])), float(audio["sampling_rate"])

@@ -269,6 +269,8 @@ def _retrieval(table: _Table) -> dict[str, dict[int, Measure]]:
     for task in RETRIEVAL:
         asked, wanted = task.split(",")[0].split(" to ")
         places = table.has(asked, wanted)
+        if not len(places):
+            continue
         suffix = "" if asked == wanted and not task.endswith("shared") else "_shared"
         queries, targets = table.unit(asked + suffix, places), table.unit(wanted + suffix, places)
         if queries.shape[1] and len(np.unique(table.groups[places])) > 1:

@@ -17,13 +17,14 @@ from avfeat.bundle import MANIFEST, Bundle, Modality, write_bundle
 from avfeat.errors import ArgumentError
 from avfeat.extras import extra_packages
 from avfeat.grid import Grid
-from avfeat.media import array_windows
+from avfeat.media import VideoSpec, array_windows
 from avfeat.world import plan, render
 
 AUTO = Path("auto")
 """What is given in place of a folder for a bundle that is made of the one that is measured."""
 
 _VIDEOS, _WINDOWS = 8, 2
+_SMALL, _RATE = 32, 8_000
 """Synthetic videos that the statistics are taken from, and windows of each."""
 
 
@@ -93,18 +94,21 @@ def make_random(bundle: Bundle, path: Path, seed: int = 0) -> Bundle:
 def _clips(bundle: Bundle) -> dict[Modality, NDArray[Any]]:
     """Windows of synthetic videos: what runs everywhere and looks and sounds differently."""
     video, audio = bundle.video, bundle.audio
-    fps = max(1, round(video.fps))
+    # Of a modality that the bundle leaves out, something small.
+    seen = VideoSpec(1, 1, _SMALL) if video is None else video
+    fps, rate = max(1, round(seen.fps)), _RATE if audio is None else audio.rate
     # Bundles state a size; other specifications of windows may leave it open.
-    assert video.size is not None
-    frames: list[NDArray[Any]] = []
-    waves: list[NDArray[Any]] = []
+    assert seen.size is not None
+    found: dict[Modality, list[NDArray[Any]]] = {modality: [] for modality in bundle.graphs}
     for made in plan(_VIDEOS):
-        shown = render(made, fps=fps, size=video.size, sample_rate=audio.rate, aspect=video.aspect)
+        shown = render(made, fps=fps, size=seen.size, sample_rate=rate, aspect=seen.aspect)
         # The later windows: what is to be seen and heard has begun.
         grid = Grid.from_seconds(bundle.seconds, start=shown.duration / 2 - bundle.seconds / 2)
-        windows = array_windows(shown.frames, fps, shown.waveform, audio.rate, grid, video, audio)
+        windows = array_windows(shown.frames, fps, shown.waveform, rate, grid, video, audio)
         for window in islice(windows, _WINDOWS):
-            if window.frames is not None and window.waveform is not None:
-                frames.append(window.frames)
-                waves.append(window.waveform)
-    return {"video": np.stack(frames), "audio": np.stack(waves)}
+            parts: dict[Modality, NDArray[Any] | None] = {"video": window.frames, "audio": window.waveform}
+            for modality, rows in found.items():
+                part = parts[modality]
+                if part is not None:
+                    rows.append(part)
+    return {modality: np.stack(rows) for modality, rows in found.items()}

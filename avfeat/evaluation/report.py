@@ -9,7 +9,6 @@ from typing import Any
 from avfeat.bundle import Bundle
 from avfeat.embedding import Failure
 from avfeat.evaluation import classification, neighbours
-from avfeat.evaluation.features import MODALITIES
 from avfeat.evaluation.readers.ave import Ave, Split
 
 
@@ -28,7 +27,7 @@ def classification_json(result: classification.ClassificationResult, bundle: Bun
         "per_class": per_class(result, model),
         "confusion": {
             "classes": list(result.classes),
-            **{kind: model.scores[kind].confusion.tolist() for kind in MODALITIES},
+            **{kind: score.confusion.tolist() for kind, score in model.scores.items()},
         },
         **_files(result.missing, result.damaged),
         **_model(bundle),
@@ -78,9 +77,9 @@ def per_class(
     """For each class that is tested: how many rows, and the share that each modality gets right."""
     found = {}
     for index, name in enumerate(result.classes):
-        count = int(entry.scores[MODALITIES[0]].confusion[index].sum())
+        count = int(next(iter(entry.scores.values())).confusion[index].sum())
         if count:
-            right = {kind: int(entry.scores[kind].confusion[index, index]) / count for kind in MODALITIES}
+            right = {kind: int(score.confusion[index, index]) / count for kind, score in entry.scores.items()}
             found[name] = {"count": count, **right}
     return found
 
@@ -88,16 +87,16 @@ def per_class(
 def _scores(entry: classification.ClassificationEntry) -> dict[str, Any]:
     scores = entry.scores
     return {
-        "accuracy": {kind: scores[kind].accuracy for kind in MODALITIES},
-        "interval": {kind: list(scores[kind].interval) for kind in MODALITIES},
+        "accuracy": {kind: score.accuracy for kind, score in scores.items()},
+        "interval": {kind: list(score.interval) for kind, score in scores.items()},
         **_by_fold(entry),
     }
 
 
 def _by_fold(entry: classification.ClassificationEntry) -> dict[str, Any]:
     """The chosen C; with several folds, C and accuracy of each."""
-    scores = {kind: entry.scores[kind] for kind in MODALITIES}
-    if len(scores["av"].folds) == 1:
+    scores = entry.scores
+    if len(next(iter(scores.values())).folds) == 1:
         return {"C": {kind: next(iter(score.c.values())) for kind, score in scores.items()}}
     return {
         "C": {kind: dict(score.c) for kind, score in scores.items()},

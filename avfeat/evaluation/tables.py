@@ -21,7 +21,7 @@ def classification_table(result: classification.ClassificationResult) -> Table:
     rows = [
         (
             entry.name,
-            *(_with_interval(entry.scores[kind].accuracy, entry.scores[kind].interval) for kind in MODALITIES),
+            *(_score(entry.scores.get(kind)) for kind in MODALITIES),
         )
         for entry in result.entries
     ]
@@ -32,7 +32,7 @@ def classification_table(result: classification.ClassificationResult) -> Table:
 def class_table(result: classification.ClassificationResult) -> Table:
     """Accuracy of the model on each class."""
     rows = [
-        (name, str(values["count"]), *(percent(values[kind]) for kind in MODALITIES))
+        (name, str(values["count"]), *(percent(values[kind]) if kind in values else _NONE for kind in MODALITIES))
         for name, values in per_class(result, result.entries[0]).items()
     ]
     return ("class", "test rows", *(_HEADS[kind] for kind in MODALITIES)), rows
@@ -76,7 +76,7 @@ def ave_lines(result: classification.ClassificationResult, ave: Ave, split: Spli
 
 def lines(result: classification.ClassificationResult) -> list[str]:
     """What a result is of, and on how many rows it stands."""
-    folds = result.entries[0].scores["av"].folds
+    folds = next(iter(result.entries[0].scores.values())).folds
     over = f", mean over {len(folds)} splits" if len(folds) > 1 else ""
     return [
         f"{result.dataset}, linear probe{over}",
@@ -98,6 +98,10 @@ def neighbours_lines(result: neighbours.NeighbourResult) -> list[str]:
 def percent(share: float) -> str:
     """A share as a percentage, without its sign."""
     return f"{100 * share:.1f}"
+
+
+def _score(score: classification.Score | None) -> str:
+    return _NONE if score is None else _with_interval(score.accuracy, score.interval)
 
 
 def _with_interval(value: float, interval: tuple[float, float]) -> str:

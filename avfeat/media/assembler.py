@@ -21,13 +21,11 @@ FOREVER = 1 << 62
 class WindowAssembler:
     """Gathers frames and samples and gives out windows that are complete."""
 
-    def __init__(
-        self, name: str, grid: Grid, video: VideoSpec, audio: AudioSpec, has_video: bool, has_audio: bool
-    ) -> None:
+    def __init__(self, name: str, grid: Grid, video: VideoSpec | None, audio: AudioSpec | None) -> None:
         self._name = name
         self._grid = grid
-        self._pictures = _PictureBuffer(grid, video) if has_video else None
-        self._samples = _SampleBuffer(audio) if has_audio else None
+        self._pictures = None if video is None else _PictureBuffer(grid, video)
+        self._samples = None if audio is None else _SampleBuffer(audio)
         self._next = 0
         self.shown = -FOREVER
         self._over = False

@@ -58,10 +58,14 @@ class End:
 MediaItem = TimedPicture | AudioChunk | Silent | End
 
 
-def media_items(media: OpenMedia, timeline: Timeline, video: VideoSpec, audio: AudioSpec) -> Iterator[MediaItem]:
-    """Frames and samples of an open file, in order of arrival."""
-    scaler = PictureScaler(video.size, video.aspect, _pixel_aspect(media))
-    placer = AudioPlacer(audio.rate, media.audio is None or channels_are_plausible(media.audio))
+def media_items(
+    media: OpenMedia, timeline: Timeline, video: VideoSpec | None, audio: AudioSpec | None
+) -> Iterator[MediaItem]:
+    """Frames and samples of an open file, in order of arrival; what has no specification is not wanted."""
+    seen = VideoSpec(1, 1, None) if video is None else video
+    heard = AudioSpec(1, 1) if audio is None else audio
+    scaler = PictureScaler(seen.size, seen.aspect, _pixel_aspect(media))
+    placer = AudioPlacer(heard.rate, media.audio is None or channels_are_plausible(media.audio))
     held: tuple[Fraction, AudioFrame, Fraction] | None = None
     for time, frame in timeline.frames():
         if isinstance(frame, VideoFrame):
@@ -109,18 +113,18 @@ def array_items(
     fps: float,
     waveform: NDArray[np.float32] | None,
     sample_rate: int,
-    video: VideoSpec,
-    audio: AudioSpec,
+    video: VideoSpec | None,
+    audio: AudioSpec | None,
     duration: int | None,
 ) -> Iterator[MediaItem]:
     """Audio and frames of decoded media: all audio first, for a frame is rendered only when it is shown."""
     video_end = audio_end = None
-    if waveform is not None:
+    if waveform is not None and audio is not None:
         if duration is not None:
             waveform = waveform[: -(-duration * sample_rate // MICROSECONDS)]
         yield from _array_sound(waveform, sample_rate, audio.rate)
         audio_end = _ceil(Fraction(len(waveform), sample_rate))
-    if frames is not None:
+    if frames is not None and video is not None:
         scaler = PictureScaler(video.size, video.aspect)
         rate = Fraction(fps).limit_denominator(1_000_000)
         if duration is not None:

@@ -72,12 +72,15 @@ class Timeline:
     threads: the file is read again by one, and what was given out, which is the same, is passed over.
 
     Attributes:
+        wanted: kinds of stream that are decoded to the end. Of others, the first frame alone: where time 0 lies
+            does not depend on what is wanted.
         damage: what was found damaged so far, in words; empty for an intact file.
         video_end: presentation time at which the last frame leaves the screen, once all is decoded.
         audio_end: presentation time of the end of the last sample, once all is decoded.
     """
 
     media: OpenMedia
+    wanted: tuple[str, ...] = ("video", "audio")
     damage: list[str] = field(default_factory=list)
     video_end: Fraction | None = None
     audio_end: Fraction | None = None
@@ -116,13 +119,22 @@ class Timeline:
         if not first:
             raise MediaError(self.media.name, "unreadable", "nothing in it can be decoded.")
         self._origin = min(time for _, time, _ in first)
+        self._tracks = {index: track for index, track in self._tracks.items() if track.stream.type in self.wanted}
         for index, time, frame in _take_all(first):
-            yield index, time - self._origin, frame
+            if index in self._tracks:
+                yield index, time - self._origin, frame
         for packet in itertools.chain(_take_all(held), packets):
+            if packet.stream.index not in self._tracks:
+                continue
             for index, time, item in self._follow(packet):
                 self._check_length(time)
                 yield index, time - self._origin, item
         self._finish()
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The streams that are wanted and there."""
+        return tuple(stream for stream in self.media.streams if stream.type in self.wanted)
 
     def duration(self) -> Fraction:
         """End of the later stream, once all is decoded."""

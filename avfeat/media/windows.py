@@ -68,8 +68,8 @@ def _as_windows(cut: Callable[P, Generator[Window, None, MediaSummary]]) -> Call
 def media_windows(
     source: Source,
     grid: Grid,
-    video: VideoSpec,
-    audio: AudioSpec,
+    video: VideoSpec | None,
+    audio: AudioSpec | None,
     *,
     threads: int = 0,
     strict: bool = False,
@@ -80,8 +80,9 @@ def media_windows(
     Args:
         source: path, bytes or binary file object.
         grid: which windows.
-        video: what a window's frames are.
-        audio: what a window's samples are.
+        video: what a window's frames are; None to leave the video out.
+        audio: what a window's samples are; None to leave the audio out. A stream that is left out still counts for
+            time 0, so that windows lie where they would lie with it; the grid ends with the other one.
         threads: decoding threads a stream, 0 for one a processor.
         strict: raise on damaged media, at the end of what decodes.
         rules: what is taken of the file, and how much it may ask for.
@@ -91,9 +92,16 @@ def media_windows(
             or damaged media in a strict call.
     """
     with open_media(source, threads, rules) as media:
-        timeline = Timeline(media)
+        wanted = {"video": video is not None, "audio": audio is not None}
+        timeline = Timeline(media, tuple(kind for kind, taken in wanted.items() if taken))
+        if not timeline.streams:
+            missing = "video" if media.video is None else "audio"
+            raise MediaError(media.name, "no_streams", f"has no {missing}, and nothing else is taken of it.")
         assembler = WindowAssembler(
-            media.name, grid, video, audio, media.video is not None, media.audio is not None
+            media.name,
+            grid,
+            None if media.video is None else video,
+            None if media.audio is None else audio,
         )
         given = False
         for item in media_items(media, timeline, video, audio):
@@ -125,8 +133,8 @@ def array_windows(
     waveform: NDArray[np.float32] | None,
     sample_rate: int,
     grid: Grid,
-    video: VideoSpec,
-    audio: AudioSpec,
+    video: VideoSpec | None,
+    audio: AudioSpec | None,
     *,
     duration: int | None = None,
 ) -> Generator[Window, None, MediaSummary]:
@@ -138,11 +146,13 @@ def array_windows(
         waveform: float32 ``(n,)`` mono in [-1, 1] at ``sample_rate``, or None.
         sample_rate: sample rate of ``waveform`` in Hz.
         grid: which windows.
-        video: what a window's frames are.
-        audio: what a window's samples are.
+        video: what a window's frames are; None to leave them out.
+        audio: what a window's samples are; None to leave them out.
         duration: where the media ends in microseconds, None for the end of the longer array.
     """
-    assembler = WindowAssembler("<arrays>", grid, video, audio, frames is not None, waveform is not None)
+    assembler = WindowAssembler(
+        "<arrays>", grid, None if frames is None else video, None if waveform is None else audio
+    )
     for item in array_items(frames, fps, waveform, sample_rate, video, audio, duration):
         yield from assembler.feed(item)
     return MediaSummary(assembler.duration, (), *assembler.ends)

@@ -1,4 +1,4 @@
-"""JSON lines: one object a window; a missing modality is null."""
+"""JSON lines: one object a window; a missing modality, or output of the model, is null."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from avfeat.writers.atomic import Nothing, atomic, encode_line
 
 def window_line(source: str, index: int, window: WindowEmbedding) -> str:
     """One window as a line, without its newline. float32 values are given to 9 digits: exactly."""
-    video, audio = window.has_video, window.has_audio
     row: dict[str, Any] = {
         "source": source,
         "window": index,
         "start": window.start,
         "end": window.end,
-        "video": _digits(window.video) if video else None,
-        "audio": _digits(window.audio) if audio else None,
-        "video_shared": _digits(window.video_shared) if video else None,
-        "audio_shared": _digits(window.audio_shared) if audio else None,
+        "video": _digits(window.video, window.has_video),
+        "audio": _digits(window.audio, window.has_audio),
+        "video_shared": _digits(window.video_shared, window.has_video),
+        "audio_shared": _digits(window.audio_shared, window.has_audio),
     }
     return json.dumps(row, ensure_ascii=False, allow_nan=False)
 
@@ -53,5 +52,8 @@ def jsonl_table(path: Path) -> Iterator[Callable[[Embedding], None]]:
             raise Nothing
 
 
-def _digits(values: Any) -> list[float]:
+def _digits(values: Any, there: bool) -> list[float] | None:
+    """None where a modality is missing, or where the model has no such output."""
+    if not there or not len(values):
+        return None
     return [float(f"{value:.9g}") for value in values.tolist()]

@@ -83,5 +83,8 @@ def _table(embedding: Embedding) -> Any:
 def _lists(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> Any:
     import pyarrow
 
+    if not values.shape[1]:
+        # The model has no such output; lists of a fixed size cannot be empty.
+        return pyarrow.nulls(len(values), pyarrow.list_(pyarrow.float32()))
     flat = pyarrow.array(np.ascontiguousarray(values).reshape(-1))
     return pyarrow.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=pyarrow.array(~mask))

@@ -11,7 +11,6 @@ from torch.export import Dim, ExportedProgram
 from torch.utils._sympy.value_ranges import ValueRanges
 
 from avfeat.bundle import MAX_SIZE, MIN_SIZE
-from avfeat.training.networks import PairSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,19 +25,19 @@ class Example:
     dynamic: dict[int, Any]
 
 
-def video_example(spec: PairSpec) -> Example:
-    """Frames: batch, height (16 to 4,320) and width (16 to 4,320) are free."""
+def video_example(count: int) -> Example:
+    """``count`` frames: batch, height (16 to 4,320) and width (16 to 4,320) are free."""
     generator = torch.Generator().manual_seed(0)
-    frames = torch.randint(0, 256, (2, spec.frames, 48, 80, 3), dtype=torch.uint8, generator=generator)
+    frames = torch.randint(0, 256, (2, count, 48, 80, 3), dtype=torch.uint8, generator=generator)
     size = {"min": MIN_SIZE, "max": MAX_SIZE}
     return Example("frames", frames, {0: Dim("batch", min=1), 2: Dim("height", **size), 3: Dim("width", **size)})
 
 
-def audio_example(spec: PairSpec) -> Example:
-    """A waveform: batch and samples (0.1 s or more) are free."""
+def audio_example(rate: int) -> Example:
+    """A waveform of ``rate`` samples a second: batch and samples (0.1 s or more) are free."""
     generator = torch.Generator().manual_seed(0)
-    waveform = 0.1 * torch.randn(2, spec.sample_rate + 123, generator=generator)
-    return Example("waveform", waveform, {0: Dim("batch", min=1), 1: Dim("samples", min=spec.sample_rate // 10)})
+    waveform = 0.1 * torch.randn(2, rate + 123, generator=generator)
+    return Example("waveform", waveform, {0: Dim("batch", min=1), 1: Dim("samples", min=rate // 10)})
 
 
 def export_program(network: nn.Module, example: Example) -> ExportedProgram:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,14 @@ OPSET = 18
 OUTPUTS = ("features", "shared")
 
 
-def write_onnx(network: nn.Module, example: Example) -> onnx.ModelProto:
-    """A raw-in network as an ONNX graph, in whatever precision it computes."""
+def write_onnx(network: nn.Module, example: Example, outputs: Sequence[str] = OUTPUTS) -> onnx.ModelProto:
+    """A raw-in network as an ONNX graph, in whatever precision it computes.
+
+    Args:
+        network: gives ``outputs``, in their order.
+        example: what to trace it with.
+        outputs: their names.
+    """
     with tempfile.TemporaryDirectory(prefix="avfeat-export-") as folder, warnings.catch_warnings():
         # The exporter warns about its own internals.
         warnings.simplefilter("ignore")
@@ -34,7 +40,7 @@ def write_onnx(network: nn.Module, example: Example) -> onnx.ModelProto:
             str(path),
             dynamo=True,
             input_names=[example.name],
-            output_names=list(OUTPUTS),
+            output_names=list(outputs),
             dynamic_shapes=(example.dynamic,),
             external_data=False,
             opset_version=OPSET,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from avfeat.bundle import Modality
 from avfeat.export.media import ClipWindows, read_clip
+from avfeat.export.window import WindowSpec
 from avfeat.training.data import CacheSettings, open_or_prepare
 from avfeat.training.networks import PairSpec
 
@@ -43,21 +44,29 @@ def probes(windows: ClipWindows, spec: PairSpec, seed: int = 0) -> list[ParityIn
     found += [ParityInput("video", "media", sized) for sized in _other_sizes(windows.frames)]
     found.append(ParityInput("audio", "media", windows.waveform[:2, : spec.sample_rate // 2]))
     found.append(ParityInput("audio", "media", np.tile(windows.waveform[:3], (1, 2))[:, : -spec.sample_rate // 7]))
-    found += random_probes(spec, rng)
+    found += random_probes(WindowSpec.from_pair(spec), rng)
     golden = golden_inputs(spec)
     return found + [ParityInput(modality, "golden", golden[name]) for modality, name in INPUTS.items()]
 
 
-def random_probes(spec: PairSpec, rng: np.random.Generator) -> list[ParityInput]:
+def random_probes(window: WindowSpec, rng: np.random.Generator) -> list[ParityInput]:
     """Moving colours with noise over them, and tones with hiss over them, one batch of each number and size."""
-    sizes = ((1, spec.size, spec.size), (2, 16, 130), (3, 240, 135), (7, 33, 17))
-    lengths = ((1, 2.0), (2, 0.1), (3, 3.01), (7, 1.0))
-    video = [ParityInput("video", "random", _pictures(rng, batch, spec.frames, *size)) for batch, *size in sizes]
-    audio = [
-        ParityInput("audio", "random", _sound(rng, batch, round(seconds * spec.sample_rate), spec.sample_rate))
-        for batch, seconds in lengths
-    ]
-    return video + audio
+    found: list[ParityInput] = []
+    if window.video is not None:
+        side = window.video.size or 112
+        sizes = ((1, side, side), (2, 16, 130), (3, 240, 135), (7, 33, 17))
+        found += [
+            ParityInput("video", "random", _pictures(rng, batch, window.video.frames, *size))
+            for batch, *size in sizes
+        ]
+    if window.audio is not None:
+        rate = window.audio.rate
+        lengths = ((1, 2.0), (2, 0.1), (3, 3.01), (7, 1.0))
+        found += [
+            ParityInput("audio", "random", _sound(rng, batch, round(seconds * rate), rate))
+            for batch, seconds in lengths
+        ]
+    return found
 
 
 def golden_inputs(spec: PairSpec) -> dict[str, NDArray[Any]]:

@@ -84,7 +84,12 @@ def labels_of(row: list[str], segments: bool) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "split"), [("video", "dedupe"), ("video", "official"), ("segment", "official")]
+    ("protocol", "split"),
+    [
+        ("video", "dedupe"),
+        ("video", "official"),
+        pytest.param("segment", "official", marks=pytest.mark.nightly),
+    ],
 )
 def test_a_result_is_that_of_the_reference_to_the_last_row(
     protocol: str,

@@ -15,7 +15,7 @@ from avfeat.export.bundle import export_bundle
 from avfeat.export.errors import ExportError
 from avfeat.export.model import Model
 from avfeat.training.networks import ModalityEncoder
-from avfeat.verify import verify
+from avfeat.verify import DISTANCE_LIMITS, verify
 
 SPEC = SPECS["stretch"]
 
@@ -50,6 +50,8 @@ def test_that_modality_stays_in_float32(model: Model, tmp_path: Path) -> None:
     manifest = json.loads((path / "bundle.json").read_text("utf-8"))
     assert manifest["precision"] == "fp16"
     assert manifest[stays]["precision"] == "fp32" and "precision" not in manifest[halved]
+    bounds = {row.modality: row.limit for row in exported.rows if row.inputs == "media"}
+    assert bounds == {stays: DISTANCE_LIMITS["fp32"], halved: DISTANCE_LIMITS["fp16"]}
     said = manifest["provenance"]["layers"]
     assert said[stays].startswith("none of ") and said[stays].endswith("fp32, as none is within the bounds")
     assert said[halved].endswith("stages in fp16") and not said[halved].startswith("none")

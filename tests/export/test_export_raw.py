@@ -75,7 +75,11 @@ SLOW = ("mc3_18", "r2plus1d_18", "r3d_18", "s3d")
 
 @pytest.mark.parametrize(
     ("video", "kept"),
-    [(name, kept) for name in sorted(VIDEO_NETWORKS) for kept in ((0,) if name in SLOW else (0, 2))],
+    [
+        pytest.param(name, kept, marks=[pytest.mark.nightly] if name in SLOW else [])
+        for name in sorted(VIDEO_NETWORKS)
+        for kept in ((0,) if name in SLOW else (0, 2))
+    ],
 )
 def test_a_half_video_encoder_is_near_the_whole_one(video: str, kept: int) -> None:
     torch.manual_seed(0)

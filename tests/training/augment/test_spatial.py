@@ -206,6 +206,13 @@ def test_what_is_lost_grows_with_strength_to_the_documented_maximum(
     assert 0 < float(found[3].max()) < maximum
 
 
+@pytest.mark.parametrize("factor", ["brightness", "contrast", "saturation", "hue"])
+def test_jitter_of_one_factor_alone_changes_colours(factor: str) -> None:
+    only = ColourJitter(**{**dict.fromkeys(("brightness", "contrast", "saturation", "hue"), 0.0), factor: 0.4})
+    frames = pictures(4, 1, 6, 6, seed=0)
+    assert ((augmented(only, frames) != frames).flatten(1).any(1)).all()
+
+
 def test_the_probability_of_a_flip_grows_with_strength() -> None:
     found = [flipped(Flip(strength=strength), SampleRNG(seeds(3000))) for strength in (0.0, 0.2, 0.6, 1.0)]
     for less, more in itertools.pairwise(found):

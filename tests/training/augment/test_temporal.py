@@ -20,7 +20,7 @@ from avfeat.training.augment.clips import Clips
 from avfeat.training.augment.filters import blur_space, from_spectrogram, low_pass, spectrogram
 from avfeat.training.augment.incoherent import CircularShift, FrameShuffle, Reversal, SegmentPermutation
 from avfeat.training.augment.sample_rng import SampleRNG
-from avfeat.training.augment.segmental import Cuboid, SegmentBlur, SegmentNoise
+from avfeat.training.augment.segmental import Cuboid, SegmentBlur, SegmentNoise, _span
 from avfeat.training.augment.segments import draw_blocks, inside, spread
 from avfeat.training.augment.temporal import FADES, Background, Fade, FrameDrop, TemporalBlur, TimeMask
 
@@ -423,6 +423,15 @@ def test_a_cuboid_is_a_box_in_space_and_time() -> None:
         box = t[:, None, None] & y[None, :, None] & x[None, None, :]
         assert torch.equal(box, sample)
         assert np.ptp(np.flatnonzero(t)) == 7
+
+
+@pytest.mark.parametrize(("part", "count"), [(0.3, 10), (0.5, 6), (0.01, 5), (1.0, 4)])
+def test_a_span_begins_anywhere_that_has_room_for_it(part: float, count: int) -> None:
+    length, found = max(1, round(part * count)), _span(SampleRNG(seeds(2000)), part, count)
+    assert (found.sum(1) == length).all()
+    starts, often = found.int().argmax(1).unique(return_counts=True)
+    assert starts.tolist() == list(range(count - length + 1))
+    assert often.min() > 0.7 * often.max()
 
 
 def test_a_reversal_runs_backwards() -> None:

@@ -93,6 +93,9 @@ def test_hardly_any_samples_give_finite_numbers(name: str, count: int) -> None:
     assert all(torch.isfinite(gradient).all() for gradient in gradients(one, other))
     if not count:
         assert not any(gradient.any() for gradient in gradients(one, other))
+    elif name in ("byol", "simsiam"):
+        # These compare a sample with itself alone: one is enough.
+        assert loss != 0
 
 
 def run(objective: Objective[object], batch: int, **present: Tensor) -> tuple[Losses, list[Tensor]]:  # type: ignore[type-var]

@@ -1,0 +1,98 @@
+"""Networks of others as bundles, each held against its own library's pipeline: a line for each in a log.
+
+    python benchmarks/backbones.py [--log CSV] [SPEC ...]
+
+Networks of timm and torchvision get seeded random weights (``?weights=none``), those of transformers are small ones
+that are saved as their library saves them. What is measured is parity, and the time of a window.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "export" / "backbones"))
+from foreign import KINDS, SOUNDS, save_network
+
+from avfeat.backends import open_sessions
+from avfeat.errors import AvfeatError
+from avfeat.export.backbones import export_backbones, open_audio, open_video
+
+VIDEO = (
+    *(
+        f"timm:{name}?weights=none"
+        for name in ("resnet18", "vit_tiny_patch16_224", "efficientnet_lite0", "convnext_atto")
+    ),
+    *(f"torchvision:{name}?weights=none" for name in ("mobilenet_v3_small", "squeezenet1_1", "r3d_18", "s3d")),
+)
+LOG = Path(__file__).parent.parent / "docs" / "backbones.csv"
+HEAD = ("spec", "modality", "features", "shared", "inputs", "distance", "bound", "ms_a_window")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("specs", nargs="*", metavar="SPEC")
+    parser.add_argument("--log", type=Path, default=LOG)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder, asked.log.open("w", newline="") as file:
+        log = csv.writer(file, lineterminator="\n")
+        log.writerow(HEAD)
+        specs = [(spec, "video") for spec in asked.specs or VIDEO]
+        if not asked.specs:
+            specs += [
+                (f"transformers:{save_network(kind, Path(folder) / kind)}", "audio" if kind in SOUNDS else "video")
+                for kind in KINDS
+            ]
+        for number, (spec, modality) in enumerate(specs):
+            try:
+                log.writerows(tried(spec, modality, Path(folder) / str(number)))
+            except AvfeatError as error:
+                failed += 1
+                log.writerow((named(spec), modality, "", "", str(error)))
+            file.flush()
+            print(named(spec), flush=True)
+    return 1 if failed else 0
+
+
+def tried(spec: str, modality: str, path: Path) -> Iterator[tuple[object, ...]]:
+    networks = (open_video(spec), None) if modality == "video" else (None, open_audio(spec))
+    done = export_backbones(path, *networks)
+    graph = next(iter(done.bundle.graphs.values()))
+    taken = milliseconds(done.bundle)
+    features, shared = graph.widths
+    for row in done.rows:
+        if row.output == "features":
+            measured = f"{row.distance:.1e}", f"{row.limit:g}", taken
+            yield named(spec), modality, features, shared or "", row.inputs, *measured
+
+
+def milliseconds(bundle) -> str:
+    """Of one window on one thread, the better of two runs."""
+    (session,) = open_sessions(bundle, "onnx", "cpu", 1).values()
+    golden = bundle.golden()
+    batch = golden["frames" if "frames" in golden else "waveform"][:1]
+    times = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        session.run(batch)
+        times.append(time.perf_counter() - begun)
+    return f"{1000 * min(times):.0f}"
+
+
+def named(spec: str) -> str:
+    """A SPEC without the folder that it lies in here."""
+    return f"transformers:({Path(spec).name})" if spec.startswith("transformers:") else spec
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

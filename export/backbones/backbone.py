@@ -1,0 +1,121 @@
+"""A published network, what it takes, and the pipeline of its own library that files are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Kernel = Literal["bilinear", "bicubic", "lanczos"]
+Pool = Literal["mean", "mean_std"]
+POOLS = get_args(Pool)
+
+Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a network's frames are made of pictures of any size.
+
+    Attributes:
+        resize: what the picture is scaled to before the crop: ``(height, width)``, or one number for its shorter
+            side; the longer side is then rounded down.
+        crop: height and width of the central part that the network sees.
+        kernel: of the resampling.
+        mean: of red, green and blue in [0, 1], which is taken away.
+        std: their standard deviations, which is divided by.
+        antialias: whether the kernel is widened when pictures shrink, as Pillow does.
+        half_down: where the central part would begin at half a pixel: at the one before it (transformers), or at
+            the even one (timm, torchvision).
+    """
+
+    resize: int | tuple[int, int]
+    crop: tuple[int, int]
+    kernel: Kernel
+    mean: Sequence[float]
+    std: Sequence[float]
+    antialias: bool = True
+    half_down: bool = False
+
+    @property
+    def size(self) -> int:
+        """Side of the square frames that a bundle's reader makes: nothing that the network sees is lost."""
+        return self.resize if isinstance(self.resize, int) else max(self.resize)
+
+    @property
+    def aspect(self) -> Literal["stretch", "crop"]:
+        """What the reader does to frames that are not square."""
+        return "crop" if isinstance(self.resize, int) else "stretch"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where weights come from.
+
+    Attributes:
+        spec: as it was asked for.
+        licence: of the weights, in words.
+        trained: False for random ones.
+        versions: of the libraries that the network was built by.
+    """
+
+    spec: str
+    licence: str
+    trained: bool = True
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class VideoBackbone:
+    """A network of frames.
+
+    Attributes:
+        network: in evaluation mode. Scaled frames, ``(n, 3, height, width)`` of an image network or
+            ``(n, 3, T, height, width)`` of a video network, to features ``(n, dim)``, or to features and an
+            embedding in a space that it shares with other networks ``(n, shared)``.
+        look: what its frames are.
+        pipeline: the same, done by its own library: uint8 frames ``(T, height, width, 3)`` of one window to what
+            ``network`` is given for them.
+        origin: of the weights.
+        frames: of a window: how many an image network is shown where nobody says, how many a video network takes.
+        fps: at which a video network takes them; None for an image network, which sees them one by one.
+    """
+
+    network: nn.Module
+    look: Look
+    pipeline: Callable[[NDArray[np.uint8]], Tensor]
+    origin: Origin
+    frames: int = 4
+    fps: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class AudioBackbone:
+    """A network of sound.
+
+    Attributes:
+        network: in evaluation mode. A waveform, float32 ``(n, samples)``, to features ``(n, dim)``, or to features
+            and an embedding in a shared space ``(n, shared)``; the spectrogram is inside.
+        rate: samples a second that it takes.
+        pipeline: the same, done by its own library: one waveform ``(samples,)`` to what ``network`` gives, each
+            ``(1, width)``.
+        origin: of the weights.
+        seconds: of a window where nobody says.
+        note: what its window costs, such as padding; empty for nothing to be said.
+    """
+
+    network: nn.Module
+    rate: int
+    pipeline: Callable[[NDArray[np.float32]], tuple[Tensor, ...]]
+    origin: Origin
+    seconds: float = 2.0
+    note: str = ""
+
+
+def as_outputs(found: Any) -> tuple[Tensor, ...]:
+    """What a network gives, as features alone or features and shared."""
+    return (found,) if isinstance(found, Tensor) else tuple(found)

@@ -1,0 +1,56 @@
+"""The model card of networks of others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from avfeat.export.backbones.backbone import AudioBackbone
+from avfeat.export.card import PARITY_HEAD, parity_line
+from avfeat.export.parity.gate import ParityRow
+from avfeat.export.window import WindowSpec
+
+_CARD = """# {name}
+
+Networks of others as files that take raw frames and raw sound, held against the pipelines of their own libraries.
+
+{networks}
+
+- A window: {window}.
+- Licence of the weights: {licence}.{note}
+{notes}
+## Parity
+
+The files against the libraries' own preprocessing and the networks in PyTorch: {head}
+{rows}
+"""
+
+
+def backbone_card(
+    manifest: Mapping[str, Any],
+    window: WindowSpec,
+    audio: AudioBackbone | None,
+    rows: Sequence[ParityRow],
+    notes: str,
+) -> str:
+    """The text of ``MODEL_CARD.md``; ``notes`` are Markdown of whoever exports."""
+    parts = [f"{window.seconds:g} s"]
+    if window.video is not None:
+        size = f"{window.video.size}x{window.video.size} ({window.video.aspect})"
+        parts.append(f"{window.video.frames} frames of {size} and more")
+    if window.audio is not None:
+        parts.append(f"sound at {window.audio.rate} Hz")
+    networks = [
+        f"- {modality}: `{spec}`, features {manifest[modality]['outputs']['features']['dim']}"
+        for modality, spec in manifest["provenance"]["networks"].items()
+    ]
+    return _CARD.format(
+        name=manifest["name"],
+        networks="\n".join(networks),
+        window=", ".join(parts),
+        licence=manifest["licence"],
+        note=f"\n- {audio.note}" if audio is not None and audio.note else "",
+        notes=f"\n{notes.strip()}\n" if notes.strip() else "",
+        head=PARITY_HEAD,
+        rows="\n".join(parity_line(row) for row in rows),
+    )

@@ -1,0 +1,145 @@
+"""A network of one's own: a function in a Python file, which runs because it is named."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from avfeat.errors import ArgumentError
+from avfeat.export.backbones.backbone import AudioBackbone, Kernel, Look, Origin, VideoBackbone, as_outputs
+from avfeat.export.backbones.loaded import versions
+from avfeat.suggest import suggestion
+from avfeat.training.data.sources.address import Address
+
+_VIDEO = {"size": 224, "resize": None, "kernel": "bilinear", "mean": (0.0,) * 3, "std": (1.0,) * 3} | {
+    "frames": 4,
+    "fps": None,
+    "licence": "not stated",
+    "trained": True,
+}
+_AUDIO = {"sample_rate": 16_000, "seconds": 2.0, "licence": "not stated", "trained": True}
+
+
+def own_frames(file: str, function: str, address: Address) -> VideoBackbone:
+    """A network of frames: ``function()`` gives it, and what it takes.
+
+    The second is a dictionary of ``size`` (224, or height and width), ``resize`` (as of ``Look``; None for
+    ``size``), ``kernel``, ``mean``, ``std``, ``frames``, ``fps`` (of a video network), ``licence``, ``trained``;
+    each may be left out.
+
+    Raises:
+        ArgumentError: no such function, it raises, or gives something else.
+    """
+    network, takes = _call(file, function, address, _VIDEO)
+    crop = _pair(takes["size"], address)
+    resize = crop if takes["resize"] is None else takes["resize"]
+    if takes["kernel"] not in get_args(Kernel) or not (isinstance(resize, int) or len(resize) == 2):
+        raise ArgumentError(
+            f"{address.text}: kernel must be one of {', '.join(get_args(Kernel))}, and resize a number or two."
+        )
+    look = Look(
+        resize if isinstance(resize, int) else (int(resize[0]), int(resize[1])),
+        crop,
+        cast(Kernel, takes["kernel"]),
+        takes["mean"],
+        takes["std"],
+    )
+    origin = _origin(address, takes)
+    return VideoBackbone(network, look, pillow(look), origin, int(takes["frames"]), takes["fps"])
+
+
+def own_audio(file: str, function: str, address: Address) -> AudioBackbone:
+    """A network of sound: ``function()`` gives it, and a dictionary of ``sample_rate``, ``seconds``, ``licence``.
+
+    Raises:
+        ArgumentError: no such function, it raises, or gives something else.
+    """
+    network, takes = _call(file, function, address, _AUDIO)
+
+    def pipeline(waveform: NDArray[np.float32]) -> tuple[Tensor, ...]:
+        return as_outputs(network(torch.from_numpy(waveform)[None]))
+
+    return AudioBackbone(
+        network, int(takes["sample_rate"]), pipeline, _origin(address, takes), float(takes["seconds"])
+    )
+
+
+def _call(file: str, function: str, address: Address, known: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+    made = _function(file, function, address)
+    try:
+        found = made()
+    except Exception as error:  # it is the user's code, which may raise anything
+        raise ArgumentError(f"{address.text}: raises {type(error).__name__}: {error}.") from error
+    if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], nn.Module)):
+        raise ArgumentError(f"{address.text}: must return a torch.nn.Module and a dictionary of what it takes.")
+    network, takes = found
+    if not isinstance(takes, dict):
+        raise ArgumentError(f"{address.text}: what the network takes must be a dictionary, not {takes!r}.")
+    for name in takes:
+        if name not in known:
+            raise ArgumentError(f"{address.text}: {name!r} is not known; {suggestion(str(name), list(known))}")
+    return network.eval(), {**known, **takes}
+
+
+def _function(file: str, function: str, address: Address) -> Callable[[], Any]:
+    path = Path(file)
+    spec = importlib.util.spec_from_file_location(path.stem, path) if path.is_file() else None
+    if spec is None or spec.loader is None:
+        raise ArgumentError(f"{file}: no such Python file; name one as module.py:function.")
+    module = importlib.util.module_from_spec(spec)
+    # It may import what lies beside it.
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # it is the user's code, which may raise anything
+        raise ArgumentError(f"{file}: cannot be imported ({type(error).__name__}: {error}).") from error
+    finally:
+        sys.path.pop(0)
+    found = getattr(module, function, None)
+    if not callable(found):
+        raise ArgumentError(f"{address.text}: {file} has no function {function!r}.")
+    return cast("Callable[[], Any]", found)
+
+
+def _pair(size: Any, address: Address) -> tuple[int, int]:
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise ArgumentError(f"{address.text}: size must be a number of pixels, or height and width, not {size!r}.")
+    return sides
+
+
+def _origin(address: Address, takes: Mapping[str, Any]) -> Origin:
+    return Origin(address.text, str(takes["licence"]), bool(takes["trained"]), versions("torch"))
+
+
+def pillow(look: Look) -> Callable[[NDArray[np.uint8]], Tensor]:
+    """``look`` as Pillow does it: what a network without a library of its own is held against."""
+    kernel = Image.Resampling[look.kernel.upper()]
+    mean, std = (torch.tensor(values).reshape(3, 1, 1) for values in (look.mean, look.std))
+
+    def one(frame: NDArray[np.uint8]) -> Tensor:
+        height, width = frame.shape[:2]
+        if isinstance(look.resize, int):
+            short = min(height, width)
+            size = (int(width * look.resize / short), int(height * look.resize / short))
+        else:
+            size = (look.resize[1], look.resize[0])
+        scaled = np.asarray(Image.fromarray(frame).resize(size, kernel))
+        top, left = (round((side - kept) / 2) for side, kept in zip(scaled.shape[:2], look.crop, strict=True))
+        seen = scaled[top : top + look.crop[0], left : left + look.crop[1]]
+        return (torch.from_numpy(np.array(seen)).permute(2, 0, 1).float() / 255 - mean) / std
+
+    def pipeline(frames: NDArray[np.uint8]) -> Tensor:
+        rows = torch.stack([one(frame) for frame in frames])
+        return rows
+
+    return pipeline

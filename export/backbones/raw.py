@@ -1,0 +1,49 @@
+"""Graphs that take raw frames: resampling, scale and pooling around a network of others."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from avfeat.export.backbones.backbone import Look, Pool, VideoBackbone, as_outputs
+from avfeat.export.backbones.resample import Resample
+
+
+class RawFrames(nn.Module):
+    """``frames`` uint8 ``(batch, T, height, width, 3)`` RGB to features, and to shared where the network has it."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: VideoBackbone, frames: int, pool: Pool) -> None:
+        """Build ``backbone`` into a graph that is shown ``frames`` frames a window."""
+        super().__init__()
+        look: Look = backbone.look
+        self.network, self.frames, self.pool = backbone.network, frames, pool
+        self.together = backbone.fps is not None
+        self.resample = Resample(look)
+        self.register_buffer("mean", torch.tensor(look.mean).reshape(3, 1, 1))
+        self.register_buffer("std", torch.tensor(look.std).reshape(3, 1, 1))
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
+        """Raw frames to ``(batch, dim)``, and ``(batch, shared)``."""
+        pictures = (self.resample(frames.flatten(0, 1)) / 255.0 - self.mean) / self.std
+        if self.together:
+            clips = torch.unflatten(pictures, 0, (-1, self.frames)).transpose(1, 2)
+            return as_outputs(self.network(clips))
+        return pool_frames(as_outputs(self.network(pictures)), self.frames, self.pool)
+
+
+def pool_frames(found: tuple[Tensor, ...], frames: int, pool: Pool) -> tuple[Tensor, ...]:
+    """Rows of frames, those of a window next to each other, to rows of windows.
+
+    Features are pooled as ``pool`` says; of a shared space, the mean is brought to unit length again.
+    """
+    features = torch.unflatten(found[0], 0, (-1, frames))
+    mean = features.mean(1)
+    if pool == "mean_std":
+        mean = torch.cat([mean, (features - mean.unsqueeze(1)).square().mean(1).sqrt()], dim=1)
+    if len(found) == 1:
+        return (mean,)
+    shared = torch.unflatten(found[1], 0, (-1, frames)).mean(1)
+    return mean, nn.functional.normalize(shared, dim=1)

@@ -1,0 +1,104 @@
+"""torchvision's networks of images and of video, with their published transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+import torchvision
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torchvision.models import get_model, get_model_weights
+from torchvision.transforms._presets import ImageClassification, VideoClassification
+
+from avfeat.errors import ArgumentError
+from avfeat.export.backbones.backbone import Kernel, Look, Origin, VideoBackbone
+from avfeat.export.backbones.loaded import (
+    RANDOM,
+    built,
+    load_weights,
+    readable,
+    stacked,
+    to_pictures,
+    versions,
+    weights_of,
+    without_last_linear,
+)
+from avfeat.suggest import suggestion
+from avfeat.training.data.sources.address import Address
+
+_FRAMES, _FPS = 16, 15.0
+"""Of a video network whose weights do not say: what its authors took of Kinetics."""
+
+
+def torchvision_frames(name: str, address: Address) -> VideoBackbone:
+    """One of torchvision's networks, ``torchvision:NAME`` or ``torchvision:NAME?weights=FILE``.
+
+    Features are what its last linear layer is given, or what is pooled in networks that have none.
+
+    Raises:
+        ArgumentError: no such network, or one that is for something else than images or video.
+        WeightsError: weights that cannot be fetched or read.
+    """
+    known = torchvision.models.list_models(module=torchvision.models)
+    video = torchvision.models.list_models(module=torchvision.models.video)
+    if name not in (*known, *video):
+        raise ArgumentError(
+            f"{address.text}: torchvision has no network of images or video {name!r}; "
+            f"{suggestion(name, [*known, *video])}"
+        )
+    weights, published = weights_of(address), get_model_weights(name).DEFAULT
+    preset = published.transforms()
+    network = built(
+        lambda: get_model(name, weights=published if weights is None else None), address, weights == RANDOM
+    )
+    if weights is not None and weights != RANDOM:
+        with readable(address):
+            load_weights(network, Path(weights))
+    origin = Origin(
+        address.text,
+        "MIT (random weights)"
+        if weights == RANDOM
+        else "not stated by torchvision, whose code is under BSD-3-Clause",
+        weights != RANDOM,
+        versions("torchvision", "torch"),
+    )
+    headless = _headless(network, address).eval()
+    if isinstance(preset, VideoClassification):
+        frames = int(published.meta.get("min_temporal_size") or _FRAMES)
+        rate = float(published.meta.get("frame_rate") or _FPS)
+        return VideoBackbone(headless, _look(preset, False), _video(preset), origin, max(frames, _FRAMES), rate)
+    if not isinstance(preset, ImageClassification):
+        raise ArgumentError(f"{address.text}: classifies neither images nor video; take another network.")
+    return VideoBackbone(headless, _look(preset, True), _images(preset), origin)
+
+
+def _headless(network: nn.Module, address: Address) -> nn.Module:
+    classifier: Any = getattr(network, "classifier", None)
+    if classifier is not None and not any(isinstance(layer, nn.Linear) for layer in classifier.modules()):
+        cast(Any, network).classifier = nn.Identity()
+        return network
+    return without_last_linear(network, address.text)
+
+
+def _look(preset: Any, antialias: bool) -> Look:
+    resize = list(preset.resize_size)
+    crop = list(preset.crop_size) * (2 if len(preset.crop_size) == 1 else 1)
+    kernel = cast(Kernel, preset.interpolation.value)
+    scaled = resize[0] if len(resize) == 1 else (resize[0], resize[1])
+    return Look(scaled, (crop[0], crop[1]), kernel, preset.mean, preset.std, antialias)
+
+
+def _images(preset: Any) -> Callable[[NDArray[np.uint8]], Tensor]:
+    return lambda frames: stacked([preset(picture) for picture in to_pictures(frames)])
+
+
+def _video(preset: Any) -> Callable[[NDArray[np.uint8]], Tensor]:
+    def pipeline(frames: NDArray[np.uint8]) -> Tensor:
+        clip: Tensor = preset(torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2))))
+        return clip
+
+    return pipeline

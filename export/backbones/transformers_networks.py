@@ -1,0 +1,235 @@
+"""Image and audio networks of transformers, from a folder or a repository: safetensors, and no foreign code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL.Image import Resampling
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoFeatureExtractor, AutoImageProcessor, AutoModel
+
+from avfeat.errors import ArgumentError
+from avfeat.export.backbones.backbone import AudioBackbone, Kernel, Look, Origin, VideoBackbone
+from avfeat.export.backbones.loaded import built, readable, to_pictures, versions
+from avfeat.export.backbones.spectrum import KaldiFilterBank, WhisperLogMel, length_of
+from avfeat.training.data.sources.address import Address
+
+_KERNELS: dict[int, Kernel] = {
+    Resampling.BILINEAR: "bilinear",
+    Resampling.BICUBIC: "bicubic",
+    Resampling.LANCZOS: "lanczos",
+}
+_PAIRS = ("clip", "siglip", "siglip2", "chinese_clip", "metaclip_2")
+"""Networks of images and text with one space for both."""
+_IMAGES = ("dinov2", "dinov2_with_registers", "dinov3_vit", "vit", "deit", "beit", "ijepa", "vit_mae")
+_SAFE = {"trust_remote_code": False}
+
+
+def transformers_images(name: str, address: Address) -> VideoBackbone:
+    """An image network: the image tower of CLIP or SigLIP, whose space is ``shared``, or a transformer of its own.
+
+    Features are what the tower pools: its class token, or what its attention pooling gives.
+
+    Raises:
+        ArgumentError: a network of another kind, or one whose processor cannot be built into a graph.
+        WeightsError: it cannot be fetched or read.
+    """
+    model = _model(name, address, (*_PAIRS, *_IMAGES), "image network")
+    with readable(address):
+        processor: Any = AutoImageProcessor.from_pretrained(name, **_SAFE)
+    network: nn.Module = _PairTower(model) if model.config.model_type in _PAIRS else _ImageTower(model)
+
+    def pipeline(frames: NDArray[np.uint8]) -> Tensor:
+        pixels: Tensor = processor(images=to_pictures(frames), return_tensors="pt")["pixel_values"]
+        return pixels
+
+    return VideoBackbone(network.eval(), _look(processor, address), pipeline, _origin(address))
+
+
+class _PairTower(nn.Module):
+    """Images to what the tower pools, and to the space that images and text share."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.vision_model = model.vision_model
+        self.visual_projection = getattr(model, "visual_projection", nn.Identity())
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.vision_model(pixel_values=pixels).pooler_output
+        return features, nn.functional.normalize(self.visual_projection(features), dim=1)
+
+
+class _ImageTower(nn.Module):
+    """Images to the class token behind the last normalisation, or to the mean over patches without such a token."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+        self.token = model.config.model_type != "ijepa"
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        rows: Tensor = self.model(pixel_values=pixels).last_hidden_state
+        return rows[:, 0] if self.token else rows.mean(1)
+
+
+def _look(processor: Any, address: Address) -> Look:
+    size, crop = _sides(processor.size), None
+    if getattr(processor, "do_center_crop", False):
+        crop = _sides(processor.crop_size)
+    kernel = _KERNELS.get(int(processor.resample))
+    scale = abs(processor.rescale_factor * 255 - 1) < 1e-6
+    known = processor.do_resize and processor.do_rescale and processor.do_normalize and scale
+    if not known or kernel is None or size is None or (isinstance(size, int) and not isinstance(crop, tuple)):
+        raise ArgumentError(
+            f"{address.text}: its image processor ({type(processor).__name__}) cannot be built into a graph; "
+            "give a function of your own for it."
+        )
+    seen = crop if isinstance(crop, tuple) else cast("tuple[int, int]", size)
+    return Look(size, seen, kernel, processor.image_mean, processor.image_std, half_down=True)
+
+
+def _sides(size: Any) -> int | tuple[int, int] | None:
+    """A processor's size: of the shorter side, of both, or of another kind."""
+    values = dict(size)
+    if values.get("height") and values.get("width"):
+        return values["height"], values["width"]
+    return values.get("shortest_edge") if not values.get("longest_edge") else None
+
+
+def transformers_audio(name: str, address: Address) -> AudioBackbone:
+    """An audio network: AST, the encoder of Whisper, wav2vec 2.0, HuBERT, WavLM.
+
+    Features are what AST pools, and means over the time that the sound covers of the others.
+
+    Raises:
+        ArgumentError: a network of another kind.
+        WeightsError: it cannot be fetched or read.
+    """
+    model = _model(name, address, tuple(_AUDIO), "audio network")
+    with readable(address):
+        extractor: Any = AutoFeatureExtractor.from_pretrained(name, **_SAFE)
+    network, pipeline, note = _AUDIO[model.config.model_type](model, extractor)
+    rate = int(extractor.sampling_rate)
+    return AudioBackbone(network.eval(), rate, pipeline, _origin(address), note=note)
+
+
+Pipeline = Callable[[NDArray[np.float32]], tuple[Tensor, ...]]
+_Built = tuple[nn.Module, Pipeline, str]
+
+
+def _ast(model: Any, extractor: Any) -> _Built:
+    front = KaldiFilterBank(extractor.num_mel_bins, extractor.max_length, extractor.mean, extractor.std)
+
+    def pipeline(waveform: NDArray[np.float32]) -> tuple[Tensor, ...]:
+        taken = extractor(waveform, sampling_rate=extractor.sampling_rate, return_tensors="pt")
+        return (model(**taken).pooler_output,)
+
+    seconds = extractor.max_length * 160 / extractor.sampling_rate
+    return _Ast(model, front), pipeline, _padded(seconds)
+
+
+class _Ast(nn.Module):
+    def __init__(self, model: Any, front: nn.Module) -> None:
+        super().__init__()
+        self.model, self.front = model, front
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        pooled: Tensor = self.model(input_values=self.front(waveform)).pooler_output
+        return pooled
+
+
+def _whisper(model: Any, extractor: Any) -> _Built:
+    front = WhisperLogMel(
+        extractor.feature_size,
+        extractor.n_samples,
+        extractor.n_fft,
+        extractor.hop_length,
+        extractor.sampling_rate,
+    )
+    step = 2 * extractor.hop_length
+    encoder = model.get_encoder()
+
+    def pipeline(waveform: NDArray[np.float32]) -> tuple[Tensor, ...]:
+        taken = extractor(waveform, sampling_rate=extractor.sampling_rate, return_tensors="pt")
+        rows = encoder(taken["input_features"]).last_hidden_state
+        return (rows[:, : -(-len(waveform) // step)].mean(1),)
+
+    return _Whisper(encoder, front, step), pipeline, _padded(extractor.n_samples / extractor.sampling_rate)
+
+
+class _Whisper(nn.Module):
+    """The mean of the encoder's rows over the time that the sound covers."""
+
+    places: Tensor
+
+    def __init__(self, encoder: Any, front: WhisperLogMel, step: int) -> None:
+        super().__init__()
+        self.encoder, self.front = encoder, front
+        self.register_buffer("places", torch.arange(0, front.samples, step).float())
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        rows = self.encoder(self.front(waveform)).last_hidden_state
+        covered = (self.places < length_of(waveform)).float()
+        return torch.matmul(covered, rows) / covered.sum()
+
+
+def _waveform(model: Any, extractor: Any) -> _Built:
+    def pipeline(waveform: NDArray[np.float32]) -> tuple[Tensor, ...]:
+        taken = extractor(waveform, sampling_rate=extractor.sampling_rate, return_tensors="pt")
+        return (model(taken["input_values"]).last_hidden_state.mean(1),)
+
+    return _Waveform(model, bool(extractor.do_normalize)), pipeline, ""
+
+
+class _Waveform(nn.Module):
+    def __init__(self, model: Any, scaled: bool) -> None:
+        super().__init__()
+        self.model, self.scaled = model, scaled
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        if self.scaled:
+            centred = waveform - waveform.mean(1, keepdim=True)
+            waveform = centred / (centred.square().mean(1, keepdim=True) + 1e-7).sqrt()
+        mean: Tensor = self.model(waveform).last_hidden_state.mean(1)
+        return mean
+
+
+_AUDIO: dict[str, Callable[[Any, Any], _Built]] = {
+    "audio-spectrogram-transformer": _ast,
+    "whisper": _whisper,
+    "wav2vec2": _waveform,
+    "hubert": _waveform,
+    "wavlm": _waveform,
+}
+
+
+def _padded(seconds: float) -> str:
+    return (
+        f"A window is padded to the {seconds:g} s that the network takes, and costs as much as one of that length."
+    )
+
+
+def _model(name: str, address: Address, kinds: tuple[str, ...], what: str) -> Any:
+    with readable(address):
+        config = AutoConfig.from_pretrained(name, **_SAFE)
+    if config.model_type not in kinds:
+        raise ArgumentError(
+            f"{address.text}: is no {what} that is known here ({config.model_type}); known are {', '.join(kinds)}. "
+            "Give a function of your own for it."
+        )
+    model: Any = built(
+        lambda: AutoModel.from_pretrained(
+            name, use_safetensors=True, attn_implementation="eager", dtype=torch.float32, **_SAFE
+        ),
+        address,
+        random=False,
+    )
+    return model.eval()
+
+
+def _origin(address: Address) -> Origin:
+    return Origin(address.text, "as its repository states", True, versions("transformers", "torch"))

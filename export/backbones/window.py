@@ -1,0 +1,38 @@
+"""The window that networks of others are given."""
+
+from __future__ import annotations
+
+from avfeat.errors import ArgumentError
+from avfeat.export.backbones.backbone import AudioBackbone, VideoBackbone
+from avfeat.export.window import WindowSpec, audio_of
+from avfeat.media import VideoSpec
+
+_SECONDS = 2.0
+
+
+def choose_window(
+    video: VideoBackbone | None, audio: AudioBackbone | None, seconds: float | None, frames: int | None
+) -> WindowSpec:
+    """The window that is asked for, or the one that suits the networks.
+
+    Raises:
+        ArgumentError: another number of frames than a video network takes, or a window of less than 0.1 s.
+    """
+    if video is not None and video.fps is not None and frames not in (None, video.frames):
+        raise ArgumentError(f"{video.origin.spec}: takes {video.frames} frames at a time, not {frames}.")
+    if seconds is None:
+        seconds = _usual(video, audio)
+    if seconds < 0.1:
+        raise ArgumentError(f"A window must be 0.1 s or longer, not {seconds:g} s.")
+    shown = None
+    if video is not None:
+        count = frames or video.frames
+        shown = VideoSpec(count / seconds, count, video.look.size, video.look.aspect)
+    return WindowSpec(seconds, shown, None if audio is None else audio_of(seconds, audio.rate))
+
+
+def _usual(video: VideoBackbone | None, audio: AudioBackbone | None) -> float:
+    """The time that a video network's frames take; else what the audio network takes."""
+    if video is not None and video.fps is not None:
+        return round(video.frames / video.fps, 6)
+    return _SECONDS if audio is None else audio.seconds

@@ -1,0 +1,114 @@
+"""Small networks of others, saved as their libraries save them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers as hf
+from making import AudioTrack, VideoTrack, chirps, make_media
+from numpy.typing import NDArray
+
+_BODY = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+_VISION = {**_BODY, "image_size": 32, "patch_size": 16}
+_SPEECH = {"conv_dim": (16,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
+_SPECIAL = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+
+
+def save_network(kind: str, folder: Path) -> Path:
+    """A network of ``kind`` with seeded random weights and its processor, in ``folder``."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model, processor = KINDS[kind]()
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def _clip():
+    text = {**_BODY, **_SPECIAL, "vocab_size": 50, "max_position_embeddings": 16}
+    config = hf.CLIPConfig(text_config=text, vision_config=_VISION, projection_dim=16)
+    crop = {"height": 32, "width": 32}
+    return hf.CLIPModel(config), hf.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=crop)
+
+
+def _siglip():
+    text = {**_BODY, **_SPECIAL, "vocab_size": 50, "max_position_embeddings": 16}
+    model = hf.SiglipModel(hf.SiglipConfig(text_config=text, vision_config=_VISION))
+    return model, hf.SiglipImageProcessor(size={"height": 32, "width": 32})
+
+
+def _dinov2():
+    processor = hf.BitImageProcessor(
+        size={"shortest_edge": 40}, crop_size={"height": 32, "width": 32}, do_center_crop=True, resample=3
+    )
+    return hf.Dinov2Model(hf.Dinov2Config(**_VISION)), processor
+
+
+def _vit():
+    return hf.ViTModel(hf.ViTConfig(**_VISION)), hf.ViTImageProcessor(size={"height": 32, "width": 32})
+
+
+def _ast():
+    return hf.ASTModel(hf.ASTConfig(**_BODY, max_length=128)), hf.ASTFeatureExtractor(max_length=128)
+
+
+def _whisper():
+    config = hf.WhisperConfig(
+        d_model=32,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=64,
+        decoder_ffn_dim=64,
+        vocab_size=50,
+        max_source_positions=150,
+        decoder_start_token_id=2,
+        **_SPECIAL,
+    )
+    return hf.WhisperModel(config), hf.WhisperFeatureExtractor(chunk_length=3)
+
+
+def _wav2vec2():
+    model = hf.Wav2Vec2Model(hf.Wav2Vec2Config(**_BODY, **_SPEECH, vocab_size=32))
+    return model, hf.Wav2Vec2FeatureExtractor(do_normalize=True)
+
+
+def _hubert():
+    model = hf.HubertModel(hf.HubertConfig(**_BODY, **_SPEECH, vocab_size=32))
+    return model, hf.Wav2Vec2FeatureExtractor(do_normalize=True)
+
+
+KINDS = {
+    "clip": _clip,
+    "siglip": _siglip,
+    "dinov2": _dinov2,
+    "vit": _vit,
+    "ast": _ast,
+    "whisper": _whisper,
+    "wav2vec2": _wav2vec2,
+    "hubert": _hubert,
+}
+
+
+SOUNDS = ("ast", "whisper", "wav2vec2", "hubert")
+
+
+def picture(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Waves with noise over them: edges, flat places and everything between."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    waves = [128 + 80 * np.sin(x / 7 + y / 11 + colour) + rng.normal(0, 10, (height, width)) for colour in range(3)]
+    return np.stack(waves, -1).clip(0, 255).astype(np.uint8)
+
+
+def clips_of_waves(folder: Path) -> Path:
+    """Four short clips that look and sound differently."""
+    folder.mkdir()
+    for number in range(4):
+        shown = picture(60, 80, number) // (number + 1) + np.uint8(20 * number)
+        video = VideoTrack(1.2, picture=lambda time, shown=shown: np.roll(shown, int(8 * time), 1))
+        make_media(folder / f"{number}.mkv", video, AudioTrack(1.2, sound=chirps(number)))
+    return folder

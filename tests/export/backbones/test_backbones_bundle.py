@@ -1,0 +1,244 @@
+"""Networks of others become bundles that give what their libraries give."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from foreign import clips_of_waves, save_network
+
+import avfeat
+from avfeat.bundle import Bundle
+from avfeat.errors import ArgumentError, AvfeatError
+from avfeat.export.backbones import Look, backbone, export_backbones, open_audio, open_video
+from avfeat.export.backbones import bundle as writing
+from avfeat.export.backbones.own import pillow as own_pipeline
+from avfeat.export.errors import ParityError
+from avfeat.verify import verify
+
+OWN = """
+import torch
+from torch import nn
+
+class Mean(nn.Module):
+    def forward(self, pictures):
+        return pictures.flatten(2).mean(2) + pictures[:, :, 0, 0]
+
+class Loudness(nn.Module):
+    def forward(self, waveform):
+        return torch.stack([waveform.square().mean(1), waveform.abs().amax(1)], 1)
+
+def frames():
+    return Mean(), {"size": 24, "frames": 3, "mean": (0.5, 0.5, 0.5), "std": (0.2, 0.2, 0.2), "licence": "MIT"}
+
+def sound():
+    return Loudness(), {"sample_rate": 8000, "licence": "MIT"}
+
+def broken():
+    raise RuntimeError("no weights")
+
+def wrong():
+    return Mean(), {"sized": 24}
+
+def nothing():
+    return 3
+"""
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("own") / "own.py"
+    path.write_text(OWN)
+    return path
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return clips_of_waves(tmp_path_factory.mktemp("clips") / "media")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("kind", ["clip", "dinov2"])
+def test_an_image_network_of_transformers(kind: str, tmp_path: Path, media: Path) -> None:
+    spec = f"transformers:{save_network(kind, tmp_path / kind)}"
+    done = export_backbones(tmp_path / "bundle", open_video(spec), None, frames=2, seconds=0.5, media=media)
+    assert all(check.ok for check in verify(done.bundle))
+    graph = done.bundle.graph("video")
+    assert graph.widths == ((32, 16) if kind == "clip" else (32, 0))
+    assert done.bundle.audio is None and done.bundle.video is not None and done.bundle.video.frames == 2
+    with avfeat.load(tmp_path / "bundle") as encoder:
+        found = encoder.embed(next(media.iterdir()))
+    assert found.video.shape[1] == 32 and found.audio.shape[1] == 0 and found.has_video.all()
+    assert not found.has_audio.any()
+    if kind == "clip":
+        np.testing.assert_allclose(np.linalg.norm(found.video_shared, axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["ast", "whisper", "wav2vec2"])
+def test_an_audio_network_of_transformers(kind: str, tmp_path: Path, media: Path) -> None:
+    spec = f"transformers:{save_network(kind, tmp_path / kind)}"
+    done = export_backbones(tmp_path / "bundle", None, open_audio(spec), seconds=0.5, media=media)
+    assert all(check.ok for check in verify(done.bundle))
+    assert done.bundle.graph("audio").widths == (32, 0)
+    assert {row.inputs for row in done.rows} == {"media", "random", "golden"}
+    card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
+    assert ("padded" in card) == (kind != "wav2vec2")
+
+
+def test_an_image_network_of_timm_with_its_transform(tmp_path: Path, media: Path) -> None:
+    done = export_backbones(
+        tmp_path / "bundle", open_video("timm:test_vit?weights=none"), None, frames=2, media=media
+    )
+    video = done.bundle.video
+    assert video is not None and not done.bundle.trained
+    assert (video.frames, video.fps, video.size, video.aspect) == (2, 1.0, 168, "crop")
+
+
+def test_a_video_network_of_torchvision_takes_what_its_weights_took() -> None:
+    found = open_video("torchvision:r3d_18?weights=none")
+    assert (found.frames, found.fps) == (16, 15.0)
+    assert (found.look.size, found.look.aspect, found.look.crop) == (171, "stretch", (112, 112))
+    frames = np.zeros((16, 40, 60, 3), np.uint8)
+    with torch.inference_mode():
+        assert found.network(found.pipeline(frames)[None]).shape == (1, 512)
+
+
+@pytest.mark.parametrize("fault", [{"kernel": "bilinear"}, {"half_down": True}, {"mean": (0.5, 0.5, 0.4)}])
+def test_another_transform_than_the_librarys_is_not_written(fault: dict, tmp_path: Path, media: Path) -> None:
+    found = open_video("timm:test_vit?weights=none")
+    look = replace(found.look, resize=163, **fault)
+    right = Look(163, (160, 160), "bicubic", found.look.mean, found.look.std)
+    pipeline = own_pipeline(right)
+    with pytest.raises(ParityError):
+        wrong = replace(found, look=look, pipeline=pipeline)
+        export_backbones(tmp_path / "bundle", wrong, None, frames=1, media=media)
+
+
+def test_pooling_gives_the_mean_and_the_standard_deviation(own: Path, tmp_path: Path, media: Path) -> None:
+    found = open_video(f"{own}:frames")
+    mean = export_backbones(tmp_path / "mean", found, None, media=media, seconds=0.6).bundle
+    both = export_backbones(tmp_path / "both", found, None, media=media, seconds=0.6, pool="mean_std").bundle
+    assert (mean.graph("video").widths[0], both.graph("video").widths[0]) == (3, 6)
+    frames = np.random.default_rng(0).integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)
+    scaled = (frames / 255 - 0.5) / 0.2
+    rows = scaled.mean((1, 2)) + scaled[:, 0, 0]
+    with avfeat.load(both.path) as encoder:
+        got = encoder.embed_arrays(frames, 5, None, None).video[0]
+    np.testing.assert_allclose(got, np.concatenate([rows.mean(0), rows.std(0)]), rtol=1e-4)
+
+
+def test_one_command_makes_a_bundle_of_two_networks(own: Path, tmp_path: Path, media: Path, avfeat_command) -> None:
+    out = tmp_path / "bundle"
+    ran = avfeat_command(
+        "export", "--video", f"{own}:frames", "--audio", f"{own}:sound", "--seconds", "0.6", "-o", str(out),
+        "--calibration", str(media), "--name", "own",
+    )  # fmt: skip
+    assert ran.status == 0, ran.err
+    bundle = Bundle.open(out)
+    assert (bundle.name, bundle.licence) == ("own", "video: MIT; audio: MIT")
+    assert bundle.audio is not None and bundle.audio.rate == 8000
+    described = json.loads((out / "bundle.json").read_text())
+    assert described["provenance"]["networks"] == {"video": f"{own}:frames", "audio": f"{own}:sound"}
+    ran = avfeat_command("embed", str(next(media.iterdir())), "--model", str(out), "-o", str(tmp_path / "rows.npz"))
+    assert ran.status == 0, ran.err
+    assert np.load(tmp_path / "rows.npz")["audio"].shape[1] == 2
+
+
+def test_what_differs_from_the_library_is_not_written(
+    own: Path, tmp_path: Path, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Off(writing.RawFrames):
+        def forward(self, frames):
+            return tuple(rows * 1.01 for rows in super().forward(frames))
+
+    monkeypatch.setattr(writing, "RawFrames", Off)
+    with pytest.raises(ParityError, match=r"video onnx: parity check failed; nothing was written\."):
+        export_backbones(tmp_path / "bundle", open_video(f"{own}:frames"), None, media=media, seconds=0.6)
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("broken", r"own\.py:broken: raises RuntimeError: no weights\."),
+        ("wrong", r"'sized' is not known; did you mean 'size'\?"),
+        ("nothing", "must return a torch.nn.Module and a dictionary"),
+        ("missing", r"has no function 'missing'\."),
+    ],
+)
+def test_a_function_that_is_none(own: Path, name: str, said: str) -> None:
+    with pytest.raises(ArgumentError, match=said):
+        open_video(f"{own}:{name}")
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("resnet18", "is no network that can be opened; give timm:NAME"),
+        ("timm:resnet81", "timm has no network 'resnet81'; did you mean"),
+        ("timm:resnet18?size=3", "has no option 'size'"),
+        ("timm:resnet18?weights=/nowhere.pt", "its weights cannot be fetched or read"),
+        ("torchvision:resnet81", "torchvision has no network of images or video"),
+        ("transformers:/nowhere/at/all", "cannot be fetched or read"),
+        ("nowhere.py:made", r"nowhere\.py: no such Python file"),
+    ],
+)
+def test_specs_that_name_no_network(spec: str, said: str) -> None:
+    with pytest.raises(AvfeatError, match=said):
+        open_video(spec)
+
+
+def test_a_network_of_the_wrong_kind_says_what_it_is(tmp_path: Path) -> None:
+    spec = f"transformers:{save_network('ast', tmp_path / 'ast')}"
+    with pytest.raises(ArgumentError, match=r"is no image network that is known here \(audio-spectrogram-transf"):
+        open_video(spec)
+    with pytest.raises(ArgumentError, match="timm has no audio networks"):
+        open_audio("timm:resnet18")
+
+
+def test_weights_come_from_a_file(tmp_path: Path) -> None:
+    first = open_video("timm:test_vit?weights=none").network
+    torch.save(first.state_dict(), tmp_path / "w.pt")
+    again = open_video(f"timm:test_vit?weights={tmp_path / 'w.pt'}")
+    assert again.origin.trained
+    for name, value in again.network.state_dict().items():
+        assert torch.equal(value, first.state_dict()[name])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "Give a RUN to export, or networks of others"),
+        (("run", "--video", "timm:resnet18"), "Give a RUN to export, or networks of others"),
+        (("run", "--frames", "3"), "--frames goes with --video or --audio"),
+        (("--video", "timm:resnet18", "--precision", "int8"), "--video: networks of others are written as onnx in"),
+        (("--video", "timm:resnet18", "--pool", "none"), "--pool must be mean or mean_std, not 'none'"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    arguments: tuple[str, ...], said: str, tmp_path: Path, avfeat_command
+) -> None:
+    ran = avfeat_command("export", *arguments, "-o", str(tmp_path / "bundle"))
+    assert ran.status == 2 and said in ran.err
+
+
+def test_frames_and_windows_that_a_network_does_not_take(own: Path, tmp_path: Path) -> None:
+    video = open_video("torchvision:r3d_18?weights=none")
+    with pytest.raises(ArgumentError, match="takes 16 frames at a time, not 4"):
+        export_backbones(tmp_path / "b", video, None, frames=4)
+    with pytest.raises(ArgumentError, match=r"0\.1 s or longer"):
+        export_backbones(tmp_path / "b", open_video(f"{own}:frames"), None, seconds=0.01)
+    with pytest.raises(ArgumentError, match="needs a network"):
+        export_backbones(tmp_path / "b", None, None)
+    assert backbone.POOLS == ("mean", "mean_std")
