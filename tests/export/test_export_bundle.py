@@ -69,8 +69,8 @@ def test_every_format_gives_what_the_networks_give(made: Made) -> None:
         with load(bundle.path, device="cpu", backend=form, threads=1) as encoder:
             for batch, height, width in ((1, 32, 32), (3, 16, 130), (7, 45, 33)):
                 frames = rng.integers(0, 256, (batch, spec.frames, height, width, 3), dtype=np.uint8)
-                assert encoder._sessions[0].run(frames).shared.shape == (batch, 32)
-            found = encoder._sessions[0].run(seen.frames), encoder._sessions[1].run(seen.waveform)
+                assert encoder._sessions["video"].run(frames).shared.shape == (batch, 32)
+            found = encoder._sessions["video"].run(seen.frames), encoder._sessions["audio"].run(seen.waveform)
         for modality, rows, batch in zip(MODALITIES, found, (seen.frames, seen.waveform), strict=True):
             expected = reference.run(modality, batch)
             for name in ("features", "shared"):
@@ -86,7 +86,7 @@ def test_sound_of_any_length(made: Made, samples: int) -> None:
     wave = (0.1 * np.random.default_rng(1).standard_normal((2, samples))).astype(np.float32)
     for form in exported.bundle.formats:
         with load(exported.bundle.path, device="cpu", backend=form, threads=1) as encoder:
-            together, alone = encoder._sessions[1].run(wave), encoder._sessions[1].run(wave[1:])
+            together, alone = encoder._sessions["audio"].run(wave), encoder._sessions["audio"].run(wave[1:])
         np.testing.assert_allclose(together.features[1], alone.features[0], rtol=1e-2, atol=1e-2)
 
 

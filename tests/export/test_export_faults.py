@@ -128,8 +128,8 @@ def test_dimension_fixed_to_the_example(
 
         monkeypatch.setattr(graphs, "RawVideo", Fixed)
 
-    def fixed(spec: PairSpec) -> Example:
-        example = video_example(spec)
+    def fixed(count: int) -> Example:
+        example = video_example(count)
         return Example(example.name, example.value, {k: v for k, v in example.dynamic.items() if k != dimension})
 
     monkeypatch.setattr(exporting, "video_example", fixed)
@@ -139,8 +139,8 @@ def test_dimension_fixed_to_the_example(
 def test_length_fixed_to_the_example(
     tmp_path: Path, monkeypatch: Plant, model: Model, windows: ClipWindows
 ) -> None:
-    def fixed(spec: PairSpec) -> Example:
-        example = audio_example(spec)
+    def fixed(rate: int) -> Example:
+        example = audio_example(rate)
         return Example(example.name, example.value, {0: example.dynamic[0]})
 
     monkeypatch.setattr(exporting, "audio_example", fixed)

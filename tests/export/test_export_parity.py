@@ -16,6 +16,7 @@ from avfeat.export.media import ClipWindows
 from avfeat.export.parity.gate import devices
 from avfeat.export.parity.probes import ParityInput, golden_inputs, median_distance, probes, random_probes
 from avfeat.export.parity.reference import spectrogram
+from avfeat.export.window import WindowSpec
 from avfeat.training.networks.mel_resnet16 import wide_band
 
 SPEC = SPECS["stretch"]
@@ -33,7 +34,7 @@ def test_the_median_distance_is_that_of_slow_loops() -> None:
 
 
 def test_random_inputs_are_of_every_number_and_of_the_networks_size_and_others() -> None:
-    found = random_probes(SPEC, np.random.default_rng(0))
+    found = random_probes(WindowSpec.from_pair(SPEC), np.random.default_rng(0))
     assert {probe.kind for probe in found} == {"random"}
     video, audio = ([probe.batch for probe in found if probe.modality == name] for name in ("video", "audio"))
     assert [len(batch) for batch in video] == [len(batch) for batch in audio] == [1, 2, 3, 7]
