@@ -16,7 +16,7 @@ from torch import nn
 
 import avfeat
 from avfeat.backends import Backend
-from avfeat.bundle import GOLDEN, MODEL_CARD, Bundle, Modality, Precision, check_free, write_bundle
+from avfeat.bundle import GOLDEN, MODALITIES, MODEL_CARD, Bundle, Modality, Precision, check_free, write_bundle
 from avfeat.export.card import card
 from avfeat.export.errors import ExportError, ParityError
 from avfeat.export.formats import file_name
@@ -30,7 +30,6 @@ from avfeat.export.precision.graphs import raw_networks, write_graph
 from avfeat.export.precision.tuning import Tuning
 from avfeat.verify import DISTANCE_LIMITS
 
-MODALITIES: tuple[Modality, ...] = ("video", "audio")
 PARITY_CLIPS = 24
 """How many different clips the gate looks at."""
 

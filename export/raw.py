@@ -46,14 +46,14 @@ class RawVideo(nn.Module):
 
     def _crop(self, pictures: Tensor) -> Tensor:
         # Products with matrices: no operator that all formats have shrinks by what depends on both sides.
-        rows, columns = _count_pixels(pictures[0, :, 0, 0]), _count_pixels(pictures[0, 0, :, 0])
+        rows, columns = count_along(pictures[0, :, 0, 0]), count_along(pictures[0, 0, :, 0])
         short = torch.minimum(rows[-1], columns[-1]) + 1
         down, across = (central_weights(positions, short, self.size) for positions in (rows, columns))
         thin = torch.matmul(down, pictures.flatten(2).float() / 255.0)
         return torch.matmul(torch.unflatten(thin, 2, (-1, 3)).transpose(2, 3), across.T).transpose(1, 2)
 
 
-def _count_pixels(line: Tensor) -> Tensor:
+def count_along(line: Tensor) -> Tensor:
     """0, 1, 2, ... as float32 for each element; made of the line itself, so that no length is fixed by tracing."""
     return torch.cumsum(torch.ones_like(line, dtype=torch.float32), 0) - 1
 
@@ -76,7 +76,7 @@ def central_weights(positions: Tensor, short: Tensor, size: int) -> Tensor:
     scaled = torch.clamp(torch.round(length * size / short), min=size)
     scale = length / scaled
     begin = torch.floor((scaled - size) / 2)
-    kept = _count_pixels(torch.ones(size, device=positions.device))
+    kept = count_along(torch.ones(size, device=positions.device))
     centres = (kept + begin + 0.5) * scale
     distance = (positions + 0.5 - centres.unsqueeze(1)).abs() / torch.clamp(scale, min=1.0)
     weights = torch.relu(1 - distance)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from avfeat.export.backbones.backbone import Kernel, Look
+from avfeat.export.raw import count_along
 
 _REACH: dict[Kernel, float] = {"bilinear": 1.0, "bicubic": 2.0, "lanczos": 3.0}
 
@@ -102,8 +103,3 @@ def to_8_bits(x: Tensor) -> Tensor:
     goes up, too.
     """
     return torch.clamp(torch.floor(x + (0.5 + 2**-12)), 0, 255)
-
-
-def count_along(line: Tensor) -> Tensor:
-    """0, 1, 2, ... as float32 for each element; made of the line itself, so that no length is fixed by tracing."""
-    return torch.cumsum(torch.ones_like(line, dtype=torch.float32), 0) - 1

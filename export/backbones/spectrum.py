@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchaudio.compliance import kaldi
 from transformers.audio_utils import mel_filter_bank
 
-from avfeat.export.backbones.resample import count_along
+from avfeat.export.raw import count_along
 
 _FRAME, _HOP, _POINTS, _PREEMPHASIS = 400, 160, 512, 0.97
 """Of Kaldi's filter bank at 16 kHz."""
