@@ -29,11 +29,11 @@ import typer
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from avfeat.training.backbones.mn04 import FEATURES, SAMPLE_RATE, Mn04, load_mn04
 from avfeat.training.data import Cache
 from avfeat.training.data.clip import Clip
 from avfeat.training.data.clip_writer import FULL_SCALE
 from avfeat.training.networks.mel_resnet16 import WIDTHS, MelResNet16, wide_band
-from avfeat.training.teachers.mn04 import FEATURES, SAMPLE_RATE, Mn04, load_mn04
 from avfeat.world import SyntheticVideo, plan
 from avfeat.world.scene import Scene
 from avfeat.writers.atomic import atomic

@@ -15,9 +15,9 @@ from avfeat.evaluation import Store
 from avfeat.evaluation.embedders import WindowEmbedder
 from avfeat.grid import Grid
 from avfeat.media import AudioSpec, VideoSpec, Window
+from avfeat.training.backbones.mn04 import SAMPLE_RATE, load_mn04
 from avfeat.training.networks import PAIRS
 from avfeat.training.networks.lite0 import MEAN, STD, lite0_trunk, published_lite0
-from avfeat.training.teachers.mn04 import SAMPLE_RATE, load_mn04
 
 NAME = "EfficientNet-Lite0 + mn04"
 _SPEC = PAIRS["base"]

@@ -771,7 +771,7 @@ def _line(name: str, rows: Sequence[Sound]) -> None:
 def _heard(folder: Path, rows: Sequence[Sound], teacher: Path, labels: Path, seconds: float) -> None:
     import torch
 
-    from avfeat.training.teachers.mn04 import SAMPLE_RATE, load_mn04
+    from avfeat.training.backbones.mn04 import SAMPLE_RATE, load_mn04
 
     with labels.open(newline="") as file:
         names = [row["display_name"] for row in csv.DictReader(file)]

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from avfeat.export.backbones import Pool
     from avfeat.export.bundle import ExportedBundle
 
-_AUDIO = "transformers:REPO_OR_FOLDER, module.py:function"
-_VIDEO = f"timm:NAME, torchvision:NAME, {_AUDIO}"
+_OWN = "transformers:REPO_OR_FOLDER, module.py:function"
+_AUDIO = f"mn04_as:FILE, {_OWN}"
+_VIDEO = f"timm:NAME, torchvision:NAME, efficientnet_lite0, {_OWN}"
 
 
 def export(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from avfeat.media import Aspect
 from avfeat.training.networks import ModalityEncoder
 from avfeat.training.networks.log_mel import LogMel
+from avfeat.training.networks.positions import count_along
 
 
 class RawVideo(nn.Module):
@@ -51,11 +52,6 @@ class RawVideo(nn.Module):
         down, across = (central_weights(positions, short, self.size) for positions in (rows, columns))
         thin = torch.matmul(down, pictures.flatten(2).float() / 255.0)
         return torch.matmul(torch.unflatten(thin, 2, (-1, 3)).transpose(2, 3), across.T).transpose(1, 2)
-
-
-def count_along(line: Tensor) -> Tensor:
-    """0, 1, 2, ... as float32 for each element; made of the line itself, so that no length is fixed by tracing."""
-    return torch.cumsum(torch.ones_like(line, dtype=torch.float32), 0) - 1
 
 
 def central_weights(positions: Tensor, short: Tensor, size: int) -> Tensor:

@@ -1,8 +1,8 @@
 """Networks of others as bundles: timm's, torchvision's, transformers' and one's own."""
 
-from avfeat.export.backbones.backbone import POOLS, AudioBackbone, Look, Pool, VideoBackbone
 from avfeat.export.backbones.bundle import export_backbones
-from avfeat.export.backbones.registry import open_audio, open_video
+from avfeat.training.backbones.backbone import POOLS, AudioBackbone, Look, Pool, VideoBackbone
+from avfeat.training.backbones.registry import open_audio, open_video
 
 __all__ = [
     "POOLS",

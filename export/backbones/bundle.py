@@ -16,7 +16,6 @@ import avfeat
 from avfeat.backends import GraphOutput
 from avfeat.bundle import GOLDEN, MODEL_CARD, Modality, check_free, write_bundle
 from avfeat.errors import ArgumentError
-from avfeat.export.backbones.backbone import AudioBackbone, Origin, Pool, VideoBackbone, as_outputs
 from avfeat.export.backbones.card import backbone_card
 from avfeat.export.backbones.clips import clip_probes, golden_inputs
 from avfeat.export.backbones.raw import RawFrames, pool_frames
@@ -27,6 +26,7 @@ from avfeat.export.formats.onnx import OUTPUTS, finish_model, write_onnx
 from avfeat.export.parity.gate import Expected, report
 from avfeat.export.parity.probes import INPUTS
 from avfeat.export.window import WindowSpec
+from avfeat.training.backbones.backbone import AudioBackbone, Origin, Pool, VideoBackbone, as_outputs
 from avfeat.training.provenance import revision
 
 RESAMPLED = 5e-3
@@ -190,6 +190,7 @@ def _manifest(
         "avfeat": avfeat.__version__,
         **versions,
         "networks": {key: origin.spec for key, origin in origins.items()},
+        "weights": {key: origin.fingerprint for key, origin in origins.items()},
         "data": data or "as the authors of the networks state",
         "revision": revision(),
     }

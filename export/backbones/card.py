@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from avfeat.export.backbones.backbone import AudioBackbone
 from avfeat.export.card import PARITY_HEAD, parity_line
 from avfeat.export.parity.gate import ParityRow
 from avfeat.export.window import WindowSpec
+from avfeat.training.backbones.backbone import AudioBackbone
 
 _CARD = """# {name}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from avfeat.export.backbones.backbone import Look, Pool, VideoBackbone, as_outputs
 from avfeat.export.backbones.resample import Resample
+from avfeat.training.backbones.backbone import Look, Pool, VideoBackbone, as_outputs
 
 
 class RawFrames(nn.Module):

@@ -11,8 +11,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from avfeat.export.backbones.backbone import Kernel, Look
-from avfeat.export.raw import count_along
+from avfeat.training.backbones.backbone import Kernel, Look
+from avfeat.training.networks.positions import count_along
 
 _REACH: dict[Kernel, float] = {"bilinear": 1.0, "bicubic": 2.0, "lanczos": 3.0}
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from avfeat.errors import ArgumentError
-from avfeat.export.backbones.backbone import AudioBackbone, VideoBackbone
 from avfeat.export.window import WindowSpec, audio_of
 from avfeat.media import VideoSpec
+from avfeat.training.backbones.backbone import AudioBackbone, VideoBackbone
 
 _SECONDS = 2.0
 
@@ -16,7 +16,7 @@ def choose_window(
     """The window that is asked for, or the one that suits the networks.
 
     Raises:
-        ArgumentError: another number of frames than a video network takes, or a window of less than 0.1 s.
+        ArgumentError: another number of frames than a video network takes, or a window that is too short.
     """
     if video is not None and video.fps is not None and frames not in (None, video.frames):
         raise ArgumentError(f"{video.origin.spec}: takes {video.frames} frames at a time, not {frames}.")
@@ -24,6 +24,10 @@ def choose_window(
         seconds = _usual(video, audio)
     if seconds < 0.1:
         raise ArgumentError(f"A window must be 0.1 s or longer, not {seconds:g} s.")
+    if audio is not None and seconds < audio.shortest:
+        raise ArgumentError(
+            f"{audio.origin.spec}: takes windows of {audio.shortest:g} s or longer, not {seconds:g} s."
+        )
     shown = None
     if video is not None:
         count = frames or video.frames

@@ -13,23 +13,23 @@ import pytest
 import torch
 from fake_cuda import Seen, bf16, fake_cuda, moved
 from torch import nn
-from torchvision.models import mobilenet_v3_small
 
 from avfeat.bundle import Modality
 from avfeat.training.augment import Clips, Composition, SampleRNG
 from avfeat.training.augment.compose import list_compositions, load_composition
 from avfeat.training.augment.registry import AUGMENTATIONS
+from avfeat.training.backbones.backbone import AudioBackbone, Origin
+from avfeat.training.backbones.mn04 import SAMPLE_RATE, Mn04
+from avfeat.training.backbones.registry import open_video
 from avfeat.training.networks import PairSpec, build_pair
-from avfeat.training.networks.lite0 import lite0_trunk
 from avfeat.training.networks.registry import AUDIO_NETWORKS, VIDEO_NETWORKS, log_mel_of
 from avfeat.training.objectives import OBJECTIVES, Pairs, build_objective
 from avfeat.training.objectives.distillation import Distillation, DistillationSettings
 from avfeat.training.objectives.embedded import Chosen
 from avfeat.training.teachers.audio import AudioTeacher
 from avfeat.training.teachers.lesson import Lesson, TeacherOutput
-from avfeat.training.teachers.mn04 import Mn04
 from avfeat.training.teachers.run import RunTeacher
-from avfeat.training.teachers.video import Look, VideoTeacher, _BeforeLast, _Timm
+from avfeat.training.teachers.video import VideoTeacher
 
 BATCH = 4
 TINY = PairSpec("tiny_shift", "tiny_mel")
@@ -150,20 +150,23 @@ def test_distillation_runs_forward_on_cuda_in_bf16(loss: Any, there: str) -> Non
     check_clean(seen)
 
 
-def _pictures(network: nn.Module) -> nn.Module:
-    return VideoTeacher(network, Lesson(1280, 1000), Look((64, 64), (0.5,) * 3, (0.2,) * 3), 2, "made", "ours")
+def _pictures(spec: str) -> nn.Module:
+    found = open_video(spec)
+    return VideoTeacher(replace(found, look=replace(found.look, crop=(64, 64))), 2)
 
 
-def _torchvision() -> nn.Module:
-    network = mobilenet_v3_small()
-    return _pictures(_BeforeLast(network, network.classifier[-1]))
+def _mn04() -> nn.Module:
+    network = Mn04().eval()
+    origin = Origin("mn04_as", "ours")
+    found = AudioBackbone(network, SAMPLE_RATE, lambda x: (), origin, classifier=network.classifier)
+    return AudioTeacher(found, TINY)
 
 
 TEACHERS: dict[str, Callable[[], nn.Module]] = {
-    "timm": lambda: _pictures(_Timm(lite0_trunk(1000))),
-    "torchvision": _torchvision,
+    "timm": lambda: _pictures("timm:tf_efficientnet_lite0?weights=none"),
+    "torchvision": lambda: _pictures("torchvision:mobilenet_v3_small?weights=none"),
     "video of a run": lambda: RunTeacher(build_pair(TINY).video, None, {}),
-    "mn04_as": lambda: AudioTeacher(Mn04(), 16_000),
+    "mn04_as": _mn04,
     "audio of a run": lambda: RunTeacher(build_pair(TINY).audio, log_mel_of(TINY), {}),
 }
 

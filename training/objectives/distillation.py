@@ -35,8 +35,8 @@ class DistillationSettings:
     Attributes:
         teacher: folder of a run that has ended, or its checkpoint, seen from the current folder; its windows are
             those of the student (``seconds``, ``fps``, ``size``, ``sample_rate``, ``aspect``). Or by modality such
-            a run, or a published network (``teachers.registry.NAMES``), which has its own input; a modality that
-            is not named has no teacher.
+            a run, or a network of others by its SPEC (``avfeat.training.backbones``), which has its own input; a
+            modality that is not named has no teacher.
         weight: of this loss.
         hidden: width of the hidden layer of the heads that predict features and class scores.
         loss: of features. ``cosine``: the distance of unit vectors; ``smooth_l1``: that of each feature,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -15,7 +14,7 @@ from avfeat.training.networks.spec import MODALITIES
 from avfeat.training.objectives.distillation import DistillationSettings
 from avfeat.training.recipes import Recipe
 from avfeat.training.teachers.lesson import Lesson, OneModality, TeacherOutput, name_setting
-from avfeat.training.teachers.registry import open_teacher, published_modality
+from avfeat.training.teachers.registry import is_network, open_teacher
 from avfeat.training.teachers.run import open_run
 from avfeat.training.trainer.views import Views
 
@@ -78,11 +77,8 @@ def _parts(settings: DistillationSettings, recipe: Recipe) -> dict[Modality, One
     source = settings.teacher
     if isinstance(source, str):
         with name_setting(setting_of(source, "video")):
-            modality = published_modality(source)
-            if modality is not None and not Path(source).expanduser().exists():
-                raise ArgumentError(
-                    f"is a network that teaches {modality} alone; --set {SETTING}.{modality}={source}."
-                )
+            if is_network(source):
+                raise ArgumentError(f"is a network of one modality; --set {SETTING}.video={source}, or .audio.")
             return dict(open_run(source, recipe.encoders, MODALITIES))
     found: dict[Modality, OneModality] = {}
     for name in MODALITIES:

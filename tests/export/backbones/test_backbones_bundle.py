@@ -14,10 +14,10 @@ from foreign import clips_of_waves, save_network
 import avfeat
 from avfeat.bundle import Bundle
 from avfeat.errors import ArgumentError, AvfeatError
-from avfeat.export.backbones import Look, backbone, export_backbones, open_audio, open_video
+from avfeat.export.backbones import POOLS, Look, export_backbones, open_audio, open_video
 from avfeat.export.backbones import bundle as writing
-from avfeat.export.backbones.own import pillow as own_pipeline
 from avfeat.export.errors import ParityError
+from avfeat.training.backbones.own import pillow as own_pipeline
 from avfeat.verify import verify
 
 OWN = """
@@ -249,4 +249,4 @@ def test_frames_and_windows_that_a_network_does_not_take(own: Path, tmp_path: Pa
         export_backbones(tmp_path / "b", open_video(f"{own}:frames"), None, seconds=0.01)
     with pytest.raises(ArgumentError, match="needs a network"):
         export_backbones(tmp_path / "b", None, None)
-    assert backbone.POOLS == ("mean", "mean_std")
+    assert POOLS == ("mean", "mean_std")

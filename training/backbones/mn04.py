@@ -12,16 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchaudio.compliance.kaldi import get_mel_banks
 
+from avfeat.training.backbones.spectrum import PowerMel
 from avfeat.training.networks.published import WeightsError
 
 SAMPLE_RATE = 32_000
 FEATURES = 384
 CLASSES = 527
+_POINTS, _WINDOW, _HOP = 1024, 800, 320
 
 
 @dataclass(frozen=True)
@@ -68,17 +71,33 @@ class KaldiMel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("window", torch.hann_window(800, periodic=False), persistent=False)
-        banks, _ = get_mel_banks(128, 1024, SAMPLE_RATE, 0.0, 15_000.0, 100.0, -500.0, 1.0)
+        self.register_buffer("window", torch.hann_window(_WINDOW, periodic=False), persistent=False)
+        banks, _ = get_mel_banks(128, _POINTS, SAMPLE_RATE, 0.0, 15_000.0, 100.0, -500.0, 1.0)
         # Kaldi has no band that takes the highest frequency.
         self.register_buffer("banks", F.pad(banks, (0, 1)), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """float32 ``(batch, samples)`` at 32 kHz to ``(batch, 1, 128, (samples - 1) // 320 + 1)``."""
         emphasised = waveform[:, 1:] - 0.97 * waveform[:, :-1]
-        spectrum = torch.stft(emphasised, 1024, 320, 800, self.window, return_complex=True)
+        spectrum = torch.stft(emphasised, _POINTS, _HOP, _WINDOW, self.window, return_complex=True)
         power = spectrum.real.square() + spectrum.imag.square()
         return ((torch.log(self.banks @ power + 1e-5) + 4.5) / 5).unsqueeze(1)
+
+
+class ConvolvedKaldiMel(nn.Module):
+    """``KaldiMel`` as a convolution with fixed weights, which every runtime has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        window = np.pad(np.hanning(_WINDOW), (_POINTS - _WINDOW) // 2)
+        basis = np.fft.rfft(np.diag(window), axis=0)
+        self.power = PowerMel(basis, KaldiMel().banks.double().numpy(), _HOP)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """float32 ``(batch, samples)`` at 32 kHz to ``(batch, 1, 128, (samples - 1) // 320 + 1)``."""
+        emphasised = waveform[:, 1:] - 0.97 * waveform[:, :-1]
+        padded = F.pad(emphasised, (_POINTS // 2, _POINTS // 2), mode="reflect")
+        return ((torch.log(self.power(padded) + 1e-5) + 4.5) / 5).unsqueeze(1)
 
 
 class Mn04(nn.Module):
@@ -86,7 +105,7 @@ class Mn04(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.mel = KaldiMel()
+        self.mel: nn.Module = KaldiMel()
         before = (_STEM, *(row.out for row in _TABLE))
         blocks = [_Block(channels, row) for channels, row in zip(before, _TABLE, strict=False)]
         stem, last = _layer(1, _STEM, 3, 2), _layer(before[-1], FEATURES, 1)
@@ -99,8 +118,13 @@ class Mn04(nn.Module):
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         """float32 ``(batch, samples)`` to ``(batch, 384)`` and ``(batch, 527)``."""
-        features = self.features(self.mel(waveform)).mean((2, 3))
+        features = self.embed(waveform)
         return features, self.classifier(features)
+
+    def embed(self, waveform: Tensor) -> Tensor:
+        """float32 ``(batch, samples)`` to features ``(batch, 384)`` alone."""
+        features: Tensor = self.features(self.mel(waveform)).mean((2, 3))
+        return features
 
 
 def load_mn04(file: Path) -> Mn04:

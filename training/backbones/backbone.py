@@ -61,12 +61,14 @@ class Origin:
         licence: of the weights, in words.
         trained: False for random ones.
         versions: of the libraries that the network was built by.
+        fingerprint: SHA-256 of the weights, whatever file they came from.
     """
 
     spec: str
     licence: str
     trained: bool = True
     versions: dict[str, str] = field(default_factory=dict)
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +85,7 @@ class VideoBackbone:
         origin: of the weights.
         frames: of a window: how many an image network is shown where nobody says, how many a video network takes.
         fps: at which a video network takes them; None for an image network, which sees them one by one.
+        classifier: features to class scores before the softmax; None without classes.
     """
 
     network: nn.Module
@@ -91,6 +94,7 @@ class VideoBackbone:
     origin: Origin
     frames: int = 4
     fps: float | None = None
+    classifier: nn.Module | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +110,9 @@ class AudioBackbone:
         origin: of the weights.
         seconds: of a window where nobody says.
         note: what its window costs, such as padding; empty for nothing to be said.
+        shortest: window that it takes, in seconds.
+        classifier: features to class scores before the sigmoid, as several sounds may be heard at once; None
+            without classes.
     """
 
     network: nn.Module
@@ -114,6 +121,8 @@ class AudioBackbone:
     origin: Origin
     seconds: float = 2.0
     note: str = ""
+    shortest: float = 0.1
+    classifier: nn.Module | None = None
 
 
 def as_outputs(found: Any) -> tuple[Tensor, ...]:

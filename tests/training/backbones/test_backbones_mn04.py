@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from avfeat.training.backbones.mn04 import CLASSES, FEATURES, ConvolvedKaldiMel, KaldiMel, Mn04, load_mn04
 from avfeat.training.networks.published import WeightsError
-from avfeat.training.teachers.mn04 import CLASSES, FEATURES, Mn04, load_mn04
 
 SHARED = Path(__file__).parents[4] / "shared" / "weights"
 
@@ -26,6 +26,15 @@ def test_it_gives_the_reference_outputs() -> None:
             torch.testing.assert_close(
                 value, wanted, rtol=0, atol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
             )
+
+
+@pytest.mark.parametrize("samples", [3200, 32_000, 40_001])
+def test_the_spectrogram_of_the_file_is_that_of_torch(samples: int) -> None:
+    torch.manual_seed(0)
+    waveform = 0.1 * torch.randn(2, samples)
+    found, expected = ConvolvedKaldiMel()(waveform), KaldiMel()(waveform)
+    assert found.shape == expected.shape == (2, 1, 128, (samples - 1) // 320 + 1)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
 
 
 def test_weights_travel_by_a_file(tmp_path: Path) -> None:

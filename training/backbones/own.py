@@ -15,9 +15,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from avfeat.errors import ArgumentError
-from avfeat.export.backbones.backbone import AudioBackbone, Kernel, Look, Origin, VideoBackbone, as_outputs
-from avfeat.export.backbones.loaded import versions
 from avfeat.suggest import suggestion
+from avfeat.training.backbones.backbone import AudioBackbone, Kernel, Look, Origin, VideoBackbone, as_outputs
+from avfeat.training.backbones.loaded import fingerprint_of, versions
 from avfeat.training.data.sources.address import Address
 
 _VIDEO = {"size": 224, "resize": None, "kernel": "bilinear", "mean": (0.0,) * 3, "std": (1.0,) * 3} | {
@@ -53,7 +53,7 @@ def own_frames(file: str, function: str, address: Address) -> VideoBackbone:
         takes["mean"],
         takes["std"],
     )
-    origin = _origin(address, takes)
+    origin = _origin(address, takes, network)
     return VideoBackbone(network, look, pillow(look), origin, int(takes["frames"]), takes["fps"])
 
 
@@ -69,7 +69,7 @@ def own_audio(file: str, function: str, address: Address) -> AudioBackbone:
         return as_outputs(network(torch.from_numpy(waveform)[None]))
 
     return AudioBackbone(
-        network, int(takes["sample_rate"]), pipeline, _origin(address, takes), float(takes["seconds"])
+        network, int(takes["sample_rate"]), pipeline, _origin(address, takes, network), float(takes["seconds"])
     )
 
 
@@ -117,8 +117,9 @@ def _pair(size: Any, address: Address) -> tuple[int, int]:
     return sides
 
 
-def _origin(address: Address, takes: Mapping[str, Any]) -> Origin:
-    return Origin(address.text, str(takes["licence"]), bool(takes["trained"]), versions("torch"))
+def _origin(address: Address, takes: Mapping[str, Any], network: nn.Module) -> Origin:
+    licence, trained = str(takes["licence"]), bool(takes["trained"])
+    return Origin(address.text, licence, trained, versions("torch"), fingerprint_of(network))
 
 
 def pillow(look: Look) -> Callable[[NDArray[np.uint8]], Tensor]:
