@@ -17,6 +17,7 @@ from avfeat.errors import ArgumentError, AvfeatError
 from avfeat.export.backbones import POOLS, Look, export_backbones, open_audio, open_video
 from avfeat.export.backbones import bundle as writing
 from avfeat.export.errors import ParityError
+from avfeat.training.backbones.mn04 import Mn04
 from avfeat.training.backbones.own import pillow as own_pipeline
 from avfeat.verify import verify
 
@@ -103,6 +104,17 @@ def test_an_image_network_of_timm_with_its_transform(tmp_path: Path, media: Path
     video = done.bundle.video
     assert video is not None and not done.bundle.trained
     assert (video.frames, video.fps, video.size, video.aspect) == (2, 1.0, 168, "crop")
+
+
+def test_a_tagger_of_sounds_from_a_file(tmp_path: Path, media: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(Mn04().state_dict(), tmp_path / "mn04.pt")
+    found = open_audio(f"mn04_as:{tmp_path / 'mn04.pt'}")
+    done = export_backbones(tmp_path / "bundle", None, found, media=media)
+    assert done.bundle.graph("audio").widths == (384, 0) and done.bundle.licence == "audio: MIT (EfficientAT)"
+    assert all(check.ok for check in verify(done.bundle))
+    with pytest.raises(ArgumentError, match="mn04_as: takes windows of 1 s or longer"):
+        export_backbones(tmp_path / "short", None, found, seconds=0.5)
 
 
 def test_a_video_network_of_torchvision_takes_what_its_weights_took() -> None:
