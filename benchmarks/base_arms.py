@@ -70,7 +70,7 @@ def measure(
     before: dict[str, Any] | None = next((one for one in known if one["run"] == "start"), None)
     for name, run in [
         ("start", start),
-        *((one.parent.name, one.parent) for one in sorted(folder.glob(f"*/{LAST}"))),
+        *((one.parents[1].name, one.parents[1]) for one in sorted(folder.glob(f"*/{LAST}"))),
     ]:
         found = next((one for one in known if one["run"] == name), None)
         if found is None:
