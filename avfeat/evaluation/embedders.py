@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
+from avfeat.embedding import DENSE, Embedding, Failure, FloatRows, WindowEmbedding
 from avfeat.encoder import Encoder
 from avfeat.errors import MediaError
 from avfeat.grid import MICROSECONDS, Grid
@@ -55,7 +56,9 @@ class BundleEmbedder:
         self, files: Iterable[Path], *, hop: float, start: float, workers: int | None
     ) -> Iterator[Embedding | Failure]:
         """Embed files with the bundle."""
-        return self._encoder.embed_many(files, hop=hop, start=start, workers=workers)
+        found = self._encoder.embed_many(files, hop=hop, start=start, workers=workers)
+        # Nothing that is measured looks at dense rows, which are most of an embedding.
+        return (replace(one, **dict.fromkeys(DENSE)) if isinstance(one, Embedding) else one for one in found)
 
 
 class WindowEmbedder(ABC):
