@@ -31,7 +31,7 @@ MANIFEST = "bundle.json"
 GOLDEN = "golden.npz"
 MODEL_CARD = "MODEL_CARD.md"
 DATA_SUFFIX = ".data"
-"""Behind the name of an ONNX file: the file beside it that holds the values of its large tensors, where there is one."""
+"""Behind the name of an ONNX file: the file with the values of its large tensors, where there is one."""
 
 METADATA = "avfeat.json"
 """Name under which programs carry the description that ONNX files carry in their metadata."""
@@ -77,7 +77,8 @@ class Graph:
     @property
     def outputs(self) -> Mapping[str, Port]:
         """The outputs that there are, by what they mean."""
-        dense = self.frames and Port(self.frames.name, "float32", ("batch", ROWS, self.frames.dim))
+        rows = self.frames
+        dense = None if rows is None else Port(rows.name, "float32", ("batch", ROWS, rows.dim))
         ports = {"features": self.features, "shared": self.shared, "frames": dense}
         return {key: port for key, port in ports.items() if port is not None}
 
@@ -479,10 +480,10 @@ class _Manifest:
 
     def _number(self, values: Mapping[str, Any], key: str, zero: bool = False) -> float:
         value = values.get(key)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not 0 <= value < 1e6 or not (value or zero):
+        number = value if isinstance(value, int | float) and not isinstance(value, bool) else -1
+        if not (0 < number < 1e6 or (zero and number == 0)):
             raise self._wrong(key, f"must be a positive number{' or 0' * zero}")
-        return float(value)
+        return float(number)
 
     def _choice(self, values: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> str:
         value = self._take(values, key, str)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -74,11 +74,11 @@ class Embedding:
         damage: what, in words.
         choice: the tracks that were asked for (``audio_track``, ``video_track``), empty for the default ones.
         stamp: size, time and hash of the file from before it was read; None where nobody asked.
-        video_frames: float32 ``(n, T, d)``, dense rows: one for each of a window's frames, zeros where the stream is
-            missing; None where the bundle has none.
+        video_frames: float32 ``(n, T, d)``, dense rows: one for each of a window's frames; zeros where the stream
+            is missing, None where the bundle has none.
         video_frame_times: float64 ``(n, T)``, their instants, seconds on the presentation timeline; None likewise.
-        audio_frames: float32 ``(n, T, d)``, one for each step of a window's sound, zeros where the stream is missing;
-            None where the bundle has none.
+        audio_frames: float32 ``(n, T, d)``, one for each step of a window's sound; zeros where the stream is
+            missing, None where the bundle has none.
         audio_frame_times: float64 ``(n, T)``, their instants; None likewise.
     """
 
@@ -135,6 +135,7 @@ class Embedding:
             damaged=bool(damage),
             damage=damage,
             choice=choice or {},
+            stamp=None,
             **{name: np.stack([getattr(row, name) for row in rows]) for name in dense_of(rows[0])},
         )
 
@@ -156,6 +157,10 @@ class Embedding:
                 has_audio=bool(self.has_audio[row]),
                 **{name: values[row] for name, values in dense_of(self).items()},
             )
+
+    def without_dense(self) -> Embedding:
+        """The same without rows within windows."""
+        return replace(self, video_frames=None, video_frame_times=None, audio_frames=None, audio_frame_times=None)
 
     def pooled(self) -> FloatRows:
         """One vector for the whole source: float32 ``(d_video + d_audio,)``.

@@ -354,7 +354,7 @@ class _Runner:
         return rows
 
     def dense(self, row: _Row, start: int) -> dict[str, NDArray[Any]]:
-        """The dense rows of a window that begins at ``start`` microseconds, and their times; nothing without any."""
+        """The dense rows of a window that begins at ``start`` microseconds, and their times, if there are any."""
         if row[2] is None or self._offsets is None:
             return {}
         times = (start + self._offsets) / MICROSECONDS

@@ -27,7 +27,7 @@ _INNER = {
     "sparse": {1: "tensor", 2: "tensor"},
 }
 _ENTRY, _ELSEWHERE = 13, 14
-"""Of TensorProto: external_data, whose entries have a key and a value, and data_location; 0, the default, is inside."""
+"""Of TensorProto: external_data (entries of key and value), and data_location, 0 for values that are inside."""
 
 UNNAMED = ""
 """Stands for a tensor whose values lie elsewhere, and which does not say where: no file has this name."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from avfeat.embedding import DENSE, Embedding, Failure, FloatRows, WindowEmbedding
+from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
 from avfeat.encoder import Encoder
 from avfeat.errors import MediaError
 from avfeat.grid import MICROSECONDS, Grid
@@ -58,7 +57,7 @@ class BundleEmbedder:
         """Embed files with the bundle."""
         found = self._encoder.embed_many(files, hop=hop, start=start, workers=workers)
         # Nothing that is measured looks at dense rows, which are most of an embedding.
-        return (replace(one, **dict.fromkeys(DENSE)) if isinstance(one, Embedding) else one for one in found)
+        return (one.without_dense() if isinstance(one, Embedding) else one for one in found)
 
 
 class WindowEmbedder(ABC):

@@ -16,7 +16,7 @@ from avfeat.writers.meta import ARRAYS, arrays_of, meta, parse_meta
 
 
 def write_npz(path: Path, embedding: Embedding) -> None:
-    """Write ``start end video audio video_shared audio_shared has_video has_audio`` and ``meta``; dense rows, too."""
+    """Write ``start end video audio video_shared audio_shared has_video has_audio``, dense rows, and ``meta``."""
     arrays = arrays_of(embedding)
     with atomic(path) as file:
         np.savez(file, allow_pickle=False, meta=np.array(json.dumps(meta(embedding))), **arrays)

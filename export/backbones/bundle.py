@@ -97,8 +97,8 @@ def export_backbones(
         audio: the network of sound, or None to leave audio out.
         frames: of a window, evenly spaced; None for what suits the network.
         seconds: of a window; None likewise.
-        pool: what is made of the features of a window's frames: their mean, mean and standard deviation, or (``none``)
-            their mean, and they themselves as dense rows; then those of networks of sound are kept, too.
+        pool: what is made of the features of a window's frames: their mean, or mean and standard deviation;
+            ``none`` keeps them beside their mean, as dense rows, and those of networks of sound, too.
         media: a file or folder of real media that parity is measured on; None for synthetic videos.
         name: of the model, None for one made of the SPECs.
         licence: of the weights, None for what is known of them.

@@ -26,7 +26,7 @@ class RawFrames(nn.Module):
         self.register_buffer("std", torch.tensor(look.std).reshape(3, 1, 1))
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        """Raw frames to ``(batch, dim)``, ``(batch, shared)`` if there is one, ``(batch, T, dim)`` if rows are kept."""
+        """Raw frames to ``(batch, dim)``, ``(batch, shared)`` if there is one, kept rows ``(batch, T, dim)``."""
         pictures = (self.resample(frames.flatten(0, 1)) / 255.0 - self.mean) / self.std
         if self.together:
             clips = torch.unflatten(pictures, 0, (-1, self.frames)).transpose(1, 2)
@@ -35,7 +35,7 @@ class RawFrames(nn.Module):
 
 
 class RawSound(nn.Module):
-    """``waveform`` float32 ``(batch, samples)`` to features, to shared where the network has it, to rows if kept."""
+    """``waveform`` float32 ``(batch, samples)`` to features, to shared where the network has it, to kept rows."""
 
     def __init__(self, backbone: AudioBackbone, pool: Pool) -> None:
         """Build ``backbone`` into a graph, which keeps rows within a window if ``pool`` is ``none``."""
@@ -44,7 +44,7 @@ class RawSound(nn.Module):
         self.dropped = backbone.steps is not None and pool != "none"
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, ...]:
-        """Raw sound to ``(batch, dim)``, ``(batch, shared)`` if there is one, ``(batch, T, dim)`` if rows are kept."""
+        """Raw sound to ``(batch, dim)``, ``(batch, shared)`` if there is one, kept rows ``(batch, T, dim)``."""
         found = as_outputs(self.network(waveform))
         return found[:-1] if self.dropped else found
 
@@ -52,8 +52,8 @@ class RawSound(nn.Module):
 def pool_frames(found: tuple[Tensor, ...], frames: int, pool: Pool) -> tuple[Tensor, ...]:
     """Rows of frames, those of a window next to each other, to rows of windows.
 
-    Features are pooled as ``pool`` says, ``none`` gives their rows ``(n, frames, dim)`` behind their mean; of a shared
-    space, the mean is brought to unit length again.
+    Features are pooled as ``pool`` says; ``none`` gives their mean, and behind all their rows ``(n, frames, dim)``.
+    Of a shared space, the mean is brought to unit length again.
     """
     features = torch.unflatten(found[0], 0, (-1, frames))
     mean = features.mean(1)

@@ -48,7 +48,7 @@ def steps_of(window: WindowSpec, video: VideoBackbone | None, audio: AudioBackbo
     asked = [backbone.origin.spec for backbone in (video, audio) if backbone is not None]
     if not found:
         raise ArgumentError(
-            f"{' and '.join(asked)}: one row a window is all there is, so there are none to keep; take another --pool."
+            f"{' and '.join(asked)}: one row a window is all there is, so none can be kept; take another --pool."
         )
     if len(found) < len(asked):
         one = asked["video" in found]

@@ -89,7 +89,7 @@ def finish_model(model: onnx.ModelProto, metadata: Mapping[str, Any], path: Path
 
 
 def finish_files(model: onnx.ModelProto, metadata: Mapping[str, Any], name: str) -> dict[str, bytes]:
-    """The file ``name`` as of ``finish_model``; of more than ``LARGEST`` bytes, and the file with its large tensors.
+    """The file ``name`` as of ``finish_model``; above ``LARGEST``, also the file with its large tensors.
 
     Raises:
         ExportError: the graph is not standard ONNX.
