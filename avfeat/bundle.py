@@ -465,7 +465,7 @@ class _Manifest:
     def _dense(self, values: Mapping[str, Any]) -> DenseRows:
         port, rows = self._output(values), self._take(values, "rows", int)
         first, period = self._number(values, "first", zero=True), self._number(values, "period")
-        if rows < 1 or first + (rows - 1) * period >= self._number(self.values, "seconds"):
+        if not 1 <= rows <= _WINDOW_BYTES or first + (rows - 1) * period >= self._number(self.values, "seconds"):
             raise self._wrong("rows", "must be 1 or more, all of them within the window")
         dim = int(port.shape[1])
         if rows * dim * 4 > _WINDOW_BYTES:
