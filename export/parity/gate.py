@@ -147,20 +147,23 @@ def _spread(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return rows[:, places]
 
 
-def measure(bundle: Bundle, expected: Expected, allowed: Mapping[Modality, float] | None = None) -> list[ParityRow]:
+def measure(bundle: Bundle, expected: Expected, allowed: Mapping[str, float] | None = None) -> list[ParityRow]:
     """Compare every file of a bundle, on every device of this machine, with what is expected of it.
 
     Args:
         bundle: whose files.
         expected: of them.
-        allowed: what ``distance`` may be, by modality; None, or without one, what the precision says.
+        allowed: what ``distance`` may be, by output (``video_frames``) or else by modality; None, or without one,
+            what the precision says.
     """
+    bounds = allowed or {}
     rows: list[ParityRow] = []
     for form in bundle.formats:
         for device in devices(cast(Backend, form)):
             for modality in bundle.graphs:
                 found = _file(bundle, modality, form, device, expected)
-                rows += [replace(row, allowed=(allowed or {}).get(modality)) for row in found]
+                usual = bounds.get(modality)
+                rows += [replace(row, allowed=bounds.get(f"{modality}_{row.output}", usual)) for row in found]
     return rows
 
 

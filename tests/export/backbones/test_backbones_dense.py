@@ -132,8 +132,8 @@ from torch import nn
 class Patches(nn.Module):
     def __init__(self):
         super().__init__()
-        self.layer = nn.Conv2d(3, 8, 12, 12)
-        nn.init.trunc_normal_(self.layer.weight, generator=torch.Generator().manual_seed(0))
+        self.layer = nn.Conv2d(3, 8, 12, 12, bias=False)
+        nn.init.trunc_normal_(self.layer.weight, mean=0.1, generator=torch.Generator().manual_seed(0))
 
     def forward(self, pictures):
         return self.layer(pictures).flatten(1)
