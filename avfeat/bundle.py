@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 from numpy.typing import NDArray
 
 from avfeat.arguments import check_path
+from avfeat.dense import ROWS, DenseRows
 from avfeat.errors import BundleError
 from avfeat.grid import microseconds
 from avfeat.media import Aspect, AudioSpec, VideoSpec
@@ -29,6 +30,9 @@ VERSION = 1
 MANIFEST = "bundle.json"
 GOLDEN = "golden.npz"
 MODEL_CARD = "MODEL_CARD.md"
+DATA_SUFFIX = ".data"
+"""Behind the name of an ONNX file: the file with the values of its large tensors, where there is one."""
+
 METADATA = "avfeat.json"
 """Name under which programs carry the description that ONNX files carry in their metadata."""
 MIN_SIZE, MAX_SIZE = 16, 4320
@@ -60,19 +64,23 @@ class Port:
 class Graph:
     """One modality's encoder: a file for each backend, and what goes in and out.
 
-    ``shared`` is None for a network that has no space in which audio and video compare.
+    ``shared`` is None for a network that has no space in which audio and video compare, ``frames`` for one that
+    gives no rows within a window.
     """
 
     files: Mapping[str, str]
     input: Port
     features: Port
     shared: Port | None
+    frames: DenseRows | None = None
 
     @property
     def outputs(self) -> Mapping[str, Port]:
         """The outputs that there are, by what they mean."""
-        found = {"features": self.features}
-        return found if self.shared is None else {**found, "shared": self.shared}
+        rows = self.frames
+        dense = None if rows is None else Port(rows.name, "float32", ("batch", ROWS, rows.dim))
+        ports = {"features": self.features, "shared": self.shared, "frames": dense}
+        return {key: port for key, port in ports.items() if port is not None}
 
     @property
     def widths(self) -> tuple[int, int]:
@@ -98,6 +106,7 @@ class Bundle:
         precision: of the weights and the arithmetic.
         provenance: where it comes from, free form.
         parity: how far the files are from their reference, free form.
+        listed: the files that have a checksum, all of which have been compared.
     """
 
     path: Path
@@ -113,6 +122,7 @@ class Bundle:
     precision: Precision
     provenance: Mapping[str, Any]
     parity: Mapping[str, Any]
+    listed: frozenset[str] = frozenset()
 
     @classmethod
     def open(cls, path: str | Path) -> Bundle:
@@ -373,6 +383,7 @@ class _Manifest:
             precision=cast(Precision, precision),
             provenance=self._take(self.values, "provenance", dict),
             parity=self._take(self.values, "parity", dict),
+            listed=frozenset(self._take(self.values, "sha256", dict)),
         )
 
     def _video_spec(self, video: Mapping[str, Any], seconds: float) -> VideoSpec:
@@ -433,6 +444,7 @@ class _Manifest:
             input=self._port(self._take(values, "input", dict)),
             features=self._output(self._take(outputs, "features", dict)),
             shared=self._output(self._take(outputs, "shared", dict)) if "shared" in outputs else None,
+            frames=self._dense(self._take(outputs, "frames", dict)) if "frames" in outputs else None,
         )
         if graph.input.dtype != dtype or len(graph.input.shape) != rank:
             raise self._wrong("input", f"must be {dtype} with {rank} dimensions")
@@ -450,17 +462,28 @@ class _Manifest:
             raise self._wrong("dim", f"must be from 1 to {_MOST_DIM:,}")
         return Port(self._take(values, "name", str), "float32", ("batch", dim))
 
+    def _dense(self, values: Mapping[str, Any]) -> DenseRows:
+        port, rows = self._output(values), self._take(values, "rows", int)
+        first, period = self._number(values, "first", zero=True), self._number(values, "period")
+        if not 1 <= rows <= _WINDOW_BYTES or first + (rows - 1) * period >= self._number(self.values, "seconds"):
+            raise self._wrong("rows", "must be 1 or more, all of them within the window")
+        dim = int(port.shape[1])
+        if rows * dim * 4 > _WINDOW_BYTES:
+            raise self._wrong("rows", f"and dim make windows of more than {_WINDOW_BYTES:,} bytes")
+        return DenseRows(port.name, dim, rows, first, period)
+
     def _take(self, values: Mapping[str, Any], key: str, kind: type[T]) -> T:
         value = values.get(key)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise self._wrong(key, "is missing" if key not in values else f"must be of type {kind.__name__}")
         return value
 
-    def _number(self, values: Mapping[str, Any], key: str) -> float:
+    def _number(self, values: Mapping[str, Any], key: str, zero: bool = False) -> float:
         value = values.get(key)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e6:
-            raise self._wrong(key, "must be a positive number")
-        return float(value)
+        number = value if isinstance(value, int | float) and not isinstance(value, bool) else -1
+        if not (0 < number < 1e6 or (zero and number == 0)):
+            raise self._wrong(key, f"must be a positive number{' or 0' * zero}")
+        return float(number)
 
     def _choice(self, values: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> str:
         value = self._take(values, key, str)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,10 @@ class WindowEmbedding:
         audio_shared: float32 ``(d,)`` of unit length.
         has_video: whether a frame was on screen.
         has_audio: whether there was audio.
+        video_frames: float32 ``(T, d)``, a row for each frame; None where the bundle has none.
+        video_frame_times: float64 ``(T,)``, their instants, seconds of presentation time; None likewise.
+        audio_frames: float32 ``(T, d)``, a row for each step of the sound; None where the bundle has none.
+        audio_frame_times: float64 ``(T,)``, their instants; None likewise.
     """
 
     start: float
@@ -37,6 +42,14 @@ class WindowEmbedding:
     audio_shared: FloatRows
     has_video: bool
     has_audio: bool
+    video_frames: FloatRows | None = None
+    video_frame_times: NDArray[np.float64] | None = None
+    audio_frames: FloatRows | None = None
+    audio_frame_times: NDArray[np.float64] | None = None
+
+
+DENSE = ("video_frames", "video_frame_times", "audio_frames", "audio_frame_times")
+"""What only bundles with dense rows give."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,12 @@ class Embedding:
         damage: what, in words.
         choice: the tracks that were asked for (``audio_track``, ``video_track``), empty for the default ones.
         stamp: size, time and hash of the file from before it was read; None where nobody asked.
+        video_frames: float32 ``(n, T, d)``, dense rows: one for each of a window's frames; zeros where the stream
+            is missing, None where the bundle has none.
+        video_frame_times: float64 ``(n, T)``, their instants, seconds on the presentation timeline; None likewise.
+        audio_frames: float32 ``(n, T, d)``, one for each step of a window's sound; zeros where the stream is
+            missing, None where the bundle has none.
+        audio_frame_times: float64 ``(n, T)``, their instants; None likewise.
     """
 
     start: NDArray[np.float64]
@@ -80,6 +99,10 @@ class Embedding:
     damage: tuple[str, ...] = ()
     choice: dict[str, int] = field(default_factory=dict)
     stamp: Stamp | None = None
+    video_frames: FloatRows | None = None
+    video_frame_times: NDArray[np.float64] | None = None
+    audio_frames: FloatRows | None = None
+    audio_frame_times: NDArray[np.float64] | None = None
 
     @classmethod
     def from_windows(
@@ -112,6 +135,8 @@ class Embedding:
             damaged=bool(damage),
             damage=damage,
             choice=choice or {},
+            stamp=None,
+            **{name: np.stack([getattr(row, name) for row in rows]) for name in dense_of(rows[0])},
         )
 
     def __len__(self) -> int:
@@ -130,7 +155,12 @@ class Embedding:
                 audio_shared=self.audio_shared[row],
                 has_video=bool(self.has_video[row]),
                 has_audio=bool(self.has_audio[row]),
+                **{name: values[row] for name, values in dense_of(self).items()},
             )
+
+    def without_dense(self) -> Embedding:
+        """The same without rows within windows."""
+        return replace(self, video_frames=None, video_frame_times=None, audio_frames=None, audio_frame_times=None)
 
     def pooled(self) -> FloatRows:
         """One vector for the whole source: float32 ``(d_video + d_audio,)``.
@@ -142,6 +172,11 @@ class Embedding:
         video = _weighted_mean(self.video, covered * self.has_video)
         audio = _weighted_mean(self.audio, covered * self.has_audio)
         return np.concatenate([video, audio])
+
+
+def dense_of(found: WindowEmbedding | Embedding) -> dict[str, NDArray[Any]]:
+    """The dense rows and their times that there are, by the attribute's name."""
+    return {name: values for name in DENSE if (values := getattr(found, name)) is not None}
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from avfeat.arguments import check_flag, check_whole, is_number, shown
 from avfeat.backends import Session, open_sessions
-from avfeat.bundle import MODALITIES, Bundle, Graph, Modality, find_bundle
+from avfeat.bundle import MODALITIES, Bundle, Modality, find_bundle
 from avfeat.embedding import Embedding, Failure, FloatRows, WindowEmbedding
-from avfeat.errors import ArgumentError, MediaError
+from avfeat.errors import ArgumentError, BundleError, MediaError
 from avfeat.grid import FAR, MICROSECONDS, Grid, microseconds
 from avfeat.isolation import Decoders, Reader
 from avfeat.media import Source, Window, Windows, array_windows, media_windows
@@ -31,6 +31,8 @@ from avfeat.stop import SLICE, WORKER, stopped_by
 # Windows that a graph is given at a time. On a CPU one keeps the caches warm (8 are slower); a GPU wants more.
 BATCH = {"cpu": 1, "cuda": 16}
 MOST_THREADS = 4096
+
+_Row = tuple[FloatRows, FloatRows, FloatRows | None]
 
 
 def load(
@@ -285,7 +287,7 @@ class Encoder:
         sessions = self._sessions
         if sessions is None:
             raise ArgumentError("This encoder is closed; load another one.")
-        see, hear = (_Runner(sessions.get(modality), self.bundle.graphs.get(modality)) for modality in MODALITIES)
+        see, hear = (_Runner(self.bundle, modality, sessions.get(modality)) for modality in MODALITIES)
         while taken := list(itertools.islice(windows, batch)):
             video = see.rows([window.frames for window in taken])
             audio = hear.rows([window.waveform for window in taken])
@@ -299,6 +301,8 @@ class Encoder:
                     audio_shared=audio[row][1],
                     has_video=window.frames is not None,
                     has_audio=window.waveform is not None,
+                    **see.dense(video[row], window.start),
+                    **hear.dense(audio[row], window.start),
                 )
                 for row, window in enumerate(taken)
             ]
@@ -313,16 +317,23 @@ class _Runner:
     Slides, still pictures and silence, which real files are full of, cost next to nothing this way.
     """
 
-    def __init__(self, session: Session | None, graph: Graph | None) -> None:
-        """Run ``session``; without one, every row has a width of 0."""
-        self._session = session
+    def __init__(self, bundle: Bundle, modality: Modality, session: Session | None) -> None:
+        """Run ``session`` for ``modality`` of ``bundle``; without one, every row has a width of 0."""
+        self._bundle, self._modality, self._session = bundle, modality, session
         self._input: NDArray[Any] | None = None
+        graph = bundle.graphs.get(modality)
         widths = (0, 0) if graph is None else graph.widths
-        self._nothing = np.zeros(widths[0], np.float32), np.zeros(widths[1], np.float32)
+        self._dense = None if graph is None else graph.frames
+        self._nothing: _Row = (
+            np.zeros(widths[0], np.float32),
+            np.zeros(widths[1], np.float32),
+            None if self._dense is None else np.zeros((self._dense.rows, self._dense.dim), np.float32),
+        )
         self._row = self._nothing
+        self._offsets = None if self._dense is None else self._dense.offsets()
 
-    def rows(self, inputs: list[NDArray[Any] | None]) -> list[tuple[FloatRows, FloatRows]]:
-        """Features and shared of each window; zeros where there is no input."""
+    def rows(self, inputs: list[NDArray[Any] | None]) -> list[_Row]:
+        """Features, shared and dense rows of each window; zeros where there is no input."""
         fresh: list[NDArray[Any]] = []
         places: list[int | None] = []
         for value in inputs:
@@ -332,13 +343,29 @@ class _Runner:
             places.append(None if value is None else len(fresh) - 1)
         if fresh and self._session is not None:
             out = self._session.run(np.stack(fresh))
-            computed = list(zip(out.features, out.shared, strict=True))
+            self._check_dense(out.frames)
+            frames = [None] * len(fresh) if out.frames is None else out.frames
+            computed = list(zip(out.features, out.shared, frames, strict=True))
         rows = []
         for place in places:
             if place is not None and place >= 0:
                 self._row = computed[place]
             rows.append(self._nothing if place is None else self._row)
         return rows
+
+    def dense(self, row: _Row, start: int) -> dict[str, NDArray[Any]]:
+        """The dense rows of a window that begins at ``start`` microseconds, and their times, if there are any."""
+        if row[2] is None or self._offsets is None:
+            return {}
+        times = (start + self._offsets) / MICROSECONDS
+        return {f"{self._modality}_frames": row[2], f"{self._modality}_frame_times": times}
+
+    def _check_dense(self, frames: NDArray[np.float32] | None) -> None:
+        if frames is not None and self._dense is not None and frames.shape[1] != self._dense.rows:
+            raise BundleError(
+                f"{self._bundle.path}: the {self._modality} encoder gives {frames.shape[1]} rows for a window, not "
+                f"{self._dense.rows} as bundle.json says; export the bundle again."
+            )
 
 
 def _keep_order(

@@ -29,7 +29,7 @@ class Check:
 
     Attributes:
         modality: ``video`` or ``audio``.
-        output: ``features`` or ``shared``.
+        output: ``features``, ``shared`` or ``frames``.
         device: where it was computed.
         error: ``max |a - b| / max |b|``; infinite if the output is not finite or has another shape.
         cosine: least cosine between a row and its reference.
@@ -89,7 +89,8 @@ def _check(
     if scale is None:
         return check
     # As at export: on the scale of what is compared, where that is larger.
-    apart = float(np.linalg.norm(expected[0].astype(np.float64) - expected[-1]))
+    ends = expected.reshape(-1, expected.shape[-1])[[0, -1]].astype(np.float64)
+    apart = float(np.linalg.norm(ends[0] - ends[1]))
     return replace(
         check,
         distance=float(compared.norms.max()) / max(scale, apart),
@@ -105,7 +106,7 @@ def _array(bundle: Bundle, golden: dict[str, NDArray[Any]], name: str) -> NDArra
 
 def _expected(bundle: Bundle, golden: dict[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
     rows = _array(bundle, golden, output)
-    if rows.dtype != np.float32 or rows.ndim != 2 or not len(rows):
+    if rows.dtype != np.float32 or rows.ndim != (3 if output.endswith("_frames") else 2) or not rows.size:
         raise BundleError(
             f"{bundle.path / GOLDEN}: {output!r} is {rows.dtype} {rows.shape}, not float32 rows; "
             "export the bundle again."
@@ -141,10 +142,10 @@ class Compared(NamedTuple):
 
 
 def compare(found: NDArray[np.float32], expected: NDArray[np.float32]) -> Compared:
-    """Rows ``(n, d)`` against their reference."""
+    """Rows ``(n, d)``, or ``(n, T, d)``, against their reference."""
     if found.shape != expected.shape or not (np.isfinite(found).all() and np.isfinite(expected).all()):
-        return Compared(float("inf"), np.full(len(expected), np.inf), float("nan"))
-    a, b = found.astype(np.float64), expected.astype(np.float64)
+        return Compared(float("inf"), np.full(expected.size // expected.shape[-1], np.inf), float("nan"))
+    a, b = (rows.reshape(-1, rows.shape[-1]).astype(np.float64) for rows in (found, expected))
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     cosine = (a * b).sum(axis=1) / np.maximum(norms, np.finfo(np.float64).tiny)
     # A reference of zeros is equalled by zeros alone.

@@ -102,7 +102,7 @@ def export_bundle(
             follow(f"writing {modality} {form} {precision}")
             files[file_name(modality, form)] = write_graph(network, example, form, precision, metadata, tuning)
     follow("trying the files out")
-    rows = check_parity(manifest, files, expected, dict.fromkeys(whole, DISTANCE_LIMITS["fp32"]))
+    rows = check_parity(manifest, files, expected, {str(one): DISTANCE_LIMITS["fp32"] for one in whole})
     manifest["parity"] = report(rows, expected, windows.source)
     said = {} if tuning is None else dict(tuning.said)
     if said:
@@ -125,7 +125,7 @@ def check_parity(
     manifest: Mapping[str, Any],
     files: Mapping[str, bytes],
     expected: Expected,
-    allowed: Mapping[Modality, float] | None = None,
+    allowed: Mapping[str, float] | None = None,
 ) -> list[ParityRow]:
     """Run the files as a user would, from a bundle in a place of their own; arguments as of ``measure``.
 

@@ -45,7 +45,11 @@ def export(
         int | None, typer.Option(min=1, metavar="N", help="Of --video: frames a window; default: what suits it.")
     ] = None,
     pool: Annotated[
-        str, typer.Option(metavar="P", help="Of --video: mean of the frames' features, or mean_std.")
+        str,
+        typer.Option(
+            metavar="P",
+            help="Of a window's frames: mean, mean_std, or none, which keeps their rows beside the mean.",
+        ),
     ] = "mean",
     seconds: Annotated[
         float | None, typer.Option(metavar="S", help="Of --video, --audio: length of a window; default: 2 s.")
@@ -167,7 +171,7 @@ def _backbones(
     with extra_packages("backbones"):
         from avfeat.export.backbones import POOLS, export_backbones, open_audio, open_video
     if pool not in POOLS:
-        raise ArgumentError(f"--pool must be {' or '.join(POOLS)}, not {pool!r}.")
+        raise ArgumentError(f"--pool must be one of {', '.join(POOLS)}, not {pool!r}.")
     media = None if calibration is None else Path(calibration)
     if media is not None and not media.exists():
         raise ArgumentError(f"{media}: no such file or folder; --calibration of networks of others takes media.")

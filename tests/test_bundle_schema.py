@@ -19,6 +19,9 @@ from avfeat.bundle import SHIPPED, VERSION, find_bundle, write_bundle
 SCHEMA = json.loads((importlib.resources.files("avfeat") / "bundle.schema.json").read_text("utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
+FRAMES = ("video", "outputs", "frames")
+DENSE = {"name": "rows", "dim": 4, "rows": 16, "first": 0.0625, "period": 0.125}
+
 # What docs/bundle.md lists under "What the schema cannot say": only the reader refuses these.
 READER_ALONE = (
     # Values that fit only with each other.
@@ -29,6 +32,8 @@ READER_ALONE = (
     (("audio", "input", "shape"), ["batch", 16_000]),
     (("video", "outputs", "shared", "dim"), 128),
     (("video", "files"), {"onnx": "other.onnx"}),
+    (FRAMES, {**DENSE, "rows": 17}),
+    (FRAMES, {**DENSE, "period": 1e-7, "rows": 2**20, "dim": 2**20}),
     # JSON Schema has no type for 3.0 other than that of 3.
     (("video", "input", "shape"), ["batch", 16, "height", "width", 3.0]),
     (("audio", "sample_rate"), 16000.0),
@@ -48,6 +53,9 @@ MORE = [
     (("video", "size"), 4321),
     (("audio", "sample_rate"), 768_001),
     (("audio", "outputs", "features", "dim"), 2**20 + 1),
+    *((FRAMES, {**DENSE, key: value}) for key, value in (("rows", 0), ("dim", 0), ("first", -1), ("period", 0))),
+    *((FRAMES, {**DENSE, key: True}) for key in DENSE),
+    *((FRAMES, {other: DENSE[other] for other in DENSE if other != key}) for key in DENSE),
     (("sha256", "sub/video.onnx"), "0" * 64),
     (("sha256", ".."), "0" * 64),
     (("sha256", "a\nb"), "0" * 64),
@@ -128,6 +136,8 @@ RIGHT = [
     (("video", "input", "shape"), ["n", 16, 224, 224, 3]),
     (("audio", "input", "shape"), ["n", 64_000]),
     (("parity",), {}),
+    (FRAMES, DENSE),
+    (FRAMES, {**DENSE, "first": 0, "rows": 1, "future": 1}),
 ]
 
 

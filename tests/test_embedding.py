@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avfeat import Embedding, Failure, MediaError
+from avfeat.embedding import DENSE
 
 WIDTHS = (5, 3)
 
@@ -113,7 +114,7 @@ def test_windows_are_the_rows(item: Embedding) -> None:
     windows = list(item.windows())
     assert len(item) == len(item.start) == len(windows)
     for row, window in enumerate(windows):
-        for field in fields(window):
+        for field in (one for one in fields(window) if one.name not in DENSE):
             np.testing.assert_array_equal(getattr(window, field.name), getattr(item, field.name)[row])
     assert all(type(window.start) is float and type(window.has_video) is bool for window in windows)
 

@@ -411,8 +411,9 @@ def test_batches_give_what_single_windows_give(encoder: Encoder, clip: Path) -> 
     spec = encoder.bundle
     frames = [w.frames for w in media_windows(clip, Grid.from_seconds(2.0, hop=0.5), spec.video, spec.audio)]
     inputs = [None, frames[0], frames[0], frames[1], None, frames[1], frames[2], frames[0]]
-    batched = _Runner(encoder._sessions["video"], spec.video_graph).rows(inputs)
-    for value, (features, shared) in zip(inputs, batched, strict=True):
-        ((alone, alone_shared),) = _Runner(encoder._sessions["video"], spec.video_graph).rows([value])
+    batched = _Runner(spec, "video", encoder._sessions["video"]).rows(inputs)
+    for value, (features, shared, dense) in zip(inputs, batched, strict=True):
+        ((alone, alone_shared, _),) = _Runner(spec, "video", encoder._sessions["video"]).rows([value])
+        assert dense is None
         np.testing.assert_allclose(features, alone, atol=1e-4)
         np.testing.assert_allclose(shared, alone_shared, atol=1e-4)

@@ -9,13 +9,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_bundle import FILES, change, default_manifest, refusal
 
 from avfeat import Bundle, BundleError
-from avfeat.backends.onnx_file import refers_to_others
+from avfeat.backends import open_session
+from avfeat.backends.onnx_file import UNNAMED, external_files
 from avfeat.bundle import default_bundle, find_bundle, write_bundle
 from avfeat.cli.info import describe
 
@@ -115,7 +117,7 @@ def test_any_value_at_any_place_is_opened_or_refused(tmp_path_factory: Any, data
 @pytest.mark.parametrize("name", ["base", "base-int8"])
 def test_files_that_ship_refer_to_no_other(name: str) -> None:
     for path in find_bundle(name).glob("*.onnx"):
-        assert not refers_to_others(path)
+        assert not external_files(path)
 
 
 @pytest.mark.parametrize("place", ["initializer", "attribute", "inner graph"])
@@ -131,22 +133,54 @@ def test_values_in_another_file(tmp_path: Path, place: str) -> None:
         model.graph.node.add().attribute.add(name="body").g.initializer.append(tensor)
     path = tmp_path / "model.onnx"
     path.write_bytes(model.SerializeToString())
-    assert refers_to_others(path)
+    assert external_files(path) == {"../secret"}
 
 
-def test_a_bundle_with_values_in_another_file_is_refused(tmp_path: Path) -> None:
-    from avfeat.backends import open_session
+def test_every_place_that_a_tensor_names_counts(tmp_path: Path) -> None:
+    tensor = onnx.TensorProto(name="w", dims=[1], data_type=1, data_location=1)
+    path = tmp_path / "model.onnx"
+    for names, found in (((), {UNNAMED}), (("a",), {"a"}), (("a", "b", "a"), {"a", "b"})):
+        del tensor.external_data[:]
+        tensor.external_data.add(key="offset", value="0")
+        for name in names:
+            tensor.external_data.add(key="location", value=name)
+        path.write_bytes(onnx.ModelProto(graph=onnx.GraphProto(initializer=[tensor])).SerializeToString())
+        assert external_files(path) == found
 
+
+def with_values_at(location: str) -> tuple[dict[str, bytes], bytes]:
+    """The files of the default bundle, a tensor of whose audio says that it lies at ``location``, and its bytes."""
     files = {path.name: path.read_bytes() for path in default_bundle().iterdir() if path.name != "bundle.json"}
     model = onnx.load_from_string(files["audio.onnx"])
     held = next(one for one in model.graph.initializer if len(one.raw_data) > 1000)
-    (tmp_path / "loose").write_bytes(held.raw_data)
+    values = held.raw_data
     held.ClearField("raw_data")
     held.data_location = onnx.TensorProto.EXTERNAL
-    held.external_data.add(key="location", value="loose")
-    bundle = write_bundle(tmp_path / "b", default_manifest(), {**files, "audio.onnx": model.SerializeToString()})
-    (bundle.path / "loose").write_bytes((tmp_path / "loose").read_bytes())
-    with pytest.raises(BundleError, match="values in another file"):
+    held.external_data.add(key="location", value=location)
+    return {**files, "audio.onnx": model.SerializeToString()}, values
+
+
+def test_values_in_another_file_that_is_listed(tmp_path: Path) -> None:
+    files, values = with_values_at("loose")
+    bundle = write_bundle(tmp_path / "b", default_manifest(), {**files, "loose": values})
+    waveform = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 16_000)).astype(np.float32)
+    found = open_session(bundle, "audio", "onnx", "cpu", 1).run(waveform)
+    whole = open_session(Bundle.open(default_bundle()), "audio", "onnx", "cpu", 1).run(waveform)
+    np.testing.assert_array_equal(found.features, whole.features)
+    (bundle.path / "loose").write_bytes(values[:-1] + bytes([values[-1] ^ 1]))
+    with pytest.raises(BundleError, match="loose: differs from its checksum"):
+        Bundle.open(bundle.path)
+    (bundle.path / "loose").unlink()
+    with pytest.raises(BundleError, match="loose: is missing"):
+        Bundle.open(bundle.path)
+
+
+@pytest.mark.parametrize("location", ["loose", "./listed", "../b/listed", "LISTED", "", "*/_ORT_MEM_ADDR_/*"])
+def test_values_in_another_file_that_is_not_listed(tmp_path: Path, location: str) -> None:
+    files, values = with_values_at(location)
+    bundle = write_bundle(tmp_path / "b", default_manifest(), {**files, "listed": values})
+    (bundle.path / "loose").write_bytes(values)
+    with pytest.raises(BundleError, match=r"audio\.onnx: has values in another file, which no checksum covers"):
         open_session(bundle, "audio", "onnx", "cpu", 1)
 
 
@@ -155,6 +189,6 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: Any, content: bytes) ->
     path = tmp_path_factory.getbasetemp() / "any.onnx"
     path.write_bytes(content)
     try:
-        refers_to_others(path)
+        external_files(path)
     except ValueError as error:
         assert str(error)

@@ -26,6 +26,8 @@ def everything(path: Path, file: BinaryIO, data: bytes, frames: NDArray[np.uint8
     assert_type(e.video, NDArray[np.float32])
     assert_type(e.audio_shared, NDArray[np.float32])
     assert_type(e.has_video, NDArray[np.bool_])
+    assert_type(e.video_frames, NDArray[np.float32] | None)
+    assert_type(e.audio_frame_times, NDArray[np.float64] | None)
     assert_type(e.pooled(), NDArray[np.float32])
     assert_type(e.damaged, bool)
     assert_type(encoder.embed_many([path, data], workers=2), Iterator[Embedding | Failure])

@@ -23,11 +23,13 @@ Device = Literal["auto", "cpu", "cuda"]
 class GraphOutput(NamedTuple):
     """What an encoder gives for a batch: float32 ``(batch, d)`` features and ``(batch, s)`` shared.
 
-    ``s`` is 0 for a graph without that output.
+    ``s`` is 0 for a graph without that output. ``frames`` are the rows within a window, ``(batch, T, d)``; None for
+    a graph without them.
     """
 
     features: NDArray[np.float32]
     shared: NDArray[np.float32]
+    frames: NDArray[np.float32] | None = None
 
 
 class Session(Protocol):
@@ -48,16 +50,19 @@ def check_outputs(name: str, graph: Graph, found: Sequence[NDArray[np.float32]],
         BundleError: an output of another shape than ``bundle.json`` says.
     """
     for port, values in zip(graph.outputs.values(), found, strict=True):
-        if values.shape != (rows, port.shape[1]):
+        dense = values.shape[1:2] if len(port.shape) > 2 else ()
+        if values.shape != (rows, *dense, port.shape[-1]):
             raise BundleError(wrong_rows(name, port, values.shape, rows))
-    nothing = np.zeros((rows, 0), np.float32)
-    return GraphOutput(found[0], found[1] if graph.shared is not None else nothing)
+    named = dict(zip(graph.outputs, found, strict=True))
+    # A copy: what is beyond the window may be most of it.
+    frames = None if graph.frames is None else named["frames"][:, : graph.frames.rows].copy()
+    return GraphOutput(named["features"], named.get("shared", np.zeros((rows, 0), np.float32)), frames)
 
 
 def wrong_rows(name: str, port: Port, shape: tuple[int, ...], rows: int) -> str:
     """The sentence for an output of another shape than ``bundle.json`` says."""
     return (
-        f"{name}: {port.name!r} came out as {shape}, not {(rows, port.shape[1])} as bundle.json says; "
+        f"{name}: {port.name!r} came out as {shape}, not {(rows, *port.shape[1:])} as bundle.json says; "
         "export the bundle again."
     )
 

@@ -13,8 +13,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from avfeat.backends import GraphOutput, check_outputs
-from avfeat.backends.onnx_file import refers_to_others
-from avfeat.bundle import Bundle, Graph, Modality, Port
+from avfeat.backends.onnx_file import external_files
+from avfeat.bundle import MANIFEST, Bundle, Graph, Modality, Port
+from avfeat.dense import ROWS
 from avfeat.errors import BackendError, BundleError
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -82,7 +83,7 @@ class OnnxSession:
         """
         runtime = import_onnxruntime()
         self._path = bundle.file(modality, "onnx")
-        _check_self_contained(self._path)
+        _check_external(self._path, bundle)
         self._graph = bundle.graph(modality)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -134,15 +135,16 @@ class OnnxSession:
             raise BundleError(f"{self._path}: ONNX Runtime cannot load it ({error}).") from error
 
 
-def _check_self_contained(path: Path) -> None:
+def _check_external(path: Path, bundle: Bundle) -> None:
+    """Whatever else ONNX Runtime reads has been compared with its checksum, so it lies in the bundle's folder."""
     try:
-        refers = refers_to_others(path)
+        unlisted = external_files(path) - bundle.listed
     except (OSError, ValueError) as error:
         raise BundleError(f"{path}: ONNX Runtime cannot load it (no ONNX: {error}); export it again.") from error
-    if refers:
+    if unlisted:
         raise BundleError(
             f"{path}: has values in another file, which no checksum covers; save it as one file "
-            "(external_data=False) and make the bundle again."
+            f"(external_data=False), or list the file beside it in sha256 of {MANIFEST}, and make the bundle again."
         )
 
 
@@ -161,8 +163,8 @@ def _check(name: str, session: Any, graph: Graph) -> None:
 
 
 def _fits(shape: list[Any], port: Port) -> bool:
-    """Fixed dimensions are equal, dynamic ones dynamic."""
+    """Fixed dimensions are equal, dynamic ones dynamic; a graph may give any number of dense rows."""
     if len(shape) != len(port.shape):
         return False
     pairs = zip(shape, port.shape, strict=True)
-    return all(a == b if isinstance(b, int) else not isinstance(a, int) for a, b in pairs)
+    return all(a == b if isinstance(b, int) else b == ROWS or not isinstance(a, int) for a, b in pairs)

@@ -1,7 +1,7 @@
 """What an ONNX file says of other files, read without the package ``onnx``.
 
-ONNX Runtime follows a tensor's ``external_data`` to whatever lies beside the file: bytes that no checksum covers.
-Bundles hold single files (``docs/export.md``), so a file that refers to another one is refused.
+ONNX Runtime follows a tensor's ``external_data`` to whatever is named there. Bundles allow that for files of theirs
+that have a checksum (``docs/bundle.md``); whatever else is named, or not named at all, is refused.
 """
 
 from __future__ import annotations
@@ -25,16 +25,18 @@ _INNER = {
     "node": _NODE,
     "attribute": _ATTRIBUTE,
     "sparse": {1: "tensor", 2: "tensor"},
-    "tensor": {},
 }
-_EXTERNAL = frozenset({13, 14})
-"""Of TensorProto: external_data and data_location; 0 there, the default, is not written."""
+_ENTRY, _ELSEWHERE = 13, 14
+"""Of TensorProto: external_data (entries of key and value), and data_location, 0 for values that are inside."""
+
+UNNAMED = ""
+"""Stands for a tensor whose values lie elsewhere, and which does not say where: no file has this name."""
 _VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
 _DEEPEST = 64
 
 
-def refers_to_others(path: Path) -> bool:
-    """Whether a tensor in the ONNX file has its values in another file.
+def external_files(path: Path) -> frozenset[str]:
+    """The files that tensors in the ONNX file have their values in, as they are named; ``UNNAMED`` for no name.
 
     Raises:
         OSError: it cannot be read, or is no ordinary file.
@@ -44,21 +46,40 @@ def refers_to_others(path: Path) -> bool:
         try:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError:
-            return False  # empty: nothing to refer with
+            return frozenset()  # empty: nothing to refer with
         with data, memoryview(data) as view:
-            return _external(view, 0, len(view), "model", 0)
+            return frozenset(_external(view, 0, len(view), "model", 0))
 
 
-def _external(data: memoryview, begin: int, end: int, kind: str, depth: int) -> bool:
+def _external(data: memoryview, begin: int, end: int, kind: str, depth: int) -> Iterator[str]:
     if depth > _DEEPEST:
         raise ValueError("graphs are nested too deeply")
+    if kind == "tensor":
+        yield from _locations(data, begin, end)
+        return
     for number, wire, start, stop in _fields(data, begin, end):
-        if kind == "tensor" and number in _EXTERNAL and (wire == _LENGTH or bytes(data[start:stop]) != b"\0"):
-            return True
         inner = _INNER[kind].get(number)
-        if inner is not None and wire == _LENGTH and _external(data, start, stop, inner, depth + 1):
-            return True
-    return False
+        if inner is not None and wire == _LENGTH:
+            yield from _external(data, start, stop, inner, depth + 1)
+
+
+def _locations(data: memoryview, begin: int, end: int) -> Iterator[str]:
+    """Every file that a tensor names, also where a reader would take the last one alone."""
+    elsewhere, named = False, False
+    for number, wire, start, stop in _fields(data, begin, end):
+        if number == _ENTRY:
+            elsewhere = True
+            texts = {1: b"", 2: b""}
+            for part, kind, first, last in _fields(data, start, stop) if wire == _LENGTH else ():
+                if kind == _LENGTH and part in texts:
+                    texts[part] = bytes(data[first:last])
+            if texts[1] == b"location":
+                named = True
+                yield texts[2].decode("utf-8", "surrogateescape")
+        elif number == _ELSEWHERE:
+            elsewhere = elsewhere or wire == _LENGTH or bytes(data[start:stop]) != b"\0"
+    if elsewhere and not named:
+        yield UNNAMED
 
 
 def _fields(data: memoryview, begin: int, end: int) -> Iterator[tuple[int, int, int, int]]:

@@ -107,7 +107,7 @@ def _check_metadata(bundle: Bundle, modality: Modality, backend: str, extra: Map
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{bundle.path / name}: does not say what it takes; export the bundle again.") from error
     graph = bundle.graph(modality)
-    if ports != [graph.input.name, *((key, port.shape[1]) for key, port in graph.outputs.items())]:
+    if ports != [graph.input.name, *((key, port.shape[-1]) for key, port in graph.outputs.items())]:
         raise BundleError(f"{bundle.path / name}: is not the file that bundle.json describes; export it again.")
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from avfeat.bundle import FORMAT, VERSION, Bundle, Graph, find_bundle
+from avfeat.bundle import DATA_SUFFIX, FORMAT, VERSION, Bundle, Graph, find_bundle
 from avfeat.cli.options import BundleArgument
 from avfeat.cli.printing import JsonOption, facts, write_json
 from avfeat.media import AudioSpec, VideoSpec
@@ -50,11 +50,20 @@ def _encoder(bundle: Bundle, spec: VideoSpec | AudioSpec | None, graph: Graph | 
     return {
         **asdict(spec),
         "files": dict(graph.files),
-        "bytes": {name: (bundle.path / name).stat().st_size for name in graph.files.values()},
+        "bytes": {name: (bundle.path / name).stat().st_size for name in _names(bundle, graph)},
         "input": asdict(graph.input),
         "features": features,
         "shared": shared or None,
+        "dense": None if graph.frames is None else asdict(graph.frames),
     }
+
+
+def _names(bundle: Bundle, graph: Graph) -> Iterator[str]:
+    """The files of an encoder, and those that hold values of theirs."""
+    for name in graph.files.values():
+        yield name
+        if name + DATA_SUFFIX in bundle.listed:
+            yield name + DATA_SUFFIX
 
 
 def _lines(bundle: Bundle, described: dict[str, Any]) -> dict[str, str]:
@@ -82,7 +91,9 @@ def _lines(bundle: Bundle, described: dict[str, Any]) -> dict[str, str]:
 
 def _widths(encoder: Mapping[str, Any]) -> str:
     shared = "no shared space" if encoder["shared"] is None else f"shared {encoder['shared']}"
-    return f"features {encoder['features']}, {shared}"
+    dense = encoder["dense"]
+    rows = "" if dense is None else f", {dense['rows']} dense rows of {dense['dim']}"
+    return f"features {encoder['features']}, {shared}{rows}"
 
 
 def _parity(bundle: Bundle) -> str:

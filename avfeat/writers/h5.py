@@ -14,7 +14,7 @@ import numpy as np
 from avfeat.embedding import Embedding
 from avfeat.extras import extra_packages
 from avfeat.writers.atomic import Nothing, atomic, printable
-from avfeat.writers.meta import ARRAYS, meta
+from avfeat.writers.meta import arrays_of, meta
 
 _CHUNK = 1 << 16
 """Bytes of a table's column that lie together, and have a checksum together."""
@@ -60,8 +60,7 @@ def import_h5py() -> Any:
 def _columns(embedding: Embedding) -> dict[str, Any]:
     rows = len(embedding)
     source = np.array([printable(embedding.source)] * rows, dtype=object)
-    arrays = {name: getattr(embedding, name) for name in ARRAYS}
-    return {"source": source, "window": np.arange(rows), **arrays}
+    return {"source": source, "window": np.arange(rows), **arrays_of(embedding)}
 
 
 def _append(store: Any, name: str, values: Any, dtype: Any) -> None:

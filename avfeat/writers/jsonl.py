@@ -8,12 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from avfeat.embedding import Embedding, WindowEmbedding
+import numpy as np
+
+from avfeat.embedding import Embedding, WindowEmbedding, dense_of
 from avfeat.writers.atomic import Nothing, atomic, encode_line
 
 
 def window_line(source: str, index: int, window: WindowEmbedding) -> str:
-    """One window as a line, without its newline. float32 values are given to 9 digits: exactly."""
+    """One window as a line, without its newline. float32 values are given to 9 digits: exactly.
+
+    Dense rows are a list of rows, and their times a list, of a bundle that has them.
+    """
     row: dict[str, Any] = {
         "source": source,
         "window": index,
@@ -24,6 +29,7 @@ def window_line(source: str, index: int, window: WindowEmbedding) -> str:
         "video_shared": _digits(window.video_shared, window.has_video),
         "audio_shared": _digits(window.audio_shared, window.has_audio),
     }
+    row |= {name: _dense(values, window, name) for name, values in dense_of(window).items()}
     return json.dumps(row, ensure_ascii=False, allow_nan=False)
 
 
@@ -50,6 +56,14 @@ def jsonl_table(path: Path) -> Iterator[Callable[[Embedding], None]]:
         yield add
         if not file.tell():
             raise Nothing
+
+
+def _dense(values: Any, window: WindowEmbedding, name: str) -> list[Any] | None:
+    """Rows, and None where the modality is missing; times, which always are, as they are."""
+    if values.dtype == np.float64:
+        return list(values.tolist())
+    there = window.has_video if name.startswith("video") else window.has_audio
+    return [_digits(row, there) for row in values] if there else None
 
 
 def _digits(values: Any, there: bool) -> list[float] | None:

@@ -5,10 +5,23 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from avfeat.embedding import Embedding
+import numpy as np
+from numpy.typing import NDArray
+
+from avfeat.embedding import Embedding, dense_of
 from avfeat.version import __version__
 
 ARRAYS = ("start", "end", "video", "audio", "video_shared", "audio_shared", "has_video", "has_audio")
+
+
+def arrays_of(embedding: Embedding) -> dict[str, NDArray[Any]]:
+    """All arrays of an embedding by name: ``ARRAYS``, and dense rows with their times where there are any."""
+    return {name: getattr(embedding, name) for name in ARRAYS} | dense_of(embedding)
+
+
+def mask_of(embedding: Embedding, name: str) -> NDArray[np.bool_]:
+    """Which windows have the modality of an array."""
+    return embedding.has_video if name.startswith("video") else embedding.has_audio
 
 
 def meta(embedding: Embedding) -> dict[str, Any]:

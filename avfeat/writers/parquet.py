@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.embedding import Embedding
+from avfeat.embedding import Embedding, dense_of
 from avfeat.extras import extra_packages
 from avfeat.writers.atomic import Nothing, atomic, printable
-from avfeat.writers.meta import meta, parse_meta
+from avfeat.writers.meta import mask_of, meta, parse_meta
 
 
 def write_parquet(path: Path, embedding: Embedding) -> None:
@@ -75,16 +75,21 @@ def _table(embedding: Embedding) -> Any:
         "end": pyarrow.array(embedding.end),
     }
     for name in ("video", "audio", "video_shared", "audio_shared"):
-        mask = embedding.has_video if name.startswith("video") else embedding.has_audio
-        columns[name] = _lists(getattr(embedding, name), mask)
+        columns[name] = _lists(getattr(embedding, name), mask_of(embedding, name))
+    for name, values in dense_of(embedding).items():
+        everywhere = values.dtype == np.float64  # times, which lie on the grid
+        columns[name] = _lists(values, mask_of(embedding, name) | everywhere)
     return pyarrow.table(columns)
 
 
-def _lists(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> Any:
+def _lists(values: NDArray[np.floating[Any]], mask: NDArray[np.bool_]) -> Any:
+    """Rows as lists of a fixed size, and those of dense rows as lists of such lists; null where masked."""
     import pyarrow
 
     if not values.shape[1]:
         # The model has no such output; lists of a fixed size cannot be empty.
         return pyarrow.nulls(len(values), pyarrow.list_(pyarrow.float32()))
-    flat = pyarrow.array(np.ascontiguousarray(values).reshape(-1))
-    return pyarrow.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=pyarrow.array(~mask))
+    inner = pyarrow.array(np.ascontiguousarray(values).reshape(-1))
+    if values.ndim > 2:
+        inner = pyarrow.FixedSizeListArray.from_arrays(inner, values.shape[2])
+    return pyarrow.FixedSizeListArray.from_arrays(inner, values.shape[1], mask=pyarrow.array(~mask))

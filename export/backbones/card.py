@@ -42,6 +42,7 @@ def backbone_card(
         parts.append(f"sound at {window.audio.rate} Hz")
     networks = [
         f"- {modality}: `{spec}`, features {manifest[modality]['outputs']['features']['dim']}"
+        + _dense(manifest[modality]["outputs"].get("frames"))
         for modality, spec in manifest["provenance"]["networks"].items()
     ]
     return _CARD.format(
@@ -54,3 +55,8 @@ def backbone_card(
         head=PARITY_HEAD,
         rows="\n".join(parity_line(row) for row in rows),
     )
+
+
+def _dense(port: Mapping[str, Any] | None) -> str:
+    """What is said of rows within a window."""
+    return "" if port is None else f", and {port['rows']} dense rows of {port['dim']} a window"

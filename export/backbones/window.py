@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
+from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
 from avfeat.export.window import WindowSpec, audio_of
 from avfeat.media import VideoSpec
-from avfeat.training.backbones.backbone import AudioBackbone, VideoBackbone
+from avfeat.training.backbones.backbone import AudioBackbone, Steps, VideoBackbone
 
 _SECONDS = 2.0
 
@@ -33,6 +36,28 @@ def choose_window(
         count = frames or video.frames
         shown = VideoSpec(count / seconds, count, video.look.size, video.look.aspect)
     return WindowSpec(seconds, shown, None if audio is None else audio_of(seconds, audio.rate))
+
+
+def steps_of(window: WindowSpec, video: VideoBackbone | None, audio: AudioBackbone | None) -> dict[Modality, Steps]:
+    """When the rows within a window are, of the networks that give some.
+
+    Raises:
+        ArgumentError: none does.
+    """
+    found: dict[Modality, Steps] = {}
+    if video is not None and video.fps is None and window.video is not None:
+        found["video"] = Steps.of_video(window.video.fps)
+    if audio is not None and audio.steps is not None:
+        found["audio"] = audio.steps
+    asked = [backbone.origin.spec for backbone in (video, audio) if backbone is not None]
+    if not found:
+        raise ArgumentError(
+            f"{' and '.join(asked)}: one row a window is all there is, so none can be kept; take another --pool."
+        )
+    if len(found) < len(asked):
+        one = asked["video" in found]
+        warnings.warn(f"{one}: one row a window is all there is; none are kept within it.", stacklevel=3)
+    return found
 
 
 def _usual(video: VideoBackbone | None, audio: AudioBackbone | None) -> float:

@@ -13,6 +13,7 @@ import onnx
 import torch
 from torch import nn
 
+from avfeat.bundle import DATA_SUFFIX
 from avfeat.export.errors import ExportError
 from avfeat.export.formats.example import Example
 
@@ -20,6 +21,14 @@ OPSET = 18
 """Has the antialiased Resize; what onnxruntime 1.21 and later run."""
 
 OUTPUTS = ("features", "shared")
+
+LARGEST = 2**31 - 2**24
+"""Bytes of values that one file holds: a protobuf message ends at 2 GiB, and the graph takes some of them."""
+
+_PAGE = 4096
+"""Values begin at a multiple of it, so that a runtime can map the file into memory."""
+_LEAST = 1024
+"""Bytes of a tensor that are worth moving to another file."""
 
 
 def write_onnx(network: nn.Module, example: Example, outputs: Sequence[str] = OUTPUTS) -> onnx.ModelProto:
@@ -49,8 +58,13 @@ def write_onnx(network: nn.Module, example: Example, outputs: Sequence[str] = OU
         return onnx.load(str(path))
 
 
-def finish_model(model: onnx.ModelProto, metadata: Mapping[str, Any]) -> bytes:
+def finish_model(model: onnx.ModelProto, metadata: Mapping[str, Any], path: Path | None = None) -> bytes:
     """The bytes of the file: with its own description inside, checked in full, shapes inferred.
+
+    Args:
+        model: the graph.
+        metadata: its description.
+        path: where a graph is checked that has values in another file, which lies beside it; None for none.
 
     Raises:
         ExportError: the graph is not standard ONNX.
@@ -64,11 +78,38 @@ def finish_model(model: onnx.ModelProto, metadata: Mapping[str, Any]) -> bytes:
             "choose another network or format."
         )
     _forget_opsets(model)
+    content = bytes(model.SerializeToString())
+    if path is not None:
+        path.write_bytes(content)
     try:
-        onnx.checker.check_model(model, full_check=True)
+        onnx.checker.check_model(model if path is None else str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ExportError(f"The ONNX graph is not valid ({str(error).splitlines()[0]}).") from error
-    return bytes(model.SerializeToString())
+    return content
+
+
+def finish_files(model: onnx.ModelProto, metadata: Mapping[str, Any], name: str) -> dict[str, bytes]:
+    """The file ``name`` as of ``finish_model``; above ``LARGEST``, also the file with its large tensors.
+
+    Raises:
+        ExportError: the graph is not standard ONNX.
+    """
+    tensors = [one for one in model.graph.initializer if len(one.raw_data) >= _LEAST]
+    if sum(len(one.raw_data) for one in tensors) <= LARGEST:
+        return {name: finish_model(model, metadata)}
+    beside = name + DATA_SUFFIX
+    values = bytearray()
+    for tensor in tensors:
+        values += bytes(-len(values) % _PAGE)
+        place = {"location": beside, "offset": str(len(values)), "length": str(len(tensor.raw_data))}
+        values += tensor.raw_data
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        for key, value in place.items():
+            tensor.external_data.add(key=key, value=value)
+    with tempfile.TemporaryDirectory(prefix="avfeat-export-") as folder:
+        (Path(folder) / beside).write_bytes(values)
+        return {name: finish_model(model, metadata, Path(folder) / name), beside: bytes(values)}
 
 
 def _forget_opsets(model: onnx.ModelProto) -> None:

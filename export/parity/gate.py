@@ -17,7 +17,10 @@ from avfeat.errors import BackendError, BundleError
 from avfeat.export.parity.probes import Kind, ParityInput, median_distance
 from avfeat.verify import DISTANCE_LIMITS, LIMITS, compare
 
-OUTPUTS = ("features", "shared")
+OUTPUTS = ("features", "shared", "frames")
+
+_SPREAD = 8
+"""Of how many dense rows of a clip its distance to others is measured."""
 
 
 class Networks(Protocol):
@@ -44,7 +47,7 @@ class ParityRow:
         form: of the file: ``onnx``, ``torchscript`` or ``pt2``.
         device: where it ran.
         modality: ``video`` or ``audio``.
-        output: ``features`` or ``shared``.
+        output: ``features``, ``shared`` or ``frames``.
         inputs: ``media``, ``random`` or ``golden``.
         count: how many inputs there were.
         distance: greatest ``||a - b||`` over the median distance between different clips, or over the median
@@ -89,7 +92,7 @@ class Expected:
         probes: the inputs.
         outputs: for each of them.
         distances: median distance between different clips, by ``video_features`` and so on.
-        clips: the rows of the clips, likewise.
+        clips: the rows of the clips, likewise; of dense rows, some of each.
     """
 
     probes: Sequence[ParityInput]
@@ -112,38 +115,55 @@ class Expected:
         rows: dict[str, list[NDArray[np.float32]]] = {}
         for probe, out in zip(probes, outputs, strict=True):
             if probe.kind == "media":
-                for name in (name for name in OUTPUTS if getattr(out, name).shape[1]):
-                    rows.setdefault(f"{probe.modality}_{name}", []).append(getattr(out, name))
+                for name in OUTPUTS:
+                    values = getattr(out, name)
+                    if values is not None and values.shape[1]:
+                        rows.setdefault(f"{probe.modality}_{name}", []).append(_spread(values))
         known = {name: np.concatenate(parts)[: len(clips)] for name, parts in rows.items()}
-        distances = {name: median_distance(values, clips) for name, values in known.items()}
-        return cls(probes, outputs, distances, known)
+        flat = {name: values.reshape(-1, values.shape[-1]) for name, values in known.items()}
+        distances = {
+            name: median_distance(values, clips.repeat(known[name].shape[1])) for name, values in flat.items()
+        }
+        return cls(probes, outputs, distances, flat)
 
     def scales(self, modality: str, output: str, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """What differences of each row are seen against, ``(n,)``: how far different clips are apart.
+        """What differences of each row, dense ones too, are seen against: how far different clips are apart.
 
         A row that lies further from them than they do from each other, as those of random inputs and odd clips, has
         its own median distance from them for a scale.
         """
         name = f"{modality}_{output}"
-        own = np.median(np.linalg.norm(rows[:, None].astype(np.float64) - self.clips[name][None], axis=-1), axis=1)
+        each = rows.reshape(-1, rows.shape[-1]).astype(np.float64)
+        own = np.median([np.linalg.norm(each - clip, axis=1) for clip in self.clips[name]], axis=0)
         scales: NDArray[np.float64] = np.maximum(own, self.distances[name])
         return scales
 
 
-def measure(bundle: Bundle, expected: Expected, allowed: Mapping[Modality, float] | None = None) -> list[ParityRow]:
+def _spread(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows ``(n, d)`` or dense rows ``(n, T, d)`` as ``(n, k, d)``: all of the former, some of the latter."""
+    if rows.ndim == 2:
+        return rows[:, None]
+    places = np.linspace(0, rows.shape[1] - 1, min(rows.shape[1], _SPREAD)).round().astype(np.int64)
+    return rows[:, places]
+
+
+def measure(bundle: Bundle, expected: Expected, allowed: Mapping[str, float] | None = None) -> list[ParityRow]:
     """Compare every file of a bundle, on every device of this machine, with what is expected of it.
 
     Args:
         bundle: whose files.
         expected: of them.
-        allowed: what ``distance`` may be, by modality; None, or without one, what the precision says.
+        allowed: what ``distance`` may be, by output (``video_frames``) or else by modality; None, or without one,
+            what the precision says.
     """
+    bounds = allowed or {}
     rows: list[ParityRow] = []
     for form in bundle.formats:
         for device in devices(cast(Backend, form)):
             for modality in bundle.graphs:
                 found = _file(bundle, modality, form, device, expected)
-                rows += [replace(row, allowed=(allowed or {}).get(modality)) for row in found]
+                usual = bounds.get(modality)
+                rows += [replace(row, allowed=bounds.get(f"{modality}_{row.output}", usual)) for row in found]
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 Kernel = Literal["bilinear", "bicubic", "lanczos"]
-Pool = Literal["mean", "mean_std"]
+Pool = Literal["mean", "mean_std", "none"]
 POOLS = get_args(Pool)
 
 Rows = NDArray[np.float32]
@@ -71,6 +72,28 @@ class Origin:
     fingerprint: str = ""
 
 
+@dataclass(frozen=True)
+class Steps:
+    """When the rows are that a network of sound gives within a window.
+
+    Attributes:
+        first: instant of the first row, seconds from the window's start: the middle of what it hears.
+        period: seconds between two rows.
+    """
+
+    first: float
+    period: float
+
+    @classmethod
+    def of_video(cls, fps: float) -> Steps:
+        """Those of frames, which are on screen at ``(i + 0.5) / fps``."""
+        return cls(0.5 / fps, 1 / fps)
+
+    def within(self, seconds: float) -> int:
+        """How many rows lie in a window."""
+        return math.ceil((seconds - self.first) / self.period - 1e-6)
+
+
 @dataclass(frozen=True, eq=False)
 class VideoBackbone:
     """A network of frames.
@@ -103,13 +126,15 @@ class AudioBackbone:
 
     Attributes:
         network: in evaluation mode. A waveform, float32 ``(n, samples)``, to features ``(n, dim)``, or to features
-            and an embedding in a shared space ``(n, shared)``; the spectrogram is inside.
+            and an embedding in a shared space ``(n, shared)``; behind these, with ``steps``, rows ``(n, T, dim)``.
+            The spectrogram is inside.
         rate: samples a second that it takes.
-        pipeline: the same, done by its own library: one waveform ``(samples,)`` to what ``network`` gives, each
-            ``(1, width)``.
+        pipeline: the same, done by its own library: one waveform ``(samples,)`` to what ``network`` gives for a
+            batch of 1.
         origin: of the weights.
         seconds: of a window where nobody says.
         note: what its window costs, such as padding; empty for nothing to be said.
+        steps: when its rows are; None for a network that gives a window one row.
         shortest: window that it takes, in seconds.
         classifier: features to class scores before the sigmoid, as several sounds may be heard at once; None
             without classes.
@@ -121,8 +146,15 @@ class AudioBackbone:
     origin: Origin
     seconds: float = 2.0
     note: str = ""
+    steps: Steps | None = None
     shortest: float = 0.1
     classifier: nn.Module | None = None
+
+
+def by_name(found: tuple[Tensor, ...], dense: bool) -> dict[str, Tensor]:
+    """Outputs by what they mean: the last one is ``frames`` where a network gives rows within a window."""
+    pooled = found[: len(found) - dense]
+    return dict(zip(("features", "shared"), pooled, strict=False)) | ({"frames": found[-1]} if dense else {})
 
 
 def as_outputs(found: Any) -> tuple[Tensor, ...]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoFeatureExtractor, AutoImageProcessor, AutoModel
 
 from avfeat.errors import ArgumentError
-from avfeat.training.backbones.backbone import AudioBackbone, Kernel, Look, VideoBackbone
+from avfeat.training.backbones.backbone import AudioBackbone, Kernel, Look, Steps, VideoBackbone
 from avfeat.training.backbones.loaded import built, origin_of, readable, to_pictures
 from avfeat.training.backbones.spectrum import KaldiFilterBank, WhisperLogMel, length_of
 from avfeat.training.data.sources.address import Address
@@ -114,34 +114,44 @@ def transformers_audio(name: str, address: Address) -> AudioBackbone:
     model = _model(name, address, tuple(_AUDIO), "audio network")
     with readable(address):
         extractor: Any = AutoFeatureExtractor.from_pretrained(name, **_SAFE)
-    network, pipeline, note = _AUDIO[model.config.model_type](model, extractor)
+    network, pipeline, note, steps = _AUDIO[model.config.model_type](model, extractor)
     origin = origin_of(address, _LICENCE, model, "transformers")
-    return AudioBackbone(network.eval(), int(extractor.sampling_rate), pipeline, origin, note=note)
+    return AudioBackbone(network.eval(), int(extractor.sampling_rate), pipeline, origin, note=note, steps=steps)
 
 
 Pipeline = Callable[[NDArray[np.float32]], tuple[Tensor, ...]]
-_Built = tuple[nn.Module, Pipeline, str]
+_Built = tuple[nn.Module, Pipeline, str, Steps | None]
 
 
 def _ast(model: Any, extractor: Any) -> _Built:
+    config, hop = model.config, 160 / extractor.sampling_rate
     front = KaldiFilterBank(extractor.num_mel_bins, extractor.max_length, extractor.mean, extractor.std)
+    # Of mel filters, and of time: their order behind the class token and the distillation token.
+    patches = (
+        (config.num_mel_bins - config.patch_size) // config.frequency_stride + 1,
+        (config.max_length - config.patch_size) // config.time_stride + 1,
+    )
 
     def pipeline(waveform: NDArray[np.float32]) -> tuple[Tensor, ...]:
         taken = extractor(waveform, sampling_rate=extractor.sampling_rate, return_tensors="pt")
-        return (model(**taken).pooler_output,)
+        found = model(**taken)
+        return found.pooler_output, found.last_hidden_state[:, 2:].unflatten(1, patches).mean(1)
 
-    seconds = extractor.max_length * 160 / extractor.sampling_rate
-    return _Ast(model, front), pipeline, _padded(seconds)
+    # A frame of the spectrogram hears 400 samples; patches hold frames, and begin every `time_stride` of them.
+    steps = Steps(200 / extractor.sampling_rate + (config.patch_size - 1) / 2 * hop, config.time_stride * hop)
+    return _Ast(model, front, patches), pipeline, _padded(extractor.max_length * hop), steps
 
 
 class _Ast(nn.Module):
-    def __init__(self, model: Any, front: nn.Module) -> None:
-        super().__init__()
-        self.model, self.front = model, front
+    """What AST pools, and the means of its patches over frequency: a row a step of time."""
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        pooled: Tensor = self.model(input_values=self.front(waveform)).pooler_output
-        return pooled
+    def __init__(self, model: Any, front: nn.Module, patches: tuple[int, int]) -> None:
+        super().__init__()
+        self.model, self.front, self.patches = model, front, patches
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.model(input_values=self.front(waveform))
+        return found.pooler_output, torch.unflatten(found.last_hidden_state[:, 2:], 1, self.patches).mean(1)
 
 
 def _whisper(model: Any, extractor: Any) -> _Built:
@@ -158,13 +168,15 @@ def _whisper(model: Any, extractor: Any) -> _Built:
     def pipeline(waveform: NDArray[np.float32]) -> tuple[Tensor, ...]:
         taken = extractor(waveform, sampling_rate=extractor.sampling_rate, return_tensors="pt")
         rows = encoder(taken["input_features"]).last_hidden_state
-        return (rows[:, : -(-len(waveform) // step)].mean(1),)
+        return rows[:, : -(-len(waveform) // step)].mean(1), rows
 
-    return _Whisper(encoder, front, step), pipeline, _padded(extractor.n_samples / extractor.sampling_rate)
+    note = _padded(extractor.n_samples / extractor.sampling_rate)
+    # Row i comes from the frames of the spectrogram around 2 i, which lie around their own instants.
+    return _Whisper(encoder, front, step), pipeline, note, Steps(0.0, step / extractor.sampling_rate)
 
 
 class _Whisper(nn.Module):
-    """The mean of the encoder's rows over the time that the sound covers."""
+    """The mean of the encoder's rows over the time that the sound covers, and the rows, also those of padding."""
 
     places: Tensor
 
@@ -173,31 +185,42 @@ class _Whisper(nn.Module):
         self.encoder, self.front = encoder, front
         self.register_buffer("places", torch.arange(0, front.samples, step).float())
 
-    def forward(self, waveform: Tensor) -> Tensor:
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         rows = self.encoder(self.front(waveform)).last_hidden_state
         covered = (self.places < length_of(waveform)).float()
-        return torch.matmul(covered, rows) / covered.sum()
+        return torch.matmul(covered, rows) / covered.sum(), rows
 
 
 def _waveform(model: Any, extractor: Any) -> _Built:
     def pipeline(waveform: NDArray[np.float32]) -> tuple[Tensor, ...]:
         taken = extractor(waveform, sampling_rate=extractor.sampling_rate, return_tensors="pt")
-        return (model(taken["input_values"]).last_hidden_state.mean(1),)
+        rows = model(taken["input_values"]).last_hidden_state
+        return rows.mean(1), rows
 
-    return _Waveform(model, bool(extractor.do_normalize)), pipeline, ""
+    # Each convolution hears `kernel` steps of the one before it, and the next one begins `stride` steps later.
+    heard, step = 1, 1
+    for kernel, stride in zip(model.config.conv_kernel, model.config.conv_stride, strict=True):
+        heard, step = heard + (kernel - 1) * step, step * stride
+    if getattr(model.config, "add_adapter", False):
+        # Convolutions over the rows, padded so that each lies in the middle of what it hears.
+        step *= model.config.adapter_stride**model.config.num_adapter_layers
+    steps = Steps(heard / 2 / extractor.sampling_rate, step / extractor.sampling_rate)
+    return _Waveform(model, bool(extractor.do_normalize)), pipeline, "", steps
 
 
 class _Waveform(nn.Module):
+    """The mean of the rows that the sound gives, and the rows."""
+
     def __init__(self, model: Any, scaled: bool) -> None:
         super().__init__()
         self.model, self.scaled = model, scaled
 
-    def forward(self, waveform: Tensor) -> Tensor:
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         if self.scaled:
             centred = waveform - waveform.mean(1, keepdim=True)
             waveform = centred / (centred.square().mean(1, keepdim=True) + 1e-7).sqrt()
-        mean: Tensor = self.model(waveform).last_hidden_state.mean(1)
-        return mean
+        rows: Tensor = self.model(waveform).last_hidden_state
+        return rows.mean(1), rows
 
 
 _AUDIO: dict[str, Callable[[Any, Any], _Built]] = {

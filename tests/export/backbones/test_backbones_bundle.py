@@ -86,24 +86,14 @@ def test_an_image_network_of_transformers(kind: str, tmp_path: Path, media: Path
         np.testing.assert_allclose(np.linalg.norm(found.video_shared, axis=1), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["ast", "whisper", "wav2vec2"])
-def test_an_audio_network_of_transformers(kind: str, tmp_path: Path, media: Path) -> None:
-    spec = f"transformers:{save_network(kind, tmp_path / kind)}"
+def test_an_audio_network_of_transformers(tmp_path: Path, media: Path) -> None:
+    spec = f"transformers:{save_network('ast', tmp_path / 'ast')}"
     done = export_backbones(tmp_path / "bundle", None, open_audio(spec), seconds=0.5, media=media)
     assert all(check.ok for check in verify(done.bundle))
-    assert done.bundle.graph("audio").widths == (32, 0)
+    assert done.bundle.graph("audio").widths == (32, 0) and done.bundle.graph("audio").frames is None
     assert {row.inputs for row in done.rows} == {"media", "random", "golden"}
     card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
-    assert ("padded" in card) == (kind != "wav2vec2")
-
-
-def test_an_image_network_of_timm_with_its_transform(tmp_path: Path, media: Path) -> None:
-    done = export_backbones(
-        tmp_path / "bundle", open_video("timm:test_vit?weights=none"), None, frames=2, media=media
-    )
-    video = done.bundle.video
-    assert video is not None and not done.bundle.trained
-    assert (video.frames, video.fps, video.size, video.aspect) == (2, 1.0, 168, "crop")
+    assert "padded" in card and "dense rows" not in card
 
 
 def test_a_tagger_of_sounds_from_a_file(tmp_path: Path, media: Path) -> None:
@@ -186,13 +176,16 @@ def test_one_command_makes_a_bundle_of_two_networks(own: Path, tmp_path: Path, m
 def test_what_differs_from_the_library_is_not_written(
     own: Path, tmp_path: Path, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Off(writing.RawFrames):
+    class Backwards(writing.RawFrames):
         def forward(self, frames):
-            return tuple(rows * 1.01 for rows in super().forward(frames))
+            mean, rows = super().forward(frames)
+            return mean, rows.flip(1)
 
-    monkeypatch.setattr(writing, "RawFrames", Off)
+    monkeypatch.setattr(writing, "RawFrames", Backwards)
     with pytest.raises(ParityError, match=r"video onnx: parity check failed; nothing was written\."):
-        export_backbones(tmp_path / "bundle", open_video(f"{own}:frames"), None, media=media, seconds=0.6)
+        export_backbones(
+            tmp_path / "bundle", open_video(f"{own}:frames"), None, media=media, seconds=0.6, pool="none"
+        )
     assert not (tmp_path / "bundle").exists()
 
 
@@ -251,7 +244,7 @@ def test_weights_come_from_a_file(tmp_path: Path) -> None:
         (("run", "--video", "timm:resnet18"), "Give a RUN to export, or networks of others"),
         (("run", "--frames", "3"), "--frames goes with --video or --audio"),
         (("--video", "timm:resnet18", "--precision", "int8"), "--video: networks of others are written as onnx in"),
-        (("--video", "timm:resnet18", "--pool", "none"), "--pool must be mean or mean_std, not 'none'"),
+        (("--video", "timm:resnet18", "--pool", "max"), "--pool must be one of mean, mean_std, none, not 'max'"),
     ],
 )
 def test_options_that_do_not_go_together(
@@ -269,4 +262,4 @@ def test_frames_and_windows_that_a_network_does_not_take(own: Path, tmp_path: Pa
         export_backbones(tmp_path / "b", open_video(f"{own}:frames"), None, seconds=0.01)
     with pytest.raises(ArgumentError, match="needs a network"):
         export_backbones(tmp_path / "b", None, None)
-    assert POOLS == ("mean", "mean_std")
+    assert POOLS == ("mean", "mean_std", "none")
