@@ -111,10 +111,11 @@ def test_rows_of_frames(dense: Bundle) -> None:
         found = encoder.embed_arrays(frames, 4, None, None)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = timm.create_model("test_vit", num_classes=0).eval()
+        network = timm.create_model("test_vit").eval()
     transform = timm.data.create_transform(**timm.data.resolve_model_data_config(network), is_training=False)
     with torch.inference_mode():
-        own = network(torch.stack([transform(Image.fromarray(frame)) for frame in frames])).numpy()
+        shown = torch.stack([transform(Image.fromarray(frame)) for frame in frames])
+        own = network.forward_head(network.forward_features(shown), pre_logits=True).numpy()
     assert found.video_frames is not None and found.video_frames.shape == (2, 2, 64)
     np.testing.assert_allclose(found.video_frames.reshape(4, -1), own, atol=5e-3 * np.abs(own).max())
     np.testing.assert_allclose(found.video, found.video_frames.mean(1), atol=1e-5)
