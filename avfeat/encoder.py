@@ -258,7 +258,7 @@ class Encoder:
         return self._gather(windows, grid, "<arrays>")
 
     def embed_text(self, texts: Sequence[str]) -> FloatRows:
-        """Embed sentences in the space of ``video_shared`` or ``audio_shared``; ``bundle.text.compares`` says which.
+        """Embed sentences in the space of ``video_shared`` or ``audio_shared``, as ``bundle.text.compares`` says.
 
         The first call loads the tokenizer and the graph; it needs the extra ``text``.
 

@@ -46,6 +46,14 @@ def export(
     pool: Annotated[
         str, typer.Option(metavar="P", help="Of --video: mean of the frames' features, or mean_std.")
     ] = "mean",
+    text_of: Annotated[
+        str | None,
+        typer.Option(
+            "--text",
+            metavar="M",
+            help="The network whose text tower is written, too: video, audio or none; default: what there is.",
+        ),
+    ] = None,
     seconds: Annotated[
         float | None, typer.Option(metavar="S", help="Of --video, --audio: length of a window; default: 2 s.")
     ] = None,
@@ -97,10 +105,10 @@ def export(
                 if (forms, kind) != (("onnx",), "fp32"):
                     raise ArgumentError(f"{' and '.join(given)}: networks of others are written as onnx in fp32.")
                 done = _backbones(
-                    out, video, audio, frames, pool, seconds, calibration, name, licence, data, text, stage
+                    out, video, audio, frames, pool, text_of, seconds, calibration, name, licence, data, text, stage
                 )
             else:
-                _check_run(frames, pool, seconds)
+                _check_run(frames, pool, text_of, seconds)
                 done = _run(out, run, forms, kind, calibration, name, licence, data, text, stage)
     except ParityError as error:
         note("\n".join(lines(error.rows)))
@@ -138,11 +146,12 @@ def _run(
     return export_bundle(out, model, windows, forms, kind, text, stage)
 
 
-def _check_run(frames: int | None, pool: str, seconds: float | None) -> None:
+def _check_run(frames: int | None, pool: str, text_of: str | None, seconds: float | None) -> None:
     """A run says itself what a window is."""
     for option, value in (
         ("--frames", frames),
         ("--pool", None if pool == "mean" else pool),
+        ("--text", text_of),
         ("--seconds", seconds),
     ):
         if value is not None:
@@ -155,6 +164,7 @@ def _backbones(
     audio: str | None,
     frames: int | None,
     pool: str,
+    text_of: str | None,
     seconds: float | None,
     calibration: str | None,
     name: str | None,
@@ -164,7 +174,7 @@ def _backbones(
     stage: Callable[[str], object],
 ) -> ExportedBundle:
     with extra_packages("backbones"):
-        from avfeat.export.backbones import POOLS, export_backbones, open_audio, open_video
+        from avfeat.export.backbones import POOLS, choose_text, export_backbones, open_audio, open_video
     if pool not in POOLS:
         raise ArgumentError(f"--pool must be {' or '.join(POOLS)}, not {pool!r}.")
     media = None if calibration is None else Path(calibration)
@@ -180,6 +190,7 @@ def _backbones(
         frames=frames,
         seconds=seconds,
         pool=cast("Pool", pool),
+        text=choose_text(opened, heard, text_of),
         media=media,
         name=name,
         licence=licence,

@@ -3,6 +3,7 @@
 from avfeat.export.backbones.backbone import POOLS, AudioBackbone, Look, Pool, VideoBackbone
 from avfeat.export.backbones.bundle import export_backbones
 from avfeat.export.backbones.registry import open_audio, open_video
+from avfeat.export.backbones.text import choose_text
 
 __all__ = [
     "POOLS",
@@ -10,6 +11,7 @@ __all__ = [
     "Look",
     "Pool",
     "VideoBackbone",
+    "choose_text",
     "export_backbones",
     "open_audio",
     "open_video",

@@ -70,6 +70,27 @@ class Origin:
 
 
 @dataclass(frozen=True, eq=False)
+class TextBackbone:
+    """A network of sentences.
+
+    Attributes:
+        network: in evaluation mode. Numbers of tokens, int64 ``(n, length)``, and the mask where it takes one, to
+            rows of length 1 in the space of the images or sounds that it was trained with, ``(n, shared)``.
+        tokenizer: the file that makes tokens of sentences, as the package ``tokenizers`` writes it; it cuts and
+            pads, too.
+        inputs: names of what the network takes: ``input_ids``, and ``attention_mask`` where it takes one.
+        longest: tokens of a sentence, at most.
+        pipeline: the same, done by its own library: sentences to what the network takes, and to what it gives.
+    """
+
+    network: nn.Module
+    tokenizer: str
+    inputs: tuple[str, ...]
+    longest: int
+    pipeline: Callable[[Sequence[str]], tuple[list[Tensor], Tensor]]
+
+
+@dataclass(frozen=True, eq=False)
 class VideoBackbone:
     """A network of frames.
 
@@ -83,6 +104,7 @@ class VideoBackbone:
         origin: of the weights.
         frames: of a window: how many an image network is shown where nobody says, how many a video network takes.
         fps: at which a video network takes them; None for an image network, which sees them one by one.
+        text: opens the network of sentences that it was trained with; None for a network without one.
     """
 
     network: nn.Module
@@ -91,6 +113,7 @@ class VideoBackbone:
     origin: Origin
     frames: int = 4
     fps: float | None = None
+    text: Callable[[], TextBackbone] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +129,8 @@ class AudioBackbone:
         origin: of the weights.
         seconds: of a window where nobody says.
         note: what its window costs, such as padding; empty for nothing to be said.
+        longest: seconds of a window, at most; None for any number.
+        text: as of ``VideoBackbone``.
     """
 
     network: nn.Module
@@ -114,6 +139,8 @@ class AudioBackbone:
     origin: Origin
     seconds: float = 2.0
     note: str = ""
+    longest: float | None = None
+    text: Callable[[], TextBackbone] | None = None
 
 
 def as_outputs(found: Any) -> tuple[Tensor, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -16,6 +17,8 @@ from avfeat.errors import ArgumentError
 from avfeat.export.backbones.backbone import AudioBackbone, Kernel, Look, Origin, VideoBackbone
 from avfeat.export.backbones.loaded import built, readable, to_pictures, versions
 from avfeat.export.backbones.spectrum import KaldiFilterBank, WhisperLogMel, length_of
+from avfeat.export.backbones.transformers_clap import clap
+from avfeat.export.backbones.transformers_text import pair_text
 from avfeat.training.data.sources.address import Address
 
 _KERNELS: dict[int, Kernel] = {
@@ -47,7 +50,8 @@ def transformers_images(name: str, address: Address) -> VideoBackbone:
         pixels: Tensor = processor(images=to_pictures(frames), return_tensors="pt")["pixel_values"]
         return pixels
 
-    return VideoBackbone(network.eval(), _look(processor, address), pipeline, _origin(address))
+    text = partial(pair_text, name, address, model) if model.config.model_type in _PAIRS else None
+    return VideoBackbone(network.eval(), _look(processor, address), pipeline, _origin(address), text=text)
 
 
 class _PairTower(nn.Module):
@@ -101,9 +105,9 @@ def _sides(size: Any) -> int | tuple[int, int] | None:
 
 
 def transformers_audio(name: str, address: Address) -> AudioBackbone:
-    """An audio network: AST, the encoder of Whisper, wav2vec 2.0, HuBERT, WavLM.
+    """An audio network: AST, CLAP, whose space is ``shared``, the encoder of Whisper, wav2vec 2.0, HuBERT, WavLM.
 
-    Features are what AST pools, and means over the time that the sound covers of the others.
+    Features are what AST and CLAP pool, and means over the time that the sound covers of the others.
 
     Raises:
         ArgumentError: a network of another kind.
@@ -114,7 +118,11 @@ def transformers_audio(name: str, address: Address) -> AudioBackbone:
         extractor: Any = AutoFeatureExtractor.from_pretrained(name, **_SAFE)
     network, pipeline, note = _AUDIO[model.config.model_type](model, extractor)
     rate = int(extractor.sampling_rate)
-    return AudioBackbone(network.eval(), rate, pipeline, _origin(address), note=note)
+    if model.config.model_type != "clap":
+        return AudioBackbone(network.eval(), rate, pipeline, _origin(address), note=note)
+    text = partial(pair_text, name, address, model)
+    longest = float(extractor.max_length_s)
+    return AudioBackbone(network.eval(), rate, pipeline, _origin(address), note=note, longest=longest, text=text)
 
 
 Pipeline = Callable[[NDArray[np.float32]], tuple[Tensor, ...]]
@@ -200,6 +208,7 @@ class _Waveform(nn.Module):
 
 _AUDIO: dict[str, Callable[[Any, Any], _Built]] = {
     "audio-spectrogram-transformer": _ast,
+    "clap": clap,
     "whisper": _whisper,
     "wav2vec2": _waveform,
     "hubert": _waveform,

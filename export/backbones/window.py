@@ -16,7 +16,8 @@ def choose_window(
     """The window that is asked for, or the one that suits the networks.
 
     Raises:
-        ArgumentError: another number of frames than a video network takes, or a window of less than 0.1 s.
+        ArgumentError: another number of frames than a video network takes, a window of less than 0.1 s, or of
+            more than an audio network takes.
     """
     if video is not None and video.fps is not None and frames not in (None, video.frames):
         raise ArgumentError(f"{video.origin.spec}: takes {video.frames} frames at a time, not {frames}.")
@@ -24,6 +25,8 @@ def choose_window(
         seconds = _usual(video, audio)
     if seconds < 0.1:
         raise ArgumentError(f"A window must be 0.1 s or longer, not {seconds:g} s.")
+    if audio is not None and audio.longest is not None and seconds > audio.longest:
+        raise ArgumentError(f"{audio.origin.spec}: takes {audio.longest:g} s of sound at most, not {seconds:g} s.")
     shown = None
     if video is not None:
         count = frames or video.frames
