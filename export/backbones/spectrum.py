@@ -130,9 +130,10 @@ class ClapLogMel(nn.Module):
         repeated = waveform[:, torch.remainder(self.places, length)]
         if self.padding == "repeat":
             return repeated
-        times = torch.clamp(torch.div(self.samples, length, rounding_mode="floor"), min=1)
-        covered = length * times if self.padding == "repeatpad" else length
-        return repeated * (self.places < covered)
+        if self.padding == "repeatpad":
+            whole = self.samples - torch.remainder(self.places[-1] + 1, length)
+            length = torch.maximum(whole, length)
+        return repeated * (self.places < length)
 
 
 def cut_to(waveform: Tensor, samples: int) -> Tensor:

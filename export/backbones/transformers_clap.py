@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -52,17 +53,40 @@ def clap(model: Any, extractor: Any) -> tuple[nn.Module, Callable[[NDArray[np.fl
     return _Clap(model, front, _FUSED if fused else 1), pipeline, note
 
 
+class _FuseAll(nn.Module):
+    """Fuses the four spectrograms of every row.
+
+    That is what the library does to sound that is alone in its batch: it says of it that it is longer. Which rows of
+    a batch that is true of, it looks up, and no graph can have that.
+    """
+
+    def __init__(self, embed: Any) -> None:
+        super().__init__()
+        self.embed = embed
+
+    def forward(self, pictures: Tensor, longer: Tensor) -> Tensor:
+        whole = self.embed.proj(pictures[:, :1])
+        parts = self.embed.mel_conv2d(pictures[:, 1:].flatten(0, 1).unsqueeze(1))
+        beside = parts.unflatten(0, (-1, _FUSED - 1)).permute(0, 2, 3, 1, 4).flatten(3)
+        padded = nn.functional.pad(beside, (0, whole.shape[-1] - beside.shape[-1]))
+        rows = self.embed.fusion_model(whole, padded).flatten(2).transpose(1, 2)
+        found: Tensor = self.embed.norm(rows)
+        return found
+
+
 class _Clap(nn.Module):
     """Waveforms to what the audio tower pools, and to the space that sound and text share."""
 
     def __init__(self, model: Any, front: ClapLogMel, channels: int) -> None:
         super().__init__()
         self.front, self.channels = front, channels
-        self.audio_model, self.projection = model.audio_model, model.audio_projection
+        self.audio_model, self.projection = copy.deepcopy(model.audio_model), model.audio_projection
+        encoder = self.audio_model.audio_encoder
+        if encoder.enable_fusion:
+            encoder.patch_embed = _FuseAll(encoder.patch_embed)
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         logs = self.front(waveform).unsqueeze(1).expand(-1, self.channels, -1, -1)
-        # Of sound alone in its batch, as in the pipeline, the library says that it is longer.
         longer = torch.ones_like(waveform[:, :1], dtype=torch.bool)
         features = self.audio_model(input_features=logs, is_longer=longer).pooler_output
         return features, nn.functional.normalize(self.projection(features), dim=1)
