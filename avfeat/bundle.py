@@ -174,6 +174,18 @@ class Bundle:
             raise BundleError(f"{self.path}: has no {modality} encoder; take a bundle that has one.")
         return graphs[modality]
 
+    def text_graph(self) -> TextGraph:
+        """The encoder of sentences.
+
+        Raises:
+            BundleError: the bundle has none.
+        """
+        if self.text is None:
+            raise BundleError(
+                f"{self.path}: has no text encoder; export a network that has one, such as CLIP or CLAP."
+            )
+        return self.text
+
     def file(self, modality: Modality, backend: str) -> Path:
         """The file that runs ``modality`` on ``backend``.
 

@@ -49,11 +49,7 @@ class TextTower:
     @classmethod
     def of(cls, bundle: Bundle, device: str, threads: int) -> TextTower:
         """That of a bundle; errors as of ``TextTower``, and ``BundleError`` for a bundle without one."""
-        if bundle.text is None:
-            raise BundleError(
-                f"{bundle.path}: has no text encoder; export a network that has one, such as CLIP or CLAP."
-            )
-        return cls(bundle.path, bundle.text, device, threads)
+        return cls(bundle.path, bundle.text_graph(), device, threads)
 
     def embed(self, texts: Sequence[str]) -> FloatRows:
         """Sentences to float32 ``(n, d)``, each row of length 1.

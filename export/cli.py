@@ -174,7 +174,7 @@ def _backbones(
     stage: Callable[[str], object],
 ) -> ExportedBundle:
     with extra_packages("backbones"):
-        from avfeat.export.backbones import POOLS, choose_text, export_backbones, open_audio, open_video
+        from avfeat.export.backbones import POOLS, choose_text, export_backbones, left_out, open_audio, open_video
     if pool not in POOLS:
         raise ArgumentError(f"--pool must be {' or '.join(POOLS)}, not {pool!r}.")
     media = None if calibration is None else Path(calibration)
@@ -183,6 +183,9 @@ def _backbones(
     stage("opening the networks")
     opened = None if video is None else open_video(video)
     heard = None if audio is None else open_audio(audio)
+    chosen = choose_text(opened, heard, text_of)
+    if (out_of_two := left_out(opened, heard, chosen)) is not None:
+        note(f"note: a bundle has one shared space: of --{out_of_two}, whose space is another one, features alone.")
     return export_backbones(
         out,
         opened,
@@ -190,7 +193,7 @@ def _backbones(
         frames=frames,
         seconds=seconds,
         pool=cast("Pool", pool),
-        text=choose_text(opened, heard, text_of),
+        text=chosen,
         media=media,
         name=name,
         licence=licence,

@@ -3,7 +3,7 @@
 from avfeat.export.backbones.backbone import POOLS, AudioBackbone, Look, Pool, VideoBackbone
 from avfeat.export.backbones.bundle import export_backbones
 from avfeat.export.backbones.registry import open_audio, open_video
-from avfeat.export.backbones.text import choose_text
+from avfeat.export.backbones.text import choose_text, left_out
 
 __all__ = [
     "POOLS",
@@ -13,6 +13,7 @@ __all__ = [
     "VideoBackbone",
     "choose_text",
     "export_backbones",
+    "left_out",
     "open_audio",
     "open_video",
 ]

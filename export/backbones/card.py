@@ -44,6 +44,9 @@ def backbone_card(
         f"- {modality}: `{spec}`, features {manifest[modality]['outputs']['features']['dim']}"
         for modality, spec in manifest["provenance"]["networks"].items()
     ]
+    if "text" in manifest:
+        text = manifest["text"]
+        networks.append(f"- text: that of {text['with'][0]}, shared {text['outputs']['shared']['dim']}")
     return _CARD.format(
         name=manifest["name"],
         networks="\n".join(networks),

@@ -89,15 +89,27 @@ def one_space(
 ) -> tuple[VideoBackbone | None, AudioBackbone | None]:
     """The networks with one shared space between them.
 
-    Two networks that were each trained with a text of its own have two, whose rows do not compare. A bundle has
-    one: that of ``text``, or of video, and the other network keeps its features alone.
+    The one that ``left_out`` names keeps its features alone.
+    """
+    out = left_out(video, audio, text)
+    if video is not None and out == "video":
+        video = replace(video, network=_FeaturesAlone(video.network))
+    if audio is not None and out == "audio":
+        pipeline = audio.pipeline
+        alone = _FeaturesAlone(audio.network)
+        audio = replace(audio, network=alone, pipeline=lambda heard: pipeline(heard)[:1])
+    return video, audio
+
+
+def left_out(video: VideoBackbone | None, audio: AudioBackbone | None, text: Modality | None) -> Modality | None:
+    """The modality whose shared space a bundle cannot hold, or None.
+
+    Two networks that were each trained with a text of its own have two spaces, whose rows do not compare. A bundle
+    has one: that of ``text``, or of video.
     """
     if video is None or audio is None or video.text is None or audio.text is None:
-        return video, audio
-    if text == "audio":
-        return replace(video, network=_FeaturesAlone(video.network)), audio
-    pipeline = audio.pipeline
-    return video, replace(audio, network=_FeaturesAlone(audio.network), pipeline=lambda heard: pipeline(heard)[:1])
+        return None
+    return "video" if text == "audio" else "audio"
 
 
 class _FeaturesAlone(nn.Module):

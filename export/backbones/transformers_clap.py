@@ -56,8 +56,8 @@ def clap(model: Any, extractor: Any) -> tuple[nn.Module, Callable[[NDArray[np.fl
 class _FuseAll(nn.Module):
     """Fuses the four spectrograms of every row.
 
-    That is what the library does to sound that is alone in its batch: it says of it that it is longer. Which rows of
-    a batch that is true of, it looks up, and no graph can have that.
+    That is what the library does to sound that is alone in its batch: it says of it that it is longer. It looks up
+    which rows of a batch that is true of, and no graph can have that.
     """
 
     def __init__(self, embed: Any) -> None:

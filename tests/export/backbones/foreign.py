@@ -137,7 +137,13 @@ def _byte_pairs_of_siglip2():
 
 
 def _byte_pairs_of_clap():
-    special = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>", "sep_token": "</s>"}
+    special = {
+        "pad_token": "<pad>",
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "cls_token": "<s>",
+        "sep_token": "</s>",
+    }
     return hf.RobertaTokenizer(**special).train_new_from_iterator(_LINES, _WORDS)
 
 
