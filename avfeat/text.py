@@ -25,6 +25,48 @@ _AT_ONCE = 64
 _TOKENIZER_BYTES = 2**28
 
 
+class Tokenizer:
+    """A file of the package ``tokenizers``; it says itself where sentences are cut, and how they are padded.
+
+    Attributes:
+        name: of the file.
+    """
+
+    def __init__(self, path: Path, masked: bool) -> None:
+        """Load the file.
+
+        Args:
+            path: of it.
+            masked: whether the graph takes a mask, too.
+
+        Raises:
+            BackendError: tokenizers is not installed.
+            BundleError: it is no such file.
+        """
+        with extra_packages("text"):
+            import tokenizers
+        self.name, self._masked = path.name, masked
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_str(read_plain(path, _TOKENIZER_BYTES).decode())
+        except Exception as error:  # tokenizers raises bare Exception
+            raise BundleError(
+                f"{path}: is no tokenizer that tokenizers reads ({error}); export the bundle again."
+            ) from error
+
+    def __call__(self, texts: Sequence[str]) -> Tokens:
+        """Sentences as tokens.
+
+        Raises:
+            ArgumentError: half of a surrogate pair, which no UTF-8 has.
+        """
+        try:
+            found = self._tokenizer.encode_batch(list(texts))
+        except (TypeError, UnicodeError) as error:
+            raise ArgumentError(f"texts hold what no UTF-8 can hold ({error}); replace lone surrogates.") from error
+        ids = np.array([one.ids for one in found], np.int64)
+        return [ids, np.array([one.attention_mask for one in found], np.int64)] if self._masked else [ids]
+
+
 class TextTower:
     """Embeds sentences; safe to share between threads.
 
@@ -42,7 +84,7 @@ class TextTower:
         if "onnx" not in graph.files:
             raise BundleError(f"{folder}: has no onnx file for text; export the bundle again.")
         self._graph = graph
-        self._tokenizer = _load_tokenizer(folder / graph.tokenizer)
+        self._tokenizer = Tokenizer(folder / graph.tokenizer, graph.mask is not None)
         self._file = OnnxFile(folder / graph.files["onnx"], graph.inputs, [graph.shared], device, threads)
         self.device = self._file.device
 
@@ -61,15 +103,8 @@ class TextTower:
         return np.concatenate(rows) if rows else np.zeros((0, int(self._graph.shared.shape[1])), np.float32)
 
     def tokens(self, texts: Sequence[str]) -> Tokens:
-        """What the graph takes for sentences: cut and padded as the tokenizer's own file says."""
-        try:
-            found = self._tokenizer.encode_batch(list(texts))
-        except (TypeError, UnicodeError) as error:
-            raise ArgumentError(f"texts hold what no UTF-8 can hold ({error}); replace lone surrogates.") from error
-        ids = np.array([one.ids for one in found], np.int64)
-        if self._graph.mask is None:
-            return [ids]
-        return [ids, np.array([one.attention_mask for one in found], np.int64)]
+        """What the graph takes for sentences."""
+        return self._tokenizer(texts)
 
     def run(self, tokens: Tokens) -> FloatRows:
         """Tokens to float32 ``(batch, d)``.
@@ -105,12 +140,3 @@ def checked_texts(texts: Any) -> list[str]:
 def _parts(texts: list[str]) -> Iterator[list[str]]:
     for begin in range(0, len(texts), _AT_ONCE):
         yield texts[begin : begin + _AT_ONCE]
-
-
-def _load_tokenizer(path: Path) -> Any:
-    with extra_packages("text"):
-        from tokenizers import Tokenizer
-    try:
-        return Tokenizer.from_str(read_plain(path, _TOKENIZER_BYTES).decode())
-    except Exception as error:  # tokenizers raises bare Exception
-        raise BundleError(f"{path}: is no tokenizer that tokenizers reads ({error}); export it again.") from error

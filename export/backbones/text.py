@@ -17,28 +17,15 @@ from torch.export import Dim
 from avfeat.bundle import Modality, Port, TextGraph
 from avfeat.errors import ArgumentError
 from avfeat.export.backbones.backbone import AudioBackbone, TextBackbone, VideoBackbone, as_outputs
-from avfeat.export.errors import ExportError, ParityError
+from avfeat.export.backbones.sentences import Spoken
+from avfeat.export.errors import ParityError
 from avfeat.export.formats.example import Example
 from avfeat.export.formats.onnx import finish_model, write_onnx
 from avfeat.export.parity.gate import ParityRow, devices
-from avfeat.export.parity.probes import median_distance
-from avfeat.text import TextTower
-from avfeat.verify import compare
+from avfeat.text import TextTower, Tokenizer
 
 FILE, TOKENIZER = "text.onnx", "tokenizer.json"
-SENTENCES = (
-    "a dog barks",
-    "",
-    "x",
-    "A photo of a CAT, sitting on a mat.",
-    "  two   spaces,\ta tab\nand a line",
-    "Regen fällt auf die Straße: çà et là, naïve café №5",
-    "犬が吠えている 🐕",
-    "a man speaks while music plays and a train passes by " * 40,
-)
-"""What a tower is tried on: short, empty, beyond any limit, of other alphabets, with signs and spaces."""
 GOLDEN_SENTENCES = ("a dog barks", "a photo of a cat on a mat", "Regen auf der Straße 犬")
-_MASK = "attention_mask"
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,97 +120,50 @@ def write_text(tower: TextBackbone, compares: Modality, metadata: Mapping[str, A
         ParityError: the file computes something else.
         ExportError: the tokenizer does, or sentences are all the same to the network.
     """
+    spoken = Spoken.by(tower)
     with torch.inference_mode():
         tokens, rows = tower.pipeline(GOLDEN_SENTENCES)
-    said = _describe(tower, compares, rows.shape[1])
-    model = write_onnx(tower.network, _examples(tower), ["shared"])
-    files = {
-        FILE: finish_model(model, {**metadata, "modality": "text", **said}),
-        TOKENIZER: tower.tokenizer.encode(),
-    }
-    found, distance = _measure(tower, said, files)
+    graph = _graph(tower, compares, rows.shape[1])
+    said = _describe(graph)
+    with tempfile.TemporaryDirectory(prefix="avfeat-text-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        (folder / TOKENIZER).write_text(tower.tokenizer, "utf-8")
+        spoken.check_tokens(Tokenizer(folder / TOKENIZER, graph.mask is not None))
+        model = write_onnx(tower.network, _examples(tower, tokens), ["shared"])
+        (folder / FILE).write_bytes(finish_model(model, {**metadata, "modality": "text", **said}))
+        measured = _measured(folder, graph, spoken)
+        files = {file: (folder / file).read_bytes() for file in (FILE, TOKENIZER)}
     golden: dict[str, NDArray[Any]] = {"text": np.array(GOLDEN_SENTENCES)}
     golden |= {name: part.numpy() for name, part in zip(tower.inputs, tokens, strict=True)}
-    return WrittenText(said, {**golden, "text_shared": rows.numpy()}, files, found, distance)
+    return WrittenText(said, {**golden, "text_shared": rows.numpy()}, files, measured, spoken.distance)
 
 
-def _describe(tower: TextBackbone, compares: Modality, width: int) -> dict[str, Any]:
-    keys = ("ids", "mask")
+def _measured(folder: Path, graph: TextGraph, spoken: Spoken) -> tuple[ParityRow, ...]:
+    threads = torch.get_num_threads()
+    rows = tuple(spoken.measure(TextTower(folder, graph, device, threads)) for device in devices("onnx"))
+    if not all(row.ok for row in rows):
+        raise ParityError("text onnx: parity check failed; nothing was written.", rows)
+    return rows
+
+
+def _graph(tower: TextBackbone, compares: Modality, width: int) -> TextGraph:
+    ids, *others = (Port(name, "int64", ("batch", "length")) for name in tower.inputs)
+    shared = Port("shared", "float32", ("batch", width))
+    return TextGraph({"onnx": FILE}, TOKENIZER, ids, others[0] if others else None, shared, (compares,))
+
+
+def _describe(graph: TextGraph) -> dict[str, Any]:
+    ports = {"ids": graph.ids} if graph.mask is None else {"ids": graph.ids, "mask": graph.mask}
     return {
-        "with": [compares],
-        "files": {"onnx": FILE},
-        "tokenizer": TOKENIZER,
-        "inputs": {
-            key: {"name": name, "dtype": "int64", "shape": ["batch", "length"]}
-            for key, name in zip(keys, tower.inputs, strict=False)
-        },
-        "outputs": {"shared": {"name": "shared", "dim": width}},
+        "with": list(graph.compares),
+        "files": dict(graph.files),
+        "tokenizer": graph.tokenizer,
+        "inputs": {key: {"name": p.name, "dtype": p.dtype, "shape": list(p.shape)} for key, p in ports.items()},
+        "outputs": {"shared": {"name": graph.shared.name, "dim": graph.shared.shape[1]}},
     }
 
 
-def _examples(tower: TextBackbone) -> list[Example]:
+def _examples(tower: TextBackbone, tokens: Sequence[Tensor]) -> list[Example]:
     dynamic = {0: Dim("batch", min=1), 1: Dim("length", min=1, max=tower.longest)}
-    with torch.inference_mode():
-        tokens, _ = tower.pipeline(GOLDEN_SENTENCES)
     # Outside of inference mode, which exporters do not take tensors of.
     return [Example(name, part.clone(), dynamic) for name, part in zip(tower.inputs, tokens, strict=True)]
-
-
-def _measure(
-    tower: TextBackbone, said: Mapping[str, Any], files: Mapping[str, bytes]
-) -> tuple[tuple[ParityRow, ...], float]:
-    """Run the files as a user would, on each sentence alone and on all of them together."""
-    batches = [*([sentence] for sentence in SENTENCES), list(SENTENCES)]
-    with torch.inference_mode():
-        expected = [tower.pipeline(batch) for batch in batches]
-    rows = expected[-1][1].numpy()
-    distance = median_distance(rows, np.arange(len(rows), dtype=np.int64))
-    if not (np.isfinite(distance) and distance > 1e-6):
-        raise ExportError(
-            "The network's outputs for different sentences are all the same, or no numbers; train it."
-        )
-    with tempfile.TemporaryDirectory(prefix="avfeat-text-", ignore_cleanup_errors=True) as folder:
-        for name, content in files.items():
-            (Path(folder) / name).write_bytes(content)
-        measured = tuple(
-            _row(
-                TextTower(Path(folder), _graph(said), device, torch.get_num_threads()), batches, expected, distance
-            )
-            for device in devices("onnx")
-        )
-    if not all(row.ok for row in measured):
-        raise ParityError("text onnx: parity check failed; nothing was written.", measured)
-    return measured, distance
-
-
-def _row(
-    tower: TextTower,
-    batches: Sequence[Sequence[str]],
-    expected: Sequence[tuple[list[Tensor], Tensor]],
-    scale: float,
-) -> ParityRow:
-    worst, error, cosine = 0.0, 0.0, 1.0
-    for batch, (tokens, wanted) in zip(batches, expected, strict=True):
-        found = tower.tokens(batch)
-        if not all(np.array_equal(one, other.numpy()) for one, other in zip(found, tokens, strict=True)):
-            raise ExportError(f"{TOKENIZER} makes other tokens of {batch[0][:40]!r} than the library's tokenizer.")
-        compared = compare(tower.run(found), wanted.numpy())
-        worst, error = max(worst, float(compared.norms.max()) / scale), max(error, compared.error)
-        cosine = float(np.minimum(cosine, compared.cosine))
-    count = sum(len(batch) for batch in batches)
-    return ParityRow(
-        "onnx", tower.device, "text", "shared", "sentences", count, worst, error, cosine, precision="fp32"
-    )
-
-
-def _graph(said: Mapping[str, Any]) -> TextGraph:
-    ports = {key: Port(one["name"], one["dtype"], tuple(one["shape"])) for key, one in said["inputs"].items()}
-    shared = said["outputs"]["shared"]
-    return TextGraph(
-        said["files"],
-        said["tokenizer"],
-        ports["ids"],
-        ports.get("mask"),
-        Port(shared["name"], "float32", ("batch", shared["dim"])),
-        tuple(said["with"]),
-    )

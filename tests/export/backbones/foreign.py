@@ -31,14 +31,14 @@ def save_network(kind: str, folder: Path) -> Path:
 
 
 def _clip():
-    text = {**_BODY, **_SPECIAL, "vocab_size": _WORDS, "max_position_embeddings": 16}
+    text = {**_BODY, **_SPECIAL, "num_hidden_layers": 1, "vocab_size": _WORDS, "max_position_embeddings": 16}
     config = hf.CLIPConfig(text_config=text, vision_config=_VISION, projection_dim=16)
     crop = {"height": 32, "width": 32}
     return hf.CLIPModel(config), hf.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=crop)
 
 
 def _siglip():
-    text = {**_BODY, **_SPECIAL, "vocab_size": _WORDS, "max_position_embeddings": 16}
+    text = {**_BODY, **_SPECIAL, "num_hidden_layers": 1, "vocab_size": _WORDS, "max_position_embeddings": 16}
     model = hf.SiglipModel(hf.SiglipConfig(text_config=text, vision_config=_VISION))
     return model, hf.SiglipImageProcessor(size={"height": 32, "width": 32})
 
@@ -59,12 +59,12 @@ def _ast():
 
 
 def _clap(fused: bool = False):
-    text = {**_BODY, "vocab_size": _WORDS, "max_position_embeddings": 24}
+    text = {**_BODY, "num_hidden_layers": 1, "vocab_size": _WORDS, "max_position_embeddings": 24}
     sound = {
         "spec_size": 64,
         "num_mel_bins": 16,
         "patch_embeds_hidden_size": 16,
-        "depths": (2, 2),
+        "depths": (2, 1),
         "num_attention_heads": (2, 2),
         "num_hidden_layers": 2,
         "hidden_size": 32,

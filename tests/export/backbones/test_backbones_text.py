@@ -18,8 +18,9 @@ import avfeat
 from avfeat.errors import ArgumentError
 from avfeat.export.backbones import choose_text, export_backbones, left_out, open_audio, open_video
 from avfeat.export.backbones.backbone import TextBackbone
+from avfeat.export.backbones.sentences import SENTENCES
 from avfeat.export.backbones.spectrum import ClapLogMel
-from avfeat.export.backbones.text import SENTENCES, write_text
+from avfeat.export.backbones.text import write_text
 from avfeat.export.bundle import ExportedBundle
 from avfeat.export.errors import ExportError, ParityError
 from avfeat.verify import verify
@@ -115,19 +116,21 @@ def test_towers_are_written_as_the_library_has_them(kind: str, networks: dict[st
     np.testing.assert_allclose(rows.numpy(), of_library(networks[kind], TEXTS, **settings), atol=1e-6)
 
 
+class Off(torch.nn.Module):
+    """A network of sentences that is another one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.nn.Embedding(300, 32)
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.normalize(self.table(input_ids).mean(1), dim=1)
+
+
 def test_a_tower_that_differs_is_not_written(networks: dict[str, Path]) -> None:
-    tower = text_of("siglip", networks)
-
-    class Off(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = tower.network
-
-        def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
-            return self.network(input_ids) + 0.001
-
+    tower = replace(text_of("siglip", networks), network=Off())
     with pytest.raises(ParityError, match=r"text onnx: parity check failed; nothing was written\."):
-        write_text(replace(tower, network=Off()), "video", {})
+        write_text(tower, "video", {})
 
 
 def test_a_tokenizer_that_differs_is_not_written(networks: dict[str, Path]) -> None:
