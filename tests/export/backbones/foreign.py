@@ -32,7 +32,8 @@ def save_network(kind: str, folder: Path) -> Path:
 
 def _clip():
     text = {**_BODY, **_SPECIAL, "num_hidden_layers": 1, "vocab_size": _WORDS, "max_position_embeddings": 16}
-    config = hf.CLIPConfig(text_config=text, vision_config=_VISION, projection_dim=16)
+    vision = {**_VISION, "num_hidden_layers": 1}
+    config = hf.CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)
     crop = {"height": 32, "width": 32}
     return hf.CLIPModel(config), hf.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=crop)
 
@@ -154,7 +155,7 @@ TOKENIZERS = {
     "clap_fused": _byte_pairs_of_clap,
 }
 
-SOUNDS = ("ast", "whisper", "wav2vec2", "hubert")
+SOUNDS = ("ast", "clap", "clap_fused", "whisper", "wav2vec2", "hubert")
 
 
 def picture(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
