@@ -89,6 +89,32 @@ class Graph:
 
 
 @dataclass(frozen=True)
+class TextGraph:
+    """The encoder of sentences: a file for each backend, its tokenizer, and what goes in and out.
+
+    Attributes:
+        files: by backend.
+        tokenizer: the file of the tokenizer, as the package ``tokenizers`` writes it.
+        ids: int64 ``(batch, length)``, numbers of tokens.
+        mask: int64 ``(batch, length)``, 1 for tokens and 0 for padding; None for a network that takes none.
+        shared: float32 ``(batch, dim)``, rows of length 1.
+        compares: the modalities whose ``shared`` lies in the same space.
+    """
+
+    files: Mapping[str, str]
+    tokenizer: str
+    ids: Port
+    mask: Port | None
+    shared: Port
+    compares: tuple[Modality, ...]
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """What goes in."""
+        return (self.ids,) if self.mask is None else (self.ids, self.mask)
+
+
+@dataclass(frozen=True)
 class Bundle:
     """A bundle on disk whose files have been checked.
 
@@ -107,6 +133,7 @@ class Bundle:
         provenance: where it comes from, free form.
         parity: how far the files are from their reference, free form.
         listed: the files that have a checksum, all of which have been compared.
+        text: the encoder of sentences, or None.
     """
 
     path: Path
@@ -123,6 +150,7 @@ class Bundle:
     provenance: Mapping[str, Any]
     parity: Mapping[str, Any]
     listed: frozenset[str] = frozenset()
+    text: TextGraph | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> Bundle:
@@ -156,6 +184,18 @@ class Bundle:
             raise BundleError(f"{self.path}: has no {modality} encoder; take a bundle that has one.")
         return graphs[modality]
 
+    def text_graph(self) -> TextGraph:
+        """The encoder of sentences.
+
+        Raises:
+            BundleError: the bundle has none.
+        """
+        if self.text is None:
+            raise BundleError(
+                f"{self.path}: has no text encoder; export a network that has one, such as CLIP or CLAP."
+            )
+        return self.text
+
     def file(self, modality: Modality, backend: str) -> Path:
         """The file that runs ``modality`` on ``backend``.
 
@@ -168,7 +208,7 @@ class Bundle:
             raise BundleError(f"{self.path}: has no {backend} file for {modality}; take {others}.")
         return self.path / files[backend]
 
-    def scale(self, modality: Modality, output: str) -> float | None:
+    def scale(self, modality: str, output: str) -> float | None:
         """The median distance between different clips in an output, as measured at export; None if not stated."""
         distances = self.parity.get("distances")
         value = distances.get(f"{modality}_{output}") if isinstance(distances, Mapping) else None
@@ -384,6 +424,7 @@ class _Manifest:
             provenance=self._take(self.values, "provenance", dict),
             parity=self._take(self.values, "parity", dict),
             listed=frozenset(self._take(self.values, "sha256", dict)),
+            text=self._text({"video": video_graph, "audio": audio_graph}),
         )
 
     def _video_spec(self, video: Mapping[str, Any], seconds: float) -> VideoSpec:
@@ -430,7 +471,43 @@ class _Manifest:
             if isinstance(shape[place], int) and shape[place] != size:
                 raise self._wrong("shape", f"must have a name or {size} in place {place}, not {shape[place]}")
 
-    def _graph(self, values: Mapping[str, Any], dtype: str, rank: int) -> Graph:
+    def _text(self, others: Mapping[Modality, Graph | None]) -> TextGraph | None:
+        if "text" not in self.values:
+            return None
+        values = self._take(self.values, "text", dict)
+        name = self._take(values, "tokenizer", str)
+        if name not in self._take(self.values, "sha256", dict):
+            raise self._wrong("tokenizer", f"names {name!r}, which has no checksum")
+        inputs = self._take(values, "inputs", dict)
+        shared = self._output(self._take(self._take(values, "outputs", dict), "shared", dict))
+        return TextGraph(
+            files=self._files(values),
+            tokenizer=name,
+            ids=self._tokens(inputs, "ids"),
+            mask=self._tokens(inputs, "mask") if "mask" in inputs else None,
+            shared=shared,
+            compares=self._compares(values, shared, others),
+        )
+
+    def _tokens(self, inputs: Mapping[str, Any], key: str) -> Port:
+        port = self._port(self._take(inputs, key, dict))
+        if port.dtype != "int64" or len(port.shape) != 2:
+            raise self._wrong(key, "must be int64 with 2 dimensions")
+        self._check_shape(port.shape, {})
+        return port
+
+    def _compares(
+        self, values: Mapping[str, Any], shared: Port, others: Mapping[Modality, Graph | None]
+    ) -> tuple[Modality, ...]:
+        """The modalities of ``with``, whose ``shared`` is there and as wide as that of text."""
+        names = self._take(values, "with", list)
+        ports = [graph.shared for name, graph in others.items() if name in names and graph is not None]
+        fits = all(port is not None and port.shape == shared.shape for port in ports)
+        if not fits or not names or len(ports) != len(names):
+            raise self._wrong("with", "must name encoders that have a 'shared' as wide as that of 'text'")
+        return tuple(name for name in MODALITIES if name in names)
+
+    def _files(self, values: Mapping[str, Any]) -> Mapping[str, str]:
         files = self._take(values, "files", dict)
         if not files:
             raise self._wrong("files", "must name a file for one backend at least")
@@ -438,9 +515,12 @@ class _Manifest:
         for backend, name in files.items():
             if not isinstance(name, str) or name not in sums:
                 raise self._wrong("files", f"names {name!r} for {backend!r}, which has no checksum")
+        return files
+
+    def _graph(self, values: Mapping[str, Any], dtype: str, rank: int) -> Graph:
         outputs = self._take(values, "outputs", dict)
         graph = Graph(
-            files=files,
+            files=self._files(values),
             input=self._port(self._take(values, "input", dict)),
             features=self._output(self._take(outputs, "features", dict)),
             shared=self._output(self._take(outputs, "shared", dict)) if "shared" in outputs else None,

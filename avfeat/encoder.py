@@ -6,7 +6,7 @@ import itertools
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from types import TracebackType
@@ -27,10 +27,12 @@ from avfeat.media.rules import RuleOptions, Rules
 from avfeat.media.source import source_name
 from avfeat.processors import available_processors
 from avfeat.stop import SLICE, WORKER, stopped_by
+from avfeat.text import TextTower, checked_texts
 
 # Windows that a graph is given at a time. On a CPU one keeps the caches warm (8 are slower); a GPU wants more.
 BATCH = {"cpu": 1, "cuda": 16}
 MOST_THREADS = 4096
+_CLOSED = "This encoder is closed; load another one."
 
 _Row = tuple[FloatRows, FloatRows, FloatRows | None]
 
@@ -78,6 +80,8 @@ class Encoder:
         self.threads = threads
         # Together: who runs them while somebody closes the encoder has all of them, or none.
         self._sessions: Mapping[Modality, Session] | None = sessions
+        self._text: TextTower | None = None
+        self._text_lock = threading.Lock()
 
     def __enter__(self) -> Encoder:
         return self
@@ -89,7 +93,8 @@ class Encoder:
 
     def close(self) -> None:
         """Let go of the graphs; the encoder cannot be used afterwards."""
-        self._sessions = None
+        with self._text_lock:
+            self._sessions = self._text = None
 
     def check_times(self, hop: float | None, start: float = 0.0, end: float | None = None) -> None:
         """Raise ``ArgumentError`` for times that make no grid, before any work."""
@@ -254,6 +259,31 @@ class Encoder:
         )
         return self._gather(windows, grid, "<arrays>")
 
+    def embed_text(self, texts: Sequence[str]) -> FloatRows:
+        """Embed sentences in the space of ``video_shared`` or ``audio_shared``, as ``bundle.text.compares`` says.
+
+        The first call loads the tokenizer and the graph; it needs the extra ``text``.
+
+        Args:
+            texts: sentences; longer ones are cut where the network's own library cuts them.
+
+        Returns:
+            float32 ``(n, d)``, L2-normalised: a row compares with those of windows by dot product.
+
+        Raises:
+            BundleError: the bundle has no text encoder.
+            BackendError: tokenizers is not installed.
+            ArgumentError: something else than a list of texts.
+        """
+        checked = checked_texts(texts)
+        with self._text_lock:
+            if self._sessions is None:
+                raise ArgumentError(_CLOSED)
+            if self._text is None:
+                self._text = TextTower.of(self.bundle, self.device, self.threads)
+            tower = self._text
+        return tower.embed(checked)
+
     def _embed(
         self,
         source: Source,
@@ -286,7 +316,7 @@ class Encoder:
     def _rows(self, windows: Iterator[Window], batch: int) -> Iterator[list[WindowEmbedding]]:
         sessions = self._sessions
         if sessions is None:
-            raise ArgumentError("This encoder is closed; load another one.")
+            raise ArgumentError(_CLOSED)
         see, hear = (_Runner(self.bundle, modality, sessions.get(modality)) for modality in MODALITIES)
         while taken := list(itertools.islice(windows, batch)):
             video = see.rows([window.frames for window in taken])

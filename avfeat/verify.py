@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.backends import open_sessions
-from avfeat.bundle import GOLDEN, Bundle, Graph, Modality, Precision
+from avfeat.bundle import GOLDEN, Bundle, Graph, Precision, TextGraph
 from avfeat.errors import BundleError
 from avfeat.processors import available_processors
+from avfeat.text import TextTower
 
 LIMITS: dict[Precision, float] = {"fp32": 1e-3, "fp16": 2e-2, "int8": 3e-1}
 """Greatest allowed ``max |a - b| / max |b|`` against the fp32 reference, by the bundle's precision."""
@@ -28,8 +29,8 @@ class Check:
     """One output compared with its reference.
 
     Attributes:
-        modality: ``video`` or ``audio``.
-        output: ``features``, ``shared`` or ``frames``.
+        modality: ``video``, ``audio`` or ``text``.
+        output: ``features``, ``shared`` or ``frames``; of text, ``tokens`` or ``shared``.
         device: where it was computed.
         error: ``max |a - b| / max |b|``; infinite if the output is not finite or has another shape.
         cosine: least cosine between a row and its reference.
@@ -71,12 +72,31 @@ def verify(bundle: Bundle, device: str = "auto", backend: str = "onnx") -> list[
         for name in graph.outputs:
             expected = _expected(bundle, golden, f"{modality}_{name}")
             checks.append(_check(bundle, modality, name, session.device, getattr(out, name), expected))
+    if bundle.text is not None:
+        checks += _check_text(bundle, bundle.text, golden, device)
     return checks
+
+
+def _check_text(bundle: Bundle, graph: TextGraph, golden: dict[str, NDArray[Any]], device: str) -> list[Check]:
+    """The golden sentences become the golden tokens, and these the golden rows."""
+    tower = TextTower.of(bundle, device, available_processors())
+    texts = _array(bundle, golden, "text")
+    if texts.dtype.kind != "U" or texts.ndim != 1 or not len(texts):
+        raise BundleError(f"{bundle.path / GOLDEN}: 'text' is no list of sentences; export the bundle again.")
+    tokens = tower.tokens(texts.tolist())
+    wanted = [_array(bundle, golden, port.name) for port in graph.inputs]
+    same = all(np.array_equal(one, other) for one, other in zip(tokens, wanted, strict=True))
+    error, cosine = (0.0, 1.0) if same else (float("inf"), float("nan"))
+    expected = _expected(bundle, golden, "text_shared")
+    return [
+        Check("text", "tokens", tower.device, error, cosine, 0.0),
+        _check(bundle, "text", "shared", tower.device, tower.run(tokens), expected),
+    ]
 
 
 def _check(
     bundle: Bundle,
-    modality: Modality,
+    modality: str,
     name: str,
     device: str,
     found: NDArray[np.float32],

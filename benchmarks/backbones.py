@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "export" / "back
 from foreign import KINDS, SOUNDS, save_network
 
 from avfeat.errors import AvfeatError
-from avfeat.export.backbones import export_backbones, open_audio, open_video
+from avfeat.export.backbones import choose_text, export_backbones, open_audio, open_video
 
 VIDEO = (
     *(
@@ -64,13 +64,13 @@ def main() -> int:
 
 def tried(spec: str, modality: str, path: Path) -> Iterator[tuple[object, ...]]:
     networks = (open_video(spec), None) if modality == "video" else (None, open_audio(spec))
-    done = export_backbones(path, *networks)
+    done = export_backbones(path, *networks, text=choose_text(*networks, None))
     graph = next(iter(done.bundle.graphs.values()))
     features, shared = graph.widths
     for row in done.rows:
-        if row.output == "features":
-            measured = f"{row.distance:.1e}", f"{row.limit:g}"
-            yield named(spec), modality, features, shared or "", row.inputs, *measured
+        if row.output == "features" or row.modality == "text":
+            widths = ("", shared) if row.modality == "text" else (features, shared or "")
+            yield named(spec), row.modality, *widths, row.inputs, f"{row.distance:.1e}", f"{row.limit:g}"
 
 
 def named(spec: str) -> str:

@@ -161,9 +161,11 @@ def golden_arrays(model: Model, reference: Reference) -> dict[str, NDArray[Any]]
     return found
 
 
-def description(manifest: Mapping[str, Any], modality: Modality) -> dict[str, Any]:
-    """What a single file says of itself, so that it can be used without its bundle."""
+def description(manifest: Mapping[str, Any], modality: Modality | None = None) -> dict[str, Any]:
+    """What a single file says of itself, so that it can be used without its bundle; None for what all say."""
     shared = {key: manifest[key] for key in ("name", "licence", "trained", "seconds", "precision")}
+    if modality is None:
+        return shared
     own = {key: value for key, value in manifest[modality].items() if key != "files"}
     return {**shared, "modality": modality, **own}
 

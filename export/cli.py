@@ -51,6 +51,14 @@ def export(
             help="Of a window's frames: mean, mean_std, or none, which keeps their rows beside the mean.",
         ),
     ] = "mean",
+    text_of: Annotated[
+        str | None,
+        typer.Option(
+            "--text",
+            metavar="M",
+            help="The network whose text tower is written, too: video, audio or none; default: what there is.",
+        ),
+    ] = None,
     seconds: Annotated[
         float | None, typer.Option(metavar="S", help="Of --video, --audio: length of a window; default: 2 s.")
     ] = None,
@@ -102,10 +110,10 @@ def export(
                 if (forms, kind) != (("onnx",), "fp32"):
                     raise ArgumentError(f"{' and '.join(given)}: networks of others are written as onnx in fp32.")
                 done = _backbones(
-                    out, video, audio, frames, pool, seconds, calibration, name, licence, data, text, stage
+                    out, video, audio, frames, pool, text_of, seconds, calibration, name, licence, data, text, stage
                 )
             else:
-                _check_run(frames, pool, seconds)
+                _check_run(frames, pool, text_of, seconds)
                 done = _run(out, run, forms, kind, calibration, name, licence, data, text, stage)
     except ParityError as error:
         note("\n".join(lines(error.rows)))
@@ -143,11 +151,12 @@ def _run(
     return export_bundle(out, model, windows, forms, kind, text, stage)
 
 
-def _check_run(frames: int | None, pool: str, seconds: float | None) -> None:
+def _check_run(frames: int | None, pool: str, text_of: str | None, seconds: float | None) -> None:
     """A run says itself what a window is."""
     for option, value in (
         ("--frames", frames),
         ("--pool", None if pool == "mean" else pool),
+        ("--text", text_of),
         ("--seconds", seconds),
     ):
         if value is not None:
@@ -160,6 +169,7 @@ def _backbones(
     audio: str | None,
     frames: int | None,
     pool: str,
+    text_of: str | None,
     seconds: float | None,
     calibration: str | None,
     name: str | None,
@@ -169,7 +179,7 @@ def _backbones(
     stage: Callable[[str], object],
 ) -> ExportedBundle:
     with extra_packages("backbones"):
-        from avfeat.export.backbones import POOLS, export_backbones, open_audio, open_video
+        from avfeat.export.backbones import POOLS, choose_text, export_backbones, left_out, open_audio, open_video
     if pool not in POOLS:
         raise ArgumentError(f"--pool must be one of {', '.join(POOLS)}, not {pool!r}.")
     media = None if calibration is None else Path(calibration)
@@ -178,6 +188,9 @@ def _backbones(
     stage("opening the networks")
     opened = None if video is None else open_video(video)
     heard = None if audio is None else open_audio(audio)
+    chosen = choose_text(opened, heard, text_of)
+    if (out_of_two := left_out(opened, heard, chosen)) is not None:
+        note(f"note: a bundle has one shared space: of --{out_of_two}, whose space is another one, features alone.")
     return export_backbones(
         out,
         opened,
@@ -185,6 +198,7 @@ def _backbones(
         frames=frames,
         seconds=seconds,
         pool=cast("Pool", pool),
+        text=chosen,
         media=media,
         name=name,
         licence=licence,

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from bundles import of_one
+from bundles import of_one, with_text
 from hypothesis import settings
 from making import AudioTrack, VideoTrack, chirps, make_media, moving_square
 
@@ -38,6 +38,12 @@ def video_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def audio_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default bundle without its video encoder, and without the shared space."""
     return of_one(tmp_path_factory.mktemp("alone") / "audio", "audio", shared=False)
+
+
+@pytest.fixture(scope="session")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default bundle with a text encoder."""
+    return with_text(tmp_path_factory.mktemp("spoken") / "bundle")
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,7 @@ def everything(path: Path, file: BinaryIO, data: bytes, frames: NDArray[np.uint8
         assert_type(window, WindowEmbedding)
     assert_type(encoder.embed_arrays(frames, 25.0, None, None), Embedding)
     assert_type(encoder.embed_arrays(None, None, np.zeros(16_000, np.float32), 16_000), Embedding)
+    assert_type(encoder.embed_text(["a dog barks"]), NDArray[np.float32])
     decoded = decode(path)
     assert_type(decoded, Decoded)
     encoder.embed_arrays(decoded.frames, decoded.fps, decoded.waveform, decoded.sample_rate)

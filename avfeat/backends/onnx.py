@@ -5,22 +5,23 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.backends import GraphOutput, check_outputs
 from avfeat.backends.onnx_file import external_files
-from avfeat.bundle import MANIFEST, Bundle, Graph, Modality, Port
+from avfeat.bundle import MANIFEST, Bundle, Modality, Port
 from avfeat.dense import ROWS
 from avfeat.errors import BackendError, BundleError
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _TELEMETRY = "ORT_DISABLE_TELEMETRY"
-_DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
+_DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(int64)": "int64"}
 
 
 def installed_packages() -> dict[str, str]:
@@ -72,19 +73,55 @@ def _no_telemetry() -> Iterator[None]:
 
 
 class OnnxSession:
-    """One ONNX graph of a bundle."""
+    """One modality's ONNX graph of a bundle."""
 
     def __init__(self, bundle: Bundle, modality: Modality, device: str, threads: int) -> None:
-        """Load the graph and check it against the bundle's description.
+        """Load the graph and check it against the bundle's description; errors as of ``OnnxFile``."""
+        self._graph = bundle.graph(modality)
+        ports = [self._graph.input], list(self._graph.outputs.values())
+        self._file = OnnxFile(bundle.file(modality, "onnx"), *ports, device, threads, bundle.listed)
+
+    @property
+    def device(self) -> str:
+        """Where it really runs."""
+        return self._file.device
+
+    def run(self, batch: NDArray[Any]) -> GraphOutput:
+        """Embed a batch."""
+        found = self._file.run([batch])
+        return check_outputs(self._file.name, self._graph, found, len(batch))
+
+
+class OnnxFile:
+    """An ONNX file whose inputs and outputs are what a bundle says of them."""
+
+    def __init__(
+        self,
+        path: Path,
+        inputs: Sequence[Port],
+        outputs: Sequence[Port],
+        device: str,
+        threads: int,
+        listed: Set[str] = frozenset(),
+    ) -> None:
+        """Load the file and check it.
+
+        Args:
+            path: of it.
+            inputs: what goes in.
+            outputs: what comes out.
+            device: ``auto``, ``cpu`` or ``cuda``.
+            threads: of the CPU.
+            listed: names of files beside it that it may have values in.
 
         Raises:
             BackendError: no onnxruntime, or CUDA asked for and not there.
             BundleError: the file cannot be loaded or has other inputs or outputs than described.
         """
         runtime = import_onnxruntime()
-        self._path = bundle.file(modality, "onnx")
-        _check_external(self._path, bundle)
-        self._graph = bundle.graph(modality)
+        self._path = path
+        self._inputs, self._outputs = [port.name for port in inputs], [port.name for port in outputs]
+        _check_external(self._path, listed)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -92,21 +129,28 @@ class OnnxSession:
         # Spinning threads would take the cores that decoding needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = self._open(runtime, options, device)
-        _check(self._path.name, self._session, self._graph)
+        _check(self.name, self._session, (*inputs, *outputs))
+
+    @property
+    def name(self) -> str:
+        """Of the file."""
+        return self._path.name
 
     @property
     def device(self) -> str:
         """Where it really runs."""
         return "cuda" if self._session.get_providers()[0] == _PROVIDERS["cuda"] else "cpu"
 
-    def run(self, batch: NDArray[Any]) -> GraphOutput:
-        """Embed a batch."""
-        names = [port.name for port in self._graph.outputs.values()]
+    def run(self, batches: Sequence[NDArray[Any]]) -> Sequence[NDArray[np.float32]]:
+        """Its outputs for its inputs, both in the order in which they were named."""
         try:
-            found = self._session.run(names, {self._graph.input.name: batch})
+            found: list[NDArray[np.float32]] = self._session.run(
+                self._outputs, dict(zip(self._inputs, batches, strict=True))
+            )
         except Exception as error:  # onnxruntime has no common base for its many exceptions
-            raise BackendError(f"{self._path}: ONNX Runtime cannot run it on {batch.shape} ({error}).") from error
-        return check_outputs(self._path.name, self._graph, found, len(batch))
+            shape = batches[0].shape
+            raise BackendError(f"{self._path}: ONNX Runtime cannot run it on {shape} ({error}).") from error
+        return found
 
     def _open(self, runtime: Any, options: Any, device: str) -> Any:
         if device == "cpu" or (device == "auto" and _PROVIDERS["cuda"] not in runtime.get_available_providers()):
@@ -122,7 +166,7 @@ class OnnxSession:
                 "CUDA was asked for, but ONNX Runtime cannot use it here; check the GPU driver, "
                 "pip install 'avfeat[gpu]' in place of 'avfeat[cpu]', or use --device cpu."
             )
-        warnings.warn("onnxruntime-gpu finds no usable GPU; embedding on the CPU.", RuntimeWarning, stacklevel=4)
+        warnings.warn("onnxruntime-gpu finds no usable GPU; embedding on the CPU.", RuntimeWarning, stacklevel=5)
         return self._session_on(runtime, options, "cpu")
 
     def _session_on(self, runtime: Any, options: Any, device: str) -> Any:
@@ -135,10 +179,10 @@ class OnnxSession:
             raise BundleError(f"{self._path}: ONNX Runtime cannot load it ({error}).") from error
 
 
-def _check_external(path: Path, bundle: Bundle) -> None:
+def _check_external(path: Path, listed: Set[str]) -> None:
     """Whatever else ONNX Runtime reads has been compared with its checksum, so it lies in the bundle's folder."""
     try:
-        unlisted = external_files(path) - bundle.listed
+        unlisted = external_files(path) - listed
     except (OSError, ValueError) as error:
         raise BundleError(f"{path}: ONNX Runtime cannot load it (no ONNX: {error}); export it again.") from error
     if unlisted:
@@ -148,10 +192,10 @@ def _check_external(path: Path, bundle: Bundle) -> None:
         )
 
 
-def _check(name: str, session: Any, graph: Graph) -> None:
+def _check(name: str, session: Any, ports: Sequence[Port]) -> None:
     """The graph's inputs and outputs are what the bundle says."""
     found = {value.name: value for value in [*session.get_inputs(), *session.get_outputs()]}
-    for port in (graph.input, *graph.outputs.values()):
+    for port in ports:
         if port.name not in found:
             raise BundleError(f"{name}: has no {port.name!r}, which bundle.json names; export the bundle again.")
         value = found[port.name]

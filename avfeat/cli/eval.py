@@ -23,6 +23,7 @@ from avfeat.cli.options import (
     LabelOption,
     ModelOption,
     PictureOption,
+    PromptsOption,
     RandomOption,
     RootArgument,
     WorkersOption,
@@ -31,7 +32,7 @@ from avfeat.cli.options import (
 from avfeat.cli.printing import JsonOption, note, progress, table, write_json
 from avfeat.datasets import READERS, DatasetReader
 from avfeat.embedding import Failure
-from avfeat.encoder import load
+from avfeat.encoder import Encoder, load
 from avfeat.errors import ArgumentError
 from avfeat.evaluation import (
     BundleEmbedder,
@@ -39,6 +40,7 @@ from avfeat.evaluation import (
     Embedder,
     Handcrafted,
     Store,
+    ZeroShot,
     classify,
     evaluate_ave,
     evaluate_knn,
@@ -48,6 +50,7 @@ from avfeat.evaluation import (
     report,
     tables,
     untrained_bundle,
+    zero_shot,
 )
 from avfeat.evaluation.ave import Protocol, check_videos
 from avfeat.evaluation.embedders import RANDOM_INIT
@@ -70,8 +73,16 @@ class _Setup:
     """What is measured, and where its embeddings are kept."""
 
     bundle: Bundle
+    encoder: Encoder
     embedders: list[Embedder]
     store: Store
+
+    def zero_shot(self, dataset: Dataset, prompts: str | None, workers: int | None) -> ZeroShot | None:
+        """What sentences alone reach, where there are any."""
+        if prompts is None:
+            return None
+        model = self.embedders[0]
+        return zero_shot(dataset, self.encoder, model, self.store, prompts, workers=workers, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -118,7 +129,7 @@ class _CommonOptions:
             if not encoder.bundle.trained:
                 name = encoder.bundle.name
                 note(f"note: {name} has random weights: embeddings are not meaningful.")
-            yield _Setup(encoder.bundle, embedders, Store(self.cache))
+            yield _Setup(encoder.bundle, encoder, embedders, Store(self.cache))
 
 
 @evaluation.command()
@@ -131,6 +142,7 @@ def ave(
         Split, typer.Option(help="dedupe: no video of val or test in train; official: the lists as they are.")
     ] = "dedupe",
     confusion: PictureOption = None,
+    prompts: PromptsOption = None,
 ) -> None:
     """AVE linear evaluation (Tian et al., ECCV 2018) of the bundle as it is deployed.
 
@@ -138,9 +150,12 @@ def ave(
     """
     if confusion is not None:
         check_picture(confusion)
+    if prompts is not None and protocol != "video":
+        raise ArgumentError("--prompts goes with --protocol video: sentences stand for classes of whole files.")
     data = readers.read_ave(root)
     check_videos(data)
     with common.setup() as setup:
+        spoken = setup.zero_shot(data.dataset(split), prompts, common.workers)
         result = evaluate_ave(
             data, setup.embedders, setup.store, protocol, split, workers=common.workers, progress=progress
         )
@@ -148,9 +163,9 @@ def ave(
     if confusion is not None:
         draw_confusion(result, confusion)
     if common.json is not None:
-        write_json(report.ave_json(result, data, split, setup.bundle), common.json)
+        write_json(report.ave_json(result, data, split, setup.bundle) | report.zero_shot_json(spoken), common.json)
     if common.json != "-":
-        _show(tables.ave_lines(result, data, split), tables.classification_table(result), result.seconds)
+        _show(tables.ave_lines(result, data, split), tables.classification_table(result), spoken, result.seconds)
         table(*tables.class_table(result))
 
 
@@ -161,6 +176,7 @@ def knn(
     columns: _ColumnOptions,
     common: _CommonOptions,
     neighbours_: Annotated[int, typer.Option("--neighbours", "-k", min=1, help="How many of them vote.")] = 1,
+    prompts: PromptsOption = None,
 ) -> None:
     """Top-1 accuracy of the nearest neighbours among labelled files, never of the same group.
 
@@ -168,10 +184,11 @@ def knn(
     """
     dataset = readers.read_labelled(data, columns.named())
     with common.setup() as setup:
+        spoken = setup.zero_shot(dataset, prompts, common.workers)
         result = evaluate_knn(
             dataset, setup.embedders, setup.store, neighbours_, workers=common.workers, progress=progress
         )
-    _show_neighbours(result, tables.knn_table(result), setup.bundle, common.json)
+    _show_neighbours(result, tables.knn_table(result), spoken, setup.bundle, common.json)
 
 
 @evaluation.command()
@@ -186,7 +203,7 @@ def retrieval(data: DataArgument, columns: _ColumnOptions, common: _CommonOption
         result = evaluate_retrieval(
             dataset, setup.embedders, setup.store, workers=common.workers, progress=progress
         )
-    _show_neighbours(result, tables.retrieval_table(result), setup.bundle, common.json)
+    _show_neighbours(result, tables.retrieval_table(result), None, setup.bundle, common.json)
 
 
 def _add(reader: DatasetReader) -> None:
@@ -194,8 +211,10 @@ def _add(reader: DatasetReader) -> None:
 
     @evaluation.command(reader.name, help=f"{reader.title}: linear probe, {reader.protocol}.")
     @with_options(_CommonOptions)
-    def command(root: RootArgument, common: _CommonOptions, confusion: PictureOption = None) -> None:
-        _classify(partial(readers.read_dataset, reader, root), common, confusion)
+    def command(
+        root: RootArgument, common: _CommonOptions, confusion: PictureOption = None, prompts: PromptsOption = None
+    ) -> None:
+        _classify(partial(readers.read_dataset, reader, root), common, confusion, prompts)
 
 
 for _reader in READERS:
@@ -213,39 +232,49 @@ def kinetics_sounds(
         Path | None, typer.Option(metavar="FILE", help="List that chooses C; default: every fifth of train.")
     ] = None,
     confusion: PictureOption = None,
+    prompts: PromptsOption = None,
 ) -> None:
     """Kinetics-Sounds: linear probe on your own lists, for there are no official ones."""
-    _classify(partial(readers.read_kinetics_sounds, root, train, test, val), common, confusion)
+    _classify(partial(readers.read_kinetics_sounds, root, train, test, val), common, confusion, prompts)
 
 
-def _classify(read: Callable[[], Dataset], common: _CommonOptions, confusion: Path | None) -> None:
+def _classify(
+    read: Callable[[], Dataset], common: _CommonOptions, confusion: Path | None, prompts: str | None
+) -> None:
     if confusion is not None:
         check_picture(confusion)
     dataset = read()
     with common.setup() as setup:
+        spoken = setup.zero_shot(dataset, prompts, common.workers)
         result = classify(dataset, setup.embedders, setup.store, workers=common.workers, progress=progress)
     _list(result.missing, result.damaged)
     if confusion is not None:
         draw_confusion(result, confusion)
     if common.json is not None:
-        write_json(report.classification_json(result, setup.bundle), common.json)
+        write_json(report.classification_json(result, setup.bundle) | report.zero_shot_json(spoken), common.json)
     if common.json != "-":
-        _show(tables.lines(result), tables.classification_table(result), result.seconds)
+        _show(tables.lines(result), tables.classification_table(result), spoken, result.seconds)
 
 
 def _show_neighbours(
-    result: neighbours.NeighbourResult, shown: tables.Table, bundle: Bundle, json: str | None
+    result: neighbours.NeighbourResult,
+    shown: tables.Table,
+    spoken: ZeroShot | None,
+    bundle: Bundle,
+    json: str | None,
 ) -> None:
     _list(result.missing, result.damaged)
     if json is not None:
-        write_json(report.neighbours_json(result, bundle), json)
+        write_json(report.neighbours_json(result, bundle) | report.zero_shot_json(spoken), json)
     if json != "-":
-        _show(tables.neighbours_lines(result), shown, result.seconds)
+        _show(tables.neighbours_lines(result), shown, spoken, result.seconds)
 
 
-def _show(lines: list[str], shown: tables.Table, seconds: Mapping[str, float]) -> None:
+def _show(lines: list[str], shown: tables.Table, spoken: ZeroShot | None, seconds: Mapping[str, float]) -> None:
     print("\n".join(lines))
     table(*shown)
+    if spoken is not None:
+        print(tables.zero_shot_line(spoken))
     print("took " + ", ".join(f"{what} {spent:.1f} s" for what, spent in seconds.items()))
 
 

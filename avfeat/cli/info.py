@@ -37,6 +37,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
         "formats": list(bundle.formats),
         "video": _encoder(bundle, bundle.video, bundle.video_graph),
         "audio": _encoder(bundle, bundle.audio, bundle.audio_graph),
+        "text": _text(bundle),
         "provenance": dict(bundle.provenance),
         "parity": dict(bundle.parity),
     }
@@ -66,9 +67,26 @@ def _names(bundle: Bundle, graph: Graph) -> Iterator[str]:
             yield name + DATA_SUFFIX
 
 
+def _text(bundle: Bundle) -> dict[str, Any] | None:
+    """What the encoder of sentences takes and gives; None where there is none."""
+    graph = bundle.text
+    if graph is None:
+        return None
+    names = [*graph.files.values(), graph.tokenizer]
+    return {
+        "with": list(graph.compares),
+        "files": dict(graph.files),
+        "tokenizer": graph.tokenizer,
+        "bytes": {name: (bundle.path / name).stat().st_size for name in names},
+        "inputs": [asdict(port) for port in graph.inputs],
+        "shared": graph.shared.shape[1],
+    }
+
+
 def _lines(bundle: Bundle, described: dict[str, Any]) -> dict[str, str]:
     video, audio = bundle.video, bundle.audio
-    size = sum(sum(described[modality]["bytes"].values()) for modality in bundle.graphs)
+    parts = [*bundle.graphs, *(["text"] if bundle.text is not None else [])]
+    size = sum(sum(described[part]["bytes"].values()) for part in parts)
     trained = "trained" if bundle.trained else "random weights: embeddings are not meaningful"
     return {
         "bundle": str(bundle.path),
@@ -82,6 +100,9 @@ def _lines(bundle: Bundle, described: dict[str, Any]) -> dict[str, str]:
         "audio": "none"
         if audio is None
         else f"{audio.samples} samples at {audio.rate} Hz, mono -> {_widths(described['audio'])}",
+        "text": "none"
+        if bundle.text is None
+        else f"shared {described['text']['shared']}, compares with {' and '.join(bundle.text.compares)}",
         "files": f"{', '.join(bundle.formats)}, {bundle.precision}, {size / 1e6:.1f} MB",
         "parity": _parity(bundle),
         "data": str(bundle.provenance.get("data", "not stated")),

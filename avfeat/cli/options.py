@@ -48,6 +48,14 @@ RandomOption = Annotated[
 PictureOption = Annotated[
     Path | None, typer.Option("--confusion", metavar="FILE", help="Draw the confusion matrix: .png, .svg or .pdf.")
 ]
+PromptsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--prompts",
+        metavar="TEXT|FILE",
+        help="Zero-shot accuracy, too, of a bundle with text: 'a photo of {}', or a file of class<TAB>prompt.",
+    ),
+]
 CacheOption = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Where embeddings are kept; default: AVFEAT_CACHE or the user's cache."),

@@ -10,6 +10,7 @@ from avfeat.bundle import Bundle
 from avfeat.embedding import Failure
 from avfeat.evaluation import classification, neighbours
 from avfeat.evaluation.readers.ave import Ave, Split
+from avfeat.evaluation.zero_shot import ZeroShot
 
 
 def classification_json(result: classification.ClassificationResult, bundle: Bundle) -> dict[str, Any]:
@@ -69,6 +70,20 @@ def neighbours_json(result: neighbours.NeighbourResult, bundle: Bundle) -> dict[
         **_model(bundle),
         "seconds": dict(result.seconds),
     }
+
+
+def zero_shot_json(found: ZeroShot | None) -> dict[str, Any]:
+    """What sentences alone reach, under the key ``zero_shot``, to be added to others; nothing for None."""
+    if found is None:
+        return {}
+    values = {
+        "accuracy": dict(found.accuracy),
+        "interval": {name: list(interval) for name, interval in found.interval.items()},
+        "chance": found.chance,
+        "tested": found.tested,
+        "prompts": {name: list(texts) for name, texts in found.prompts.items()},
+    }
+    return {"zero_shot": values}
 
 
 def per_class(

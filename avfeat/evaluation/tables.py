@@ -10,6 +10,7 @@ from avfeat.evaluation.features import MODALITIES
 from avfeat.evaluation.neighbours import RANKS, RETRIEVAL
 from avfeat.evaluation.readers.ave import Ave, Split
 from avfeat.evaluation.report import per_class
+from avfeat.evaluation.zero_shot import ZeroShot
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 _HEADS = {"video": "video", "audio": "audio", "av": "audio + video"}
@@ -57,6 +58,12 @@ def retrieval_table(result: neighbours.NeighbourResult, tasks: Sequence[str] = R
         if able:
             rows.append((task, "chance", *(percent(able[0][1][rank].chance) for rank in RANKS), ""))
     return ("recall, %", "model", *(f"R@{rank}" for rank in RANKS), "queries"), rows
+
+
+def zero_shot_line(found: ZeroShot) -> str:
+    """Zero-shot accuracy and 95 % interval of each modality, and chance."""
+    said = [f"{name} {_with_interval(value, found.interval[name])}" for name, value in found.accuracy.items()]
+    return f"zero-shot, %, of {found.tested:,} files: {', '.join(said)}; chance {percent(found.chance)}"
 
 
 def ave_lines(result: classification.ClassificationResult, ave: Ave, split: Split) -> list[str]:

@@ -1,6 +1,7 @@
 """Networks of others as bundles: timm's, torchvision's, transformers' and one's own."""
 
 from avfeat.export.backbones.bundle import export_backbones
+from avfeat.export.backbones.text import choose_text, left_out
 from avfeat.training.backbones.backbone import POOLS, AudioBackbone, Look, Pool, VideoBackbone
 from avfeat.training.backbones.registry import open_audio, open_video
 
@@ -10,7 +11,9 @@ __all__ = [
     "Look",
     "Pool",
     "VideoBackbone",
+    "choose_text",
     "export_backbones",
+    "left_out",
     "open_audio",
     "open_video",
 ]

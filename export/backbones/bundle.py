@@ -19,6 +19,7 @@ from avfeat.errors import ArgumentError
 from avfeat.export.backbones.card import backbone_card
 from avfeat.export.backbones.clips import clip_probes, golden_inputs
 from avfeat.export.backbones.raw import RawFrames, RawSound, pool_frames
+from avfeat.export.backbones.text import one_space, write_text
 from avfeat.export.backbones.window import choose_window, steps_of
 from avfeat.export.bundle import ExportedBundle, check_distances, check_parity, description, npz
 from avfeat.export.formats.example import Example, audio_example, video_example
@@ -31,6 +32,7 @@ from avfeat.training.backbones.backbone import (
     Origin,
     Pool,
     Steps,
+    TextBackbone,
     VideoBackbone,
     as_outputs,
     by_name,
@@ -90,6 +92,7 @@ def export_backbones(
     frames: int | None = None,
     seconds: float | None = None,
     pool: Pool = "mean",
+    text: Modality | None = None,
     media: Path | None = None,
     name: str | None = None,
     licence: str | None = None,
@@ -107,6 +110,7 @@ def export_backbones(
         seconds: of a window; None likewise.
         pool: what is made of the features of a window's frames: their mean, or mean and standard deviation;
             ``none`` keeps them beside their mean, as dense rows, and those of networks of sound, too.
+        text: the network whose text tower the bundle gets; None for no text.
         media: a file or folder of real media that parity is measured on; None for synthetic videos.
         name: of the model, None for one made of the SPECs.
         licence: of the weights, None for what is known of them.
@@ -125,6 +129,8 @@ def export_backbones(
     if video is None and audio is None:
         raise ArgumentError("A bundle needs a network: give --video, --audio, or both.")
     window = choose_window(video, audio, seconds, frames)
+    tower = _tower(video, audio, text)
+    video, audio = one_space(video, audio, text)
     steps = steps_of(window, video, audio) if pool == "none" else {}
     follow("reading clips")
     probes, clips = clip_probes(media, window)
@@ -147,11 +153,30 @@ def export_backbones(
         outputs = [port["name"] for port in manifest[modality]["outputs"].values()]
         model = write_onnx(network, example, outputs)
         files |= finish_files(model, description(manifest, modality), f"{modality}.onnx")
+    written = None
+    if tower is not None and text is not None:
+        follow("writing text")
+        written = write_text(tower, text, description(manifest))
     follow("trying the files out")
     rows = check_parity(manifest, files, expected, _bounds(window))
+    rows += [] if written is None else written.rows
     manifest["parity"] = report(rows, expected, "synthetic videos" if media is None else media.name)
+    if written is not None:
+        manifest["text"] = written.said
+        manifest["parity"]["distances"]["text_shared"] = written.distance
+        files |= {**written.files, GOLDEN: npz(golden | written.golden)}
     files[MODEL_CARD] = backbone_card(manifest, window, audio, rows, notes).encode()
     return ExportedBundle(write_bundle(target, manifest, files), tuple(rows))
+
+
+def _tower(video: VideoBackbone | None, audio: AudioBackbone | None, text: Modality | None) -> TextBackbone | None:
+    """The text tower of the network that is named: before any work, as there may be none."""
+    if text is None:
+        return None
+    owner = video if text == "video" else audio
+    if owner is None or owner.text is None:
+        raise ArgumentError(f"The network of {text} has no text tower; leave text out.")
+    return owner.text()
 
 
 def _bounds(window: WindowSpec) -> dict[str, float]:

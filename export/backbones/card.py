@@ -45,6 +45,9 @@ def backbone_card(
         + _dense(manifest[modality]["outputs"].get("frames"))
         for modality, spec in manifest["provenance"]["networks"].items()
     ]
+    if "text" in manifest:
+        text = manifest["text"]
+        networks.append(f"- text: that of {text['with'][0]}, shared {text['outputs']['shared']['dim']}")
     return _CARD.format(
         name=manifest["name"],
         networks="\n".join(networks),

@@ -19,7 +19,8 @@ def choose_window(
     """The window that is asked for, or the one that suits the networks.
 
     Raises:
-        ArgumentError: another number of frames than a video network takes, or a window that is too short.
+        ArgumentError: another number of frames than a video network takes, or a window that is too short, or too
+            long for an audio network.
     """
     if video is not None and video.fps is not None and frames not in (None, video.frames):
         raise ArgumentError(f"{video.origin.spec}: takes {video.frames} frames at a time, not {frames}.")
@@ -31,6 +32,8 @@ def choose_window(
         raise ArgumentError(
             f"{audio.origin.spec}: takes windows of {audio.shortest:g} s or longer, not {seconds:g} s."
         )
+    if audio is not None and audio.longest is not None and seconds > audio.longest:
+        raise ArgumentError(f"{audio.origin.spec}: takes {audio.longest:g} s of sound at most, not {seconds:g} s.")
     shown = None
     if video is not None:
         count = frames or video.frames

@@ -31,26 +31,29 @@ _LEAST = 1024
 """Bytes of a tensor that are worth moving to another file."""
 
 
-def write_onnx(network: nn.Module, example: Example, outputs: Sequence[str] = OUTPUTS) -> onnx.ModelProto:
+def write_onnx(
+    network: nn.Module, example: Example | Sequence[Example], outputs: Sequence[str] = OUTPUTS
+) -> onnx.ModelProto:
     """A raw-in network as an ONNX graph, in whatever precision it computes.
 
     Args:
         network: gives ``outputs``, in their order.
-        example: what to trace it with.
+        example: what to trace it with; several of a network that takes several inputs.
         outputs: their names.
     """
+    examples = (example,) if isinstance(example, Example) else tuple(example)
     with tempfile.TemporaryDirectory(prefix="avfeat-export-") as folder, warnings.catch_warnings():
         # The exporter warns about its own internals.
         warnings.simplefilter("ignore")
         path = Path(folder) / "graph.onnx"
         torch.onnx.export(
             network.eval(),
-            (example.value,),
+            tuple(one.value for one in examples),
             str(path),
             dynamo=True,
-            input_names=[example.name],
+            input_names=[one.name for one in examples],
             output_names=list(outputs),
-            dynamic_shapes=(example.dynamic,),
+            dynamic_shapes=tuple(one.dynamic for one in examples),
             external_data=False,
             opset_version=OPSET,
             verbose=False,

@@ -46,9 +46,9 @@ class ParityRow:
     Attributes:
         form: of the file: ``onnx``, ``torchscript`` or ``pt2``.
         device: where it ran.
-        modality: ``video`` or ``audio``.
+        modality: ``video``, ``audio`` or ``text``.
         output: ``features``, ``shared`` or ``frames``.
-        inputs: ``media``, ``random`` or ``golden``.
+        inputs: ``media``, ``random`` or ``golden``; of text, ``sentences``.
         count: how many inputs there were.
         distance: greatest ``||a - b||`` over the median distance between different clips, or over the median
             distance of that very input from the clips, where that is more.
@@ -61,7 +61,7 @@ class ParityRow:
 
     form: str
     device: str
-    modality: Modality
+    modality: str
     output: str
     inputs: Kind
     count: int

@@ -14,7 +14,7 @@ from avfeat.export.window import WindowSpec
 from avfeat.training.data import CacheSettings, open_or_prepare
 from avfeat.training.networks import PairSpec
 
-Kind = Literal["media", "random", "golden"]
+Kind = Literal["media", "random", "golden", "sentences"]
 
 GOLDEN = "synthetic:ave?videos=2&seed=2"
 

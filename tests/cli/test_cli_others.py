@@ -110,6 +110,7 @@ def test_info_json_has_stable_keys(avfeat_command) -> None:
         "formats",
         "video",
         "audio",
+        "text",
         "provenance",
         "parity",
     ]

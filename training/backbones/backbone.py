@@ -95,6 +95,27 @@ class Steps:
 
 
 @dataclass(frozen=True, eq=False)
+class TextBackbone:
+    """A network of sentences.
+
+    Attributes:
+        network: in evaluation mode. Numbers of tokens, int64 ``(n, length)``, and the mask where it takes one, to
+            rows of length 1 in the space of the images or sounds that it was trained with, ``(n, shared)``.
+        tokenizer: the file that makes tokens of sentences, as the package ``tokenizers`` writes it; it cuts and
+            pads, too.
+        inputs: names of what the network takes: ``input_ids``, and ``attention_mask`` where it takes one.
+        longest: tokens of a sentence, at most.
+        pipeline: the same, done by its own library: sentences to what the network takes, and to what it gives.
+    """
+
+    network: nn.Module
+    tokenizer: str
+    inputs: tuple[str, ...]
+    longest: int
+    pipeline: Callable[[Sequence[str]], tuple[list[Tensor], Tensor]]
+
+
+@dataclass(frozen=True, eq=False)
 class VideoBackbone:
     """A network of frames.
 
@@ -109,6 +130,7 @@ class VideoBackbone:
         frames: of a window: how many an image network is shown where nobody says, how many a video network takes.
         fps: at which a video network takes them; None for an image network, which sees them one by one.
         classifier: features to class scores before the softmax; None without classes.
+        text: opens the network of sentences that it was trained with; None for a network without one.
     """
 
     network: nn.Module
@@ -118,6 +140,7 @@ class VideoBackbone:
     frames: int = 4
     fps: float | None = None
     classifier: nn.Module | None = None
+    text: Callable[[], TextBackbone] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +161,8 @@ class AudioBackbone:
         shortest: window that it takes, in seconds.
         classifier: features to class scores before the sigmoid, as several sounds may be heard at once; None
             without classes.
+        longest: seconds of a window, at most; None for any number.
+        text: as of ``VideoBackbone``.
     """
 
     network: nn.Module
@@ -149,6 +174,8 @@ class AudioBackbone:
     steps: Steps | None = None
     shortest: float = 0.1
     classifier: nn.Module | None = None
+    longest: float | None = None
+    text: Callable[[], TextBackbone] | None = None
 
 
 def by_name(found: tuple[Tensor, ...], dense: bool) -> dict[str, Tensor]:

@@ -99,6 +99,45 @@ class WhisperLogMel(nn.Module):
         return (torch.maximum(logs, logs.amax(dim=(1, 2), keepdim=True) - 8.0) + 4.0) / 4.0
 
 
+class ClapLogMel(nn.Module):
+    """CLAP's log-mel spectrogram of sound that is repeated up to ``samples`` (Wu et al., arXiv 2211.06687).
+
+    Args:
+        filters: mel filters, ``(bins, filters)``.
+        samples: of the window; longer waveforms are cut.
+        points: of the transform.
+        hop: samples between frames.
+        padding: of shorter waveforms: ``repeatpad`` repeats them while they fit, and zeros follow; ``repeat`` cuts
+            the last one; ``pad`` has zeros alone.
+    """
+
+    places: Tensor
+
+    def __init__(self, filters: NDArray[np.float64], samples: int, points: int, hop: int, padding: str) -> None:
+        super().__init__()
+        self.samples, self.edge, self.padding = samples, points // 2, padding
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(points) / points)
+        # Bins above the highest filter are not computed.
+        kept = int(np.flatnonzero(filters.any(1))[-1]) + 1
+        self.power = PowerMel(np.fft.rfft(np.diag(window), axis=0)[:kept], filters[:kept].T, hop)
+        self.register_buffer("places", torch.arange(samples))
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """``(batch, samples)`` to ``(batch, frames, filters)``, in dB."""
+        padded = F.pad(self._filled(waveform), (self.edge, self.edge), mode="reflect")
+        return (10 * torch.clamp(self.power(padded), min=1e-10).log10()).transpose(1, 2)
+
+    def _filled(self, waveform: Tensor) -> Tensor:
+        length = length_of(waveform).long()
+        repeated = waveform[:, torch.remainder(self.places, length)]
+        if self.padding == "repeat":
+            return repeated
+        if self.padding == "repeatpad":
+            whole = self.samples - torch.remainder(self.places[-1] + 1, length)
+            length = torch.maximum(whole, length)
+        return repeated * (self.places < length)
+
+
 def cut_to(waveform: Tensor, samples: int) -> Tensor:
     """``(batch, any)`` to ``(batch, samples)``: zeros behind a shorter one, a longer one cut."""
     padding = torch.zeros_like(waveform[:, :1]).expand(-1, samples)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -16,6 +18,8 @@ from avfeat.errors import ArgumentError
 from avfeat.training.backbones.backbone import AudioBackbone, Kernel, Look, Steps, VideoBackbone
 from avfeat.training.backbones.loaded import built, origin_of, readable, to_pictures
 from avfeat.training.backbones.spectrum import KaldiFilterBank, WhisperLogMel, length_of
+from avfeat.training.backbones.transformers_clap import clap
+from avfeat.training.backbones.transformers_text import pair_text
 from avfeat.training.data.sources.address import Address
 
 _KERNELS: dict[int, Kernel] = {
@@ -49,7 +53,8 @@ def transformers_images(name: str, address: Address) -> VideoBackbone:
         return pixels
 
     origin = origin_of(address, _LICENCE, model, "transformers")
-    return VideoBackbone(network.eval(), _look(processor, address), pipeline, origin)
+    text = partial(pair_text, name, address, model) if model.config.model_type in _PAIRS else None
+    return VideoBackbone(network.eval(), _look(processor, address), pipeline, origin, text=text)
 
 
 class _PairTower(nn.Module):
@@ -103,9 +108,9 @@ def _sides(size: Any) -> int | tuple[int, int] | None:
 
 
 def transformers_audio(name: str, address: Address) -> AudioBackbone:
-    """An audio network: AST, the encoder of Whisper, wav2vec 2.0, HuBERT, WavLM.
+    """An audio network: AST, CLAP, whose space is ``shared``, the encoder of Whisper, wav2vec 2.0, HuBERT, WavLM.
 
-    Features are what AST pools, and means over the time that the sound covers of the others.
+    Features are what AST and CLAP pool, and means over the time that the sound covers of the others.
 
     Raises:
         ArgumentError: a network of another kind.
@@ -115,8 +120,11 @@ def transformers_audio(name: str, address: Address) -> AudioBackbone:
     with readable(address):
         extractor: Any = AutoFeatureExtractor.from_pretrained(name, **_SAFE)
     network, pipeline, note, steps = _AUDIO[model.config.model_type](model, extractor)
-    origin = origin_of(address, _LICENCE, model, "transformers")
-    return AudioBackbone(network.eval(), int(extractor.sampling_rate), pipeline, origin, note=note, steps=steps)
+    origin, rate = origin_of(address, _LICENCE, model, "transformers"), int(extractor.sampling_rate)
+    found = AudioBackbone(network.eval(), rate, pipeline, origin, note=note, steps=steps)
+    if model.config.model_type != "clap":
+        return found
+    return replace(found, longest=float(extractor.max_length_s), text=partial(pair_text, name, address, model))
 
 
 Pipeline = Callable[[NDArray[np.float32]], tuple[Tensor, ...]]
@@ -225,6 +233,7 @@ class _Waveform(nn.Module):
 
 _AUDIO: dict[str, Callable[[Any, Any], _Built]] = {
     "audio-spectrogram-transformer": _ast,
+    "clap": clap,
     "whisper": _whisper,
     "wav2vec2": _waveform,
     "hubert": _waveform,

@@ -14,27 +14,32 @@ _BODY = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "nu
 _VISION = {**_BODY, "image_size": 32, "patch_size": 16}
 _SPEECH = {"conv_dim": (16,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
 _SPECIAL = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+_LINES = ("a photo of a dog", "a cat sits on a mat", "the sound of a dog that barks", "Regen auf der Straße")
+_WORDS = 300
 
 
 def save_network(kind: str, folder: Path) -> Path:
-    """A network of ``kind`` with seeded random weights and its processor, in ``folder``."""
+    """A network of ``kind`` with seeded random weights, its processor and its tokenizer, in ``folder``."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model, processor = KINDS[kind]()
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
+    if kind in TOKENIZERS:
+        TOKENIZERS[kind]().save_pretrained(folder)
     return folder
 
 
 def _clip():
-    text = {**_BODY, **_SPECIAL, "vocab_size": 50, "max_position_embeddings": 16}
-    config = hf.CLIPConfig(text_config=text, vision_config=_VISION, projection_dim=16)
+    text = {**_BODY, **_SPECIAL, "num_hidden_layers": 1, "vocab_size": _WORDS, "max_position_embeddings": 16}
+    vision = {**_VISION, "num_hidden_layers": 1}
+    config = hf.CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)
     crop = {"height": 32, "width": 32}
     return hf.CLIPModel(config), hf.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=crop)
 
 
 def _siglip():
-    text = {**_BODY, **_SPECIAL, "vocab_size": 50, "max_position_embeddings": 16}
+    text = {**_BODY, **_SPECIAL, "num_hidden_layers": 1, "vocab_size": _WORDS, "max_position_embeddings": 16}
     model = hf.SiglipModel(hf.SiglipConfig(text_config=text, vision_config=_VISION))
     return model, hf.SiglipImageProcessor(size={"height": 32, "width": 32})
 
@@ -52,6 +57,33 @@ def _vit():
 
 def _ast():
     return hf.ASTModel(hf.ASTConfig(**_BODY, max_length=128)), hf.ASTFeatureExtractor(max_length=128)
+
+
+def _clap(fused: bool = False):
+    text = {**_BODY, "num_hidden_layers": 1, "vocab_size": _WORDS, "max_position_embeddings": 24}
+    sound = {
+        "spec_size": 64,
+        "num_mel_bins": 16,
+        "patch_embeds_hidden_size": 16,
+        "depths": (2, 1),
+        "num_attention_heads": (2, 2),
+        "num_hidden_layers": 2,
+        "hidden_size": 32,
+        "enable_fusion": fused,
+    }
+    if fused:
+        sound |= {"fusion_type": "aff_2d"}
+    model = hf.ClapModel(hf.ClapConfig(text_config=text, audio_config=sound, projection_dim=16))
+    extractor = hf.ClapFeatureExtractor(
+        feature_size=16,
+        sampling_rate=16_000,
+        hop_length=160,
+        max_length_s=2,
+        fft_window_size=512,
+        frequency_max=7000,
+        truncation="fusion" if fused else "rand_trunc",
+    )
+    return model, extractor
 
 
 def _whisper():
@@ -88,12 +120,42 @@ KINDS = {
     "vit": _vit,
     "ast": _ast,
     "whisper": _whisper,
+    "clap": _clap,
+    "clap_fused": lambda: _clap(fused=True),
     "wav2vec2": _wav2vec2,
     "hubert": _hubert,
 }
 
 
-SOUNDS = ("ast", "whisper", "wav2vec2", "hubert")
+def _byte_pairs():
+    return hf.CLIPTokenizer(model_max_length=16).train_new_from_iterator(_LINES, _WORDS)
+
+
+def _byte_pairs_of_siglip2():
+    # Its repositories say that the network takes no mask.
+    tokenizer = hf.Siglip2Tokenizer(padding_side="right", model_input_names=["input_ids"])
+    return tokenizer.train_new_from_iterator(_LINES, _WORDS)
+
+
+def _byte_pairs_of_clap():
+    special = {
+        "pad_token": "<pad>",
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "cls_token": "<s>",
+        "sep_token": "</s>",
+    }
+    return hf.RobertaTokenizer(**special).train_new_from_iterator(_LINES, _WORDS)
+
+
+TOKENIZERS = {
+    "clip": _byte_pairs,
+    "siglip": _byte_pairs_of_siglip2,
+    "clap": _byte_pairs_of_clap,
+    "clap_fused": _byte_pairs_of_clap,
+}
+
+SOUNDS = ("ast", "clap", "clap_fused", "whisper", "wav2vec2", "hubert")
 
 
 def picture(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:

@@ -1,0 +1,142 @@
+"""Sentences to rows of a bundle's shared space: its tokenizer, then its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avfeat.arguments import shown
+from avfeat.backends import wrong_rows
+from avfeat.backends.onnx import OnnxFile
+from avfeat.bundle import Bundle, TextGraph
+from avfeat.embedding import FloatRows
+from avfeat.errors import ArgumentError, BundleError
+from avfeat.extras import extra_packages
+from avfeat.plain import read_plain
+
+Tokens = list[NDArray[np.int64]]
+"""Of a batch of sentences: ids and, where the network takes one, the mask, each ``(batch, length)``."""
+
+_AT_ONCE = 64
+_TOKENIZER_BYTES = 2**28
+
+
+class Tokenizer:
+    """A file of the package ``tokenizers``; it says itself where sentences are cut, and how they are padded.
+
+    Attributes:
+        name: of the file.
+    """
+
+    def __init__(self, path: Path, masked: bool) -> None:
+        """Load the file.
+
+        Args:
+            path: of it.
+            masked: whether the graph takes a mask, too.
+
+        Raises:
+            BackendError: tokenizers is not installed.
+            BundleError: it is no such file.
+        """
+        with extra_packages("text"):
+            import tokenizers
+        self.name, self._masked = path.name, masked
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_str(read_plain(path, _TOKENIZER_BYTES).decode())
+        except Exception as error:  # tokenizers raises bare Exception
+            raise BundleError(
+                f"{path}: is no tokenizer that tokenizers reads ({error}); export the bundle again."
+            ) from error
+
+    def __call__(self, texts: Sequence[str]) -> Tokens:
+        """Sentences as tokens.
+
+        Raises:
+            ArgumentError: half of a surrogate pair, which no UTF-8 has.
+        """
+        try:
+            found = self._tokenizer.encode_batch(list(texts))
+        except (TypeError, UnicodeError) as error:
+            raise ArgumentError(f"texts hold what no UTF-8 can hold ({error}); replace lone surrogates.") from error
+        ids = np.array([one.ids for one in found], np.int64)
+        return [ids, np.array([one.attention_mask for one in found], np.int64)] if self._masked else [ids]
+
+
+class TextTower:
+    """Embeds sentences; safe to share between threads.
+
+    Attributes:
+        device: where it really runs: ``cpu`` or ``cuda``.
+    """
+
+    def __init__(self, folder: Path, graph: TextGraph, device: str, threads: int) -> None:
+        """Load the tokenizer and the graph of a bundle that lies in ``folder``.
+
+        Raises:
+            BackendError: tokenizers or onnxruntime is not installed, or CUDA asked for and not there.
+            BundleError: a file cannot be loaded, or is not what is said of it.
+        """
+        if "onnx" not in graph.files:
+            raise BundleError(f"{folder}: has no onnx file for text; export the bundle again.")
+        self._graph = graph
+        self._tokenizer = Tokenizer(folder / graph.tokenizer, graph.mask is not None)
+        self._file = OnnxFile(folder / graph.files["onnx"], graph.inputs, [graph.shared], device, threads)
+        self.device = self._file.device
+
+    @classmethod
+    def of(cls, bundle: Bundle, device: str, threads: int) -> TextTower:
+        """That of a bundle; errors as of ``TextTower``, and ``BundleError`` for a bundle without one."""
+        return cls(bundle.path, bundle.text_graph(), device, threads)
+
+    def embed(self, texts: Sequence[str]) -> FloatRows:
+        """Sentences to float32 ``(n, d)``, each row of length 1.
+
+        Raises:
+            ArgumentError: something else than a list of texts.
+        """
+        rows = [self.run(self.tokens(part)) for part in _parts(checked_texts(texts))]
+        return np.concatenate(rows) if rows else np.zeros((0, int(self._graph.shared.shape[1])), np.float32)
+
+    def tokens(self, texts: Sequence[str]) -> Tokens:
+        """What the graph takes for sentences."""
+        return self._tokenizer(texts)
+
+    def run(self, tokens: Tokens) -> FloatRows:
+        """Tokens to float32 ``(batch, d)``.
+
+        Raises:
+            BundleError: an output of another shape than ``bundle.json`` says.
+        """
+        (rows,) = self._file.run(tokens)
+        wanted = len(tokens[0]), self._graph.shared.shape[1]
+        if rows.shape != wanted:
+            raise BundleError(wrong_rows(self._file.name, self._graph.shared, rows.shape, len(tokens[0])))
+        return rows
+
+
+def checked_texts(texts: Any) -> list[str]:
+    """A list of texts; one alone, whose letters they would be, is a mistake.
+
+    Raises:
+        ArgumentError: something else.
+    """
+    if isinstance(texts, str | bytes):
+        raise ArgumentError("embed_text takes many texts; put one into a list: embed_text([text]).")
+    try:
+        found = list(texts)
+    except TypeError as error:
+        raise ArgumentError(f"texts must be a list of texts, not {shown(texts)}.") from error
+    for text in found:
+        if not isinstance(text, str):
+            raise ArgumentError(f"texts must be a list of texts, and holds {shown(text)}.")
+    return found
+
+
+def _parts(texts: list[str]) -> Iterator[list[str]]:
+    for begin in range(0, len(texts), _AT_ONCE):
+        yield texts[begin : begin + _AT_ONCE]
