@@ -190,7 +190,7 @@ def _backbones(
     heard = None if audio is None else open_audio(audio)
     chosen = choose_text(opened, heard, text_of)
     if (out_of_two := left_out(opened, heard, chosen)) is not None:
-        note(f"note: a bundle has one shared space: of --{out_of_two}, whose space is another one, features alone.")
+        note(f"note: a bundle has one shared space; --{out_of_two}, which has another, gives its features alone.")
     return export_backbones(
         out,
         opened,
