@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import threading
@@ -61,21 +62,27 @@ def load(
         threads = available_processors()
     threads = check_whole("threads", threads, 1, MOST_THREADS)
     opened = Bundle.open(find_bundle(bundle))
-    return Encoder(opened, open_sessions(opened, backend, device, threads), threads)
+    return Encoder(opened, open_sessions(opened, backend, device, threads), threads, backend)
 
 
 class Encoder:
     """Embeds media with the graphs of a bundle. Safe to share between threads; a context manager.
 
+    Can be pickled: the bundle's path, device, backend and threads travel, and on arrival it opens the bundle again.
+
     Attributes:
         bundle: the bundle that it runs.
         device: where it really runs: ``cpu`` or ``cuda``.
         threads: CPU threads that it may use.
+        backend: which of the bundle's formats it runs.
     """
 
-    def __init__(self, bundle: Bundle, sessions: Mapping[Modality, Session], threads: int) -> None:
+    def __init__(
+        self, bundle: Bundle, sessions: Mapping[Modality, Session], threads: int, backend: str = "onnx"
+    ) -> None:
         """Use ``avfeat.load``."""
         self.bundle = bundle
+        self.backend = backend
         self.device = next(iter(sessions.values())).device
         self.threads = threads
         # Together: who runs them while somebody closes the encoder has all of them, or none.
@@ -90,6 +97,13 @@ class Encoder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it travels; raises ``ArgumentError`` when it is closed."""
+        if self._sessions is None:
+            raise ArgumentError(_CLOSED)
+        settings = {"device": self.device, "backend": self.backend, "threads": self.threads}
+        return functools.partial(load, self.bundle.path.resolve(), **settings), ()
 
     def close(self) -> None:
         """Let go of the graphs; the encoder cannot be used afterwards."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -14,12 +13,6 @@ from avfeat.bundle import check_free
 from avfeat.cli.printing import note, progress
 from avfeat.errors import ArgumentError, BundleError
 from avfeat.extras import extra_packages
-
-if TYPE_CHECKING:
-    from avfeat.backends import Backend
-    from avfeat.bundle import Precision
-    from avfeat.export.backbones import Pool
-    from avfeat.export.bundle import ExportedBundle
 
 _OWN = "transformers:REPO_OR_FOLDER, module.py:function"
 _AUDIO = f"mn04_as:FILE, {_OWN}"
@@ -95,26 +88,33 @@ def export(
         from avfeat.export.errors import ParityError
         from avfeat.export.formats import choose_formats
         from avfeat.export.parity.gate import lines
+        from avfeat.export.request import Request
     forms, kind = choose_formats(formats, precision)
     try:
         check_free(out)
     except BundleError as error:
         raise ArgumentError(str(error)) from error
-    text = "" if notes is None else read_text(notes)
-    given = [option for option, value in (("--video", video), ("--audio", audio)) if value is not None]
-    if (run is None) == (not given):
-        raise ArgumentError("Give a RUN to export, or networks of others by --video, --audio or both.")
+    request = Request(
+        out=out,
+        run=run,
+        video=video,
+        audio=audio,
+        frames=frames,
+        pool=pool,
+        text=text_of,
+        seconds=seconds,
+        formats=forms,
+        precision=kind,
+        calibration=calibration,
+        name=name,
+        licence=licence,
+        data=data,
+        notes="" if notes is None else read_text(notes),
+    )
+    request.check()
     try:
-        with progress("export", None) as stage:
-            if run is None:
-                if (forms, kind) != (("onnx",), "fp32"):
-                    raise ArgumentError(f"{' and '.join(given)}: networks of others are written as onnx in fp32.")
-                done = _backbones(
-                    out, video, audio, frames, pool, text_of, seconds, calibration, name, licence, data, text, stage
-                )
-            else:
-                _check_run(frames, pool, text_of, seconds)
-                done = _run(out, run, forms, kind, calibration, name, licence, data, text, stage)
+        with progress("export", None) as follow:
+            done = request.carry_out(follow)
     except ParityError as error:
         note("\n".join(lines(error.rows)))
         raise
@@ -125,84 +125,3 @@ def export(
     print(f"{done.bundle.name} -> {out}, {size / 1e6:.1f} MB\n\nnext:")
     backend, folder = "" if "onnx" in forms else f" --backend {forms[0]}", shlex.quote(str(out))
     sys.stdout.write(f"  avfeat verify {folder}{backend}\n  avfeat embed video.mp4 --model {folder}{backend}\n")
-
-
-def _run(
-    out: Path,
-    run: str,
-    forms: Sequence[Backend],
-    kind: Precision,
-    calibration: str | None,
-    name: str | None,
-    licence: str | None,
-    data: str | None,
-    text: str,
-    stage: Callable[[str], object],
-) -> ExportedBundle:
-    from avfeat.export.bundle import export_bundle
-    from avfeat.export.media import read_windows
-    from avfeat.export.model import check_words, open_model, spec_of
-
-    check_words(run, data)
-    stage("reading clips")
-    windows = read_windows(calibration, spec_of(run))
-    stage("opening the networks")
-    model = open_model(run, windows, name, licence, data)
-    return export_bundle(out, model, windows, forms, kind, text, stage)
-
-
-def _check_run(frames: int | None, pool: str, text_of: str | None, seconds: float | None) -> None:
-    """A run says itself what a window is."""
-    for option, value in (
-        ("--frames", frames),
-        ("--pool", None if pool == "mean" else pool),
-        ("--text", text_of),
-        ("--seconds", seconds),
-    ):
-        if value is not None:
-            raise ArgumentError(f"{option} goes with --video or --audio; a run has its own windows.")
-
-
-def _backbones(
-    out: Path,
-    video: str | None,
-    audio: str | None,
-    frames: int | None,
-    pool: str,
-    text_of: str | None,
-    seconds: float | None,
-    calibration: str | None,
-    name: str | None,
-    licence: str | None,
-    data: str | None,
-    text: str,
-    stage: Callable[[str], object],
-) -> ExportedBundle:
-    with extra_packages("backbones"):
-        from avfeat.export.backbones import POOLS, choose_text, export_backbones, left_out, open_audio, open_video
-    if pool not in POOLS:
-        raise ArgumentError(f"--pool must be one of {', '.join(POOLS)}, not {pool!r}.")
-    media = None if calibration is None else Path(calibration)
-    if media is not None and not media.exists():
-        raise ArgumentError(f"{media}: no such file or folder; --calibration of networks of others takes media.")
-    stage("opening the networks")
-    opened = None if video is None else open_video(video)
-    heard = None if audio is None else open_audio(audio)
-    chosen = choose_text(opened, heard, text_of)
-    if (out_of_two := left_out(opened, heard, chosen)) is not None:
-        note(f"note: a bundle has one shared space; --{out_of_two}, which has another, gives its features alone.")
-    return export_backbones(
-        out,
-        opened,
-        heard,
-        frames=frames,
-        seconds=seconds,
-        pool=cast("Pool", pool),
-        text=chosen,
-        media=media,
-        name=name,
-        licence=licence,
-        data=data,
-        notes=text,
-        follow=stage,
-    )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -222,6 +223,18 @@ def test_threads_may_share_an_encoder(encoder: Encoder, clip: Path, other_clip: 
     assert len(found) == 6
     for path, embedding in found:
         assert_same(embedding, expected[path], 1e-6)
+
+
+def test_an_encoder_travels_and_opens_again_on_arrival(encoder: Encoder, clip: Path) -> None:
+    sent = pickle.dumps(encoder)
+    # The settings travel, not the networks.
+    assert len(sent) < 1000
+    with pickle.loads(sent) as arrived:
+        assert (arrived.threads, arrived.device, arrived.backend) == (encoder.threads, encoder.device, "onnx")
+        assert arrived.bundle.sha256 == encoder.bundle.sha256
+        assert_same(arrived.embed(clip), encoder.embed(clip))
+    with pytest.raises(ArgumentError, match="closed"):
+        pickle.dumps(arrived)
 
 
 def test_live_input_gives_windows_before_it_ends(encoder: Encoder, tmp_path: Path) -> None:
