@@ -102,8 +102,9 @@ class Encoder:
         """How it travels; raises ``ArgumentError`` when it is closed."""
         if self._sessions is None:
             raise ArgumentError(_CLOSED)
-        settings = {"device": self.device, "backend": self.backend, "threads": self.threads}
-        return functools.partial(load, self.bundle.path.resolve(), **settings), ()
+        path = self.bundle.path.resolve()
+        opened = functools.partial(load, path, device=self.device, backend=self.backend, threads=self.threads)
+        return opened, ()
 
     def close(self) -> None:
         """Let go of the graphs; the encoder cannot be used afterwards."""
