@@ -12,14 +12,17 @@ from avfeat.embedding import Embedding
 from avfeat.errors import ArgumentError, OutputError
 from avfeat.reading.h5 import read_h5
 from avfeat.reading.jsonl import read_jsonl
+from avfeat.reading.lance import read_index
 from avfeat.reading.npz import read_npz_file
 from avfeat.reading.parquet import read_parquet
+from avfeat.writers.lance import INDEX
 
 READERS: dict[str, Callable[[Path], Iterator[Embedding]]] = {
     ".npz": read_npz_file,
     ".jsonl": read_jsonl,
     ".parquet": read_parquet,
     ".h5": read_h5,
+    INDEX: read_index,
 }
 _NAMED = 3
 
@@ -32,7 +35,7 @@ def read(path: str | os.PathLike[str], source: str | None = None) -> Embedding:
     ``duration`` is the end of the last window; of a modality that is nowhere, rows have no numbers.
 
     Args:
-        path: an ``.npz``, ``.jsonl``, ``.parquet`` or ``.h5`` file.
+        path: an ``.npz``, ``.jsonl``, ``.parquet`` or ``.h5`` file, or a ``.lance`` index.
         source: the file that was embedded, as it was named then; None where there is only one.
 
     Raises:

@@ -47,7 +47,7 @@ def parquet_table(path: Path, metadata: Mapping[str, str] | None = None) -> Iter
     def add(embedding: Embedding) -> None:
         nonlocal writer
         metas.add(embedding)
-        table = _table(embedding).replace_schema_metadata(metadata)
+        table = table_of(embedding).replace_schema_metadata(metadata)
         if writer is None:
             writer = parquet.ParquetWriter(file, table.schema, write_page_checksum=True)
         writer.write_table(table)
@@ -71,7 +71,8 @@ def import_pyarrow() -> Any:
     return pyarrow.parquet
 
 
-def _table(embedding: Embedding) -> Any:
+def table_of(embedding: Embedding) -> Any:
+    """The rows of an embedding as an Arrow table."""
     import pyarrow
 
     rows = len(embedding)
