@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from avfeat.embedding import Embedding, Failure, WindowEmbedding
     from avfeat.encoder import Encoder, load
     from avfeat.errors import ArgumentError, AvfeatError, BackendError, BundleError, MediaError, OutputError
+    from avfeat.index.search import search
     from avfeat.reading import read, read_many
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "load",
     "read",
     "read_many",
+    "search",
 ]
 
 _HOMES = {
@@ -45,6 +47,7 @@ _HOMES = {
     "load": "encoder",
     "read": "reading",
     "read_many": "reading",
+    "search": "index.search",
 }
 
 

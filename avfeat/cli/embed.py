@@ -53,7 +53,7 @@ def embed(
         typer.Option(
             "-o",
             "--out",
-            help="A file, a folder, a table (.jsonl, .parquet, .h5), an index (.lance), or - for JSON lines on stdout.",
+            help="A file, a folder, a table (.jsonl, .parquet, .h5), an index (.lance), or - for stdout.",
         ),
     ] = None,
     form: Annotated[

@@ -218,8 +218,9 @@ class IndexWriter:
         if not tables and put:
             store = import_lancedb().connect(self._path)
             schema = table_of(next(iter(self._waiting.values()))).schema
-            # In this order: who finds sources finds windows.
-            tables = {WINDOWS: store.create_table(WINDOWS, schema=schema, mode="overwrite")}
+            # In this order: who finds sources finds windows. What a killed run has left is of no use.
+            store.drop_table(WINDOWS, ignore_missing=True)
+            tables = {WINDOWS: store.create_table(WINDOWS, schema=schema)}
             tables[SOURCES] = store.create_table(SOURCES, schema=sources.schema)
         if not tables:
             return
