@@ -17,6 +17,7 @@ from avfeat.index.align import Combine, Laid, Pair, Query, lay
 from avfeat.index.approximate import candidates, first_source, large
 from avfeat.index.collection import Collection, load_collection
 from avfeat.index.query import check_bundle, encoder_of, make_query, query_of
+from avfeat.index.sheet import place_of
 from avfeat.media import Source
 from avfeat.media.source import source_name
 
@@ -96,9 +97,20 @@ class Searcher:
         path = Path(check_path("index", index))
         self._large = large(path)
         self.collection = load_collection(path, None if self._large is None else [first_source(path)])
+        self._where = self.collection
+        self._encoder: Encoder | None = None
         if encoder is not None:
-            check_bundle(self.collection, encoder.bundle.sha256, f"the encoder ({encoder.bundle.name}) is")
+            self.use(encoder)
+
+    def use(self, encoder: Encoder) -> None:
+        """Embed queries with this encoder; ``ArgumentError`` if it is of another bundle."""
+        check_bundle(self.collection, encoder.bundle.sha256, f"the encoder ({encoder.bundle.name}) is")
         self._encoder = encoder
+
+    def place(self, file: str) -> Path:
+        """Where a file of the last answer is."""
+        where = self._where
+        return place_of(where.places[where.sources.index(file)], where.path)
 
     def find(self, query: Source | Embedding, by: By = "both", top: int = 10, per_file: int = 3) -> list[Hit]:
         """The best moments; arguments and errors as ``search``."""
@@ -111,6 +123,7 @@ class Searcher:
         windows, where = self._windows(query, by), self.collection
         if self._large is not None:
             where = load_collection(where.path, candidates(self._large, windows, PAIRS[by]))
+        self._where = where
         combine: Combine = "max" if by == "text" else "mean"
         return moments(where, windows, lay(windows, where, PAIRS[by], combine), top, per_file)
 
