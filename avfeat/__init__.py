@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from avfeat.embedding import Embedding, Failure, WindowEmbedding
     from avfeat.encoder import Encoder, load
     from avfeat.errors import ArgumentError, AvfeatError, BackendError, BundleError, MediaError, OutputError
+    from avfeat.index.search import search
+    from avfeat.reading import read, read_many
 
 __all__ = [
     "ArgumentError",
@@ -31,6 +33,9 @@ __all__ = [
     "WindowEmbedding",
     "__version__",
     "load",
+    "read",
+    "read_many",
+    "search",
 ]
 
 _HOMES = {
@@ -40,6 +45,9 @@ _HOMES = {
     "WindowEmbedding": "embedding",
     "Encoder": "encoder",
     "load": "encoder",
+    "read": "reading",
+    "read_many": "reading",
+    "search": "index.search",
 }
 
 

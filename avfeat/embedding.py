@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -172,6 +173,39 @@ class Embedding:
         video = _weighted_mean(self.video, covered * self.has_video)
         audio = _weighted_mean(self.audio, covered * self.has_audio)
         return np.concatenate([video, audio])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it to a file, which appears whole or not at all; ``avfeat.read`` gives it again.
+
+        Args:
+            path: its suffix is the format: ``.npz``, ``.jsonl``, ``.parquet``, ``.h5``; ``.npy`` for ``pooled()``.
+
+        Raises:
+            ArgumentError: another suffix.
+            OutputError: it cannot be written there.
+            BackendError: the format needs a package that is not installed.
+        """
+        from avfeat.writers import save
+
+        save(path, self)
+
+    def to_frame(self) -> Any:
+        """A pandas ``DataFrame``: a row a window, vectors in cells (None where a modality is missing).
+
+        Columns: ``source window start end has_video has_audio video audio video_shared audio_shared``.
+
+        Raises:
+            BackendError: pandas is not installed.
+        """
+        from avfeat.showing import frame_of
+
+        return frame_of(self)
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        from avfeat.showing import html_of
+
+        return html_of(self)
 
 
 def dense_of(found: WindowEmbedding | Embedding) -> dict[str, NDArray[Any]]:

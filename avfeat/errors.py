@@ -72,7 +72,7 @@ class StoppedError(AvfeatError):
 
 
 class OutputError(AvfeatError):
-    """A result that cannot be written where it was asked for."""
+    """A result that cannot be written where it was asked for, or read from where it should be."""
 
 
 class FullDiskError(OutputError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from avfeat.stamp import Stamp, unchanged
 from avfeat.writers import FORMATS
 from avfeat.writers.atomic import PREFIX, atomic, encode_line, sweep, writing
 from avfeat.writers.journal import OutputJournal
+from avfeat.writers.lance import INDEX, file_key, import_lancedb, index_metas, open_index
 
 Format = Literal["npz", "npy", "jsonl", "parquet", "h5"]
 TABLES = tuple(f".{name}" for name, form in FORMATS.items() if form.table is not None)
@@ -57,16 +58,18 @@ class JobPlan:
     Attributes:
         tasks: inputs in order.
         format: of the outputs.
-        table: the one table that all go to, or None for a file each.
+        table: the one table, or index (format ``lance``), that all go to; None for a file each.
         folder: the folder of a job of many files, where ``failures.jsonl`` belongs; None otherwise.
         left_out: the files in the folders that are not taken for media.
+        folders: those among the inputs.
     """
 
     tasks: tuple[Task, ...]
-    format: Format
+    format: Format | Literal["lance"]
     table: Path | None = None
     folder: Path | None = None
     left_out: tuple[Path, ...] = ()
+    folders: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ def make_plan(
     Args:
         inputs: files, folders (taken with all media files below them), and ``-`` for ``stdin``.
         out: a folder; for one input a file with the suffix of a format; for several a table (``.jsonl``,
-            ``.parquet``, ``.h5``); ``-`` for stdout; or None for the current folder.
+            ``.parquet``, ``.h5``); an index (``.lance``); ``-`` for stdout; or None for the current folder.
         form: format of the outputs; None for the one that ``out`` names, else npz.
         stdin: what ``-`` stands for.
         shard: ``(i, n)``: every n-th input, from the i-th on (modulo n).
@@ -148,7 +151,8 @@ def make_plan(
     found = [item for path in given for item in _expand(path, stdin, suffixes, left_out)]
     plan = _laid_out(found, len(given) == 1 and not _is_dir(given[0]), out, form)
     index, count = shard
-    return replace(plan, tasks=plan.tasks[index % count :: count], left_out=tuple(left_out))
+    folders = tuple(Path(path) for path in given if path != STDOUT and _is_dir(path))
+    return replace(plan, tasks=plan.tasks[index % count :: count], left_out=tuple(left_out), folders=folders)
 
 
 def _laid_out(found: Sequence[_Input], alone: bool, out: str | None, form: Format | None) -> JobPlan:
@@ -157,6 +161,10 @@ def _laid_out(found: Sequence[_Input], alone: bool, out: str | None, form: Forma
         if form not in (None, "jsonl"):
             raise ArgumentError(f"Only jsonl can go to stdout, not {form}; give -o a file or a folder.")
         return JobPlan(tuple(item.task() for item in found), "jsonl")
+    if out is not None and Path(out).suffix.lower() == INDEX:
+        if form is not None:
+            raise ArgumentError(f"{out}: is an index; its suffix contradicts --format {form}; drop one of them.")
+        return JobPlan(tuple(item.task() for item in found), "lance", table=Path(out))
     suffix = "" if out is None or _is_dir(out) else Path(out).suffix.lower()
     if out is not None and suffix.removeprefix(".") in FORMATS:
         if alone:
@@ -188,11 +196,13 @@ def run(
         OutputError: an output cannot be written.
         BackendError: the format needs a package that is not installed.
     """
-    check = FORMATS[plan.format].check
+    check = import_lancedb if plan.format == "lance" else FORMATS[plan.format].check
     if check is not None:
         check()
     encoder.check_times(settings.hop, settings.start)
-    if plan.table is not None:
+    if plan.table is not None and plan.format == "lance":
+        yield from _run_index(plan, plan.table, encoder, settings)
+    elif plan.table is not None:
         yield from _run_table(plan, plan.table, encoder, settings)
     else:
         yield from _run_files(plan, encoder, settings)
@@ -200,8 +210,13 @@ def run(
 
 def done_before(plan: JobPlan, encoder: Encoder, settings: EmbedSettings) -> list[bool]:
     """For each task, whether an earlier run wrote its output: whole, of this input, bundle and settings."""
-    if plan.folder is None or settings.overwrite:
+    if settings.overwrite or (plan.folder is None and plan.format != "lance"):
         return [False] * len(plan.tasks)
+    if plan.format == "lance":
+        assert plan.table is not None
+        known = index_metas(plan.table)
+        return [_is_as_stated(task, known.get(_key(task)), encoder, settings) for task in plan.tasks]
+    assert plan.folder is not None
     read = FORMATS[plan.format].read_meta or OutputJournal(plan.folder).read
     return [_is_done(task, read, encoder, settings) for task in plan.tasks]
 
@@ -292,8 +307,34 @@ def _run_table(
                 yield TaskDone(task, result)
 
 
+def _run_index(
+    plan: JobPlan, path: Path, encoder: Encoder, settings: EmbedSettings
+) -> Iterator[TaskSkipped | TaskDone | TaskFailed]:
+    """Bring an index up to date: what failed or is gone has no rows in it any more."""
+    with open_index(path, encoder.bundle.sha256, [_key(task) for task in plan.tasks], plan.folders) as index:
+        waiting = []
+        for task, done in zip(plan.tasks, done_before(plan, encoder, settings), strict=True):
+            if done:
+                yield TaskSkipped(task)
+            else:
+                waiting.append(task)
+        with closing(_embed(waiting, encoder, settings, stamped=True)) as results:
+            for task, result in zip(waiting, results, strict=True):
+                if isinstance(result, Failure):
+                    index.remove(_key(task))
+                    yield TaskFailed(task, result)
+                else:
+                    index.put(_key(task), result)
+                    yield TaskDone(task, result)
+
+
+def _key(task: Task) -> str:
+    """By what an index knows an input, wherever the command is run: the whole path of a file."""
+    return file_key(task.source) if isinstance(task.source, str) else task.name
+
+
 def _embed(
-    tasks: Iterable[Task], encoder: Encoder, settings: EmbedSettings
+    tasks: Iterable[Task], encoder: Encoder, settings: EmbedSettings, stamped: bool = False
 ) -> Generator[Embedding | Failure, None, None]:
     """What becomes of each task, in order; closing it stops the work at once."""
     waiting = list(tasks)
@@ -302,8 +343,9 @@ def _embed(
     def sources() -> Iterator[Source]:
         for task in waiting:
             if task.failure is None:
-                # Only outputs of their own say what they were made from.
-                file = task.source if task.output is not None and isinstance(task.source, str) else None
+                # Only outputs of their own, and indexes, say what they were made from.
+                kept = stamped or task.output is not None
+                file = task.source if kept and isinstance(task.source, str) else None
                 stamps.append(None if file is None else Stamp.of(file))
                 yield task.source
 
@@ -394,18 +436,24 @@ def _is_done(
     except (OSError, ValueError):
         # No file can have this name, or this one cannot be read: writing it will say so.
         return False
+    same = found is not None and Path(str(found.get("source"))).resolve() == Path(source).resolve()
+    return same and _is_as_stated(task, found, encoder, settings)
+
+
+def _is_as_stated(task: Task, found: Mapping[str, Any] | None, encoder: Encoder, settings: EmbedSettings) -> bool:
+    """Whether ``found``, the ``meta`` of an output, is what embedding the task now would give."""
     hop = encoder.bundle.seconds if settings.hop is None else settings.hop
     return (
         found is not None
+        and isinstance(task.source, str)
         and found.get("bundle") == encoder.bundle.sha256
         and found.get("hop") == microseconds(hop) / MICROSECONDS
         # Outputs of versions that could not start elsewhere do not say it.
         and found.get("start", 0.0) == microseconds(settings.start) / MICROSECONDS
-        and Path(str(found.get("source"))).resolve() == Path(source).resolve()
         and {name: found[name] for name in TRACKS if name in found} == Rules(**settings.rules).choice()
         and not (settings.strict and found.get("damaged"))
         and isinstance(stated := found.get("input"), dict)
-        and unchanged(source, stated)
+        and unchanged(task.source, stated)
     )
 
 

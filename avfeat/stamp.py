@@ -42,6 +42,11 @@ class Stamp:
             return None
         return cls(status.st_size, status.st_mtime_ns, digest)
 
+    @classmethod
+    def from_json(cls, stated: Mapping[str, Any]) -> Stamp:
+        """The stamp that ``to_json`` says; ``KeyError``, ``TypeError`` or ``ValueError`` for something else."""
+        return cls(int(stated["size"]), int(stated["modified_ns"]), str(stated["sha256"]))
+
     def to_json(self) -> dict[str, int | str]:
         """As outputs say it."""
         return {"size": self.size, "modified_ns": self.modified, "sha256": self.sha256}

@@ -30,6 +30,9 @@ def everything(path: Path, file: BinaryIO, data: bytes, frames: NDArray[np.uint8
     assert_type(e.audio_frame_times, NDArray[np.float64] | None)
     assert_type(e.pooled(), NDArray[np.float32])
     assert_type(e.damaged, bool)
+    e.save(path)
+    assert_type(avfeat.read(path, source="a.mp4"), Embedding)
+    assert_type(avfeat.read_many(str(path)), Iterator[Embedding])
     assert_type(encoder.embed_many([path, data], workers=2), Iterator[Embedding | Failure])
     for result in encoder.embed_many([path]):
         if isinstance(result, Failure):

@@ -17,6 +17,7 @@ from avfeat.cli.doctor import doctor
 from avfeat.cli.embed import embed
 from avfeat.cli.eval import evaluation
 from avfeat.cli.info import info
+from avfeat.cli.search import search
 from avfeat.cli.synth import synth
 from avfeat.cli.verify import verify
 from avfeat.errors import ArgumentError, AvfeatError, StoppedError
@@ -37,6 +38,7 @@ app.command()(info)
 app.command()(verify)
 app.command()(doctor)
 app.command("bench")(bench_command)
+app.command()(search)
 app.add_typer(synth, name="synth")
 app.add_typer(evaluation, name="eval")
 # The rooms above this one bring their commands with them; this one knows none of them.

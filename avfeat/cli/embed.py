@@ -51,7 +51,9 @@ def embed(
     out: Annotated[
         str | None,
         typer.Option(
-            "-o", "--out", help="A file, a folder, a table (.jsonl, .parquet, .h5), or - for JSON lines on stdout."
+            "-o",
+            "--out",
+            help="A file, a folder, a table (.jsonl, .parquet, .h5), an index (.lance), or - for stdout.",
         ),
     ] = None,
     form: Annotated[

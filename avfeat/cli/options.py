@@ -26,6 +26,14 @@ DeviceOption = Annotated[Device, typer.Option(help="Where to run.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Processors to use; default: all.")]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Files at a time; default: one a processor.")]
 
+# Those of commands on an index.
+IndexArgument = Annotated[
+    Path, typer.Argument(metavar="INDEX", help="A .lance folder or a .parquet table that embed has written.")
+]
+HtmlOption = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write a page with frames and players to FILE.")
+]
+
 # Those of ``avfeat eval``.
 RootArgument = Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of the data set.")]
 DataArgument = Annotated[

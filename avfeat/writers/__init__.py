@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from avfeat.arguments import check_path
 from avfeat.embedding import Embedding
+from avfeat.errors import ArgumentError
 from avfeat.writers.h5 import h5_table, import_h5py, write_h5
 from avfeat.writers.jsonl import jsonl_table, window_line, write_jsonl
 from avfeat.writers.npy import write_npy
@@ -41,4 +44,15 @@ FORMATS = {
     "h5": Format(write_h5, h5_table, check=import_h5py),
 }
 
-__all__ = ["FORMATS", "Format", "window_line"]
+
+def save(path: str | os.PathLike[str], embedding: Embedding) -> None:
+    """Write one embedding in the format that the suffix of ``path`` names; see ``Embedding.save``."""
+    place = Path(check_path("path", path))
+    form = FORMATS.get(place.suffix.lower().removeprefix("."))
+    if form is None:
+        names = ", ".join(f".{name}" for name in FORMATS)
+        raise ArgumentError(f"{place}: no format is called {place.suffix or 'so'}; end the name in {names}.")
+    form.write(place, embedding)
+
+
+__all__ = ["FORMATS", "Format", "save", "window_line"]

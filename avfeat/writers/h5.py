@@ -14,7 +14,7 @@ import numpy as np
 from avfeat.embedding import Embedding
 from avfeat.extras import extra_packages
 from avfeat.writers.atomic import Nothing, atomic, printable
-from avfeat.writers.meta import arrays_of, meta
+from avfeat.writers.meta import METAS, TableMeta, arrays_of, meta
 
 _CHUNK = 1 << 16
 """Bytes of a table's column that lie together, and have a checksum together."""
@@ -39,13 +39,18 @@ def h5_table(path: Path) -> Iterator[Callable[[Embedding], None]]:
     h5py = import_h5py()
     with atomic(path) as file:
         with h5py.File(file, "w") as store:
+            metas = TableMeta()
 
             def add(embedding: Embedding) -> None:
+                metas.add(embedding)
                 for name, values in _columns(embedding).items():
                     _append(store, name, values, h5py.string_dtype() if name == "source" else values.dtype)
 
             yield add
             rows = len(store)
+            if rows:
+                # No attribute: those hold 64 kB at most.
+                store.create_dataset(METAS.decode(), data=metas.text(), dtype=h5py.string_dtype())
         if not rows:
             raise Nothing
 

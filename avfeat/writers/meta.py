@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from avfeat.embedding import Embedding, dense_of
 from avfeat.version import __version__
 
+METAS = b"metas"
+"""What tables call ``TableMeta``."""
+
 ARRAYS = ("start", "end", "video", "audio", "video_shared", "audio_shared", "has_video", "has_audio")
 
 
@@ -41,6 +44,38 @@ def meta(embedding: Embedding) -> dict[str, Any]:
         **embedding.choice,
         **({} if embedding.stamp is None else {"input": embedding.stamp.to_json()}),
     }
+
+
+class TableMeta:
+    """What is said of the many embeddings of one table, in order: all of the first, of others what differs."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self._first: dict[str, Any] = {}
+        self._then: list[dict[str, Any]] = []
+
+    def add(self, embedding: Embedding) -> None:
+        """The next one."""
+        found = meta(embedding)
+        if not self._first:
+            self._first = found
+        else:
+            same = self._first
+            self._then.append({key: value for key, value in found.items() if key not in same or same[key] != value})
+
+    def text(self) -> str:
+        """All of it, for ``parse_metas``."""
+        return json.dumps({"first": self._first, "then": self._then})
+
+
+def parse_metas(text: str) -> list[dict[str, Any]]:
+    """The ``meta`` of each embedding of a table.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is something else.
+    """
+    found = json.loads(text)
+    return [found["first"], *({**found["first"], **other} for other in found["then"])]
 
 
 def parse_meta(text: str | None) -> dict[str, Any] | None:

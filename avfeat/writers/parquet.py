@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from avfeat.embedding import Embedding, dense_of
 from avfeat.extras import extra_packages
 from avfeat.writers.atomic import Nothing, atomic, printable
-from avfeat.writers.meta import mask_of, meta, parse_meta
+from avfeat.writers.meta import METAS, TableMeta, mask_of, meta, parse_meta
 
 
 def write_parquet(path: Path, embedding: Embedding) -> None:
@@ -36,13 +36,18 @@ def read_parquet_meta(path: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def parquet_table(path: Path, metadata: Mapping[str, str] | None = None) -> Iterator[Callable[[Embedding], None]]:
-    """A table of many embeddings; call what this gives with each. It appears when all are written."""
+    """A table of many embeddings; call what this gives with each. It appears when all are written.
+
+    Without ``metadata`` its own says what is known of each embedding.
+    """
     parquet = import_pyarrow()
     writer = None
+    metas = TableMeta()
 
     def add(embedding: Embedding) -> None:
         nonlocal writer
-        table = _table(embedding).replace_schema_metadata(metadata)
+        metas.add(embedding)
+        table = table_of(embedding).replace_schema_metadata(metadata)
         if writer is None:
             writer = parquet.ParquetWriter(file, table.schema, write_page_checksum=True)
         writer.write_table(table)
@@ -52,6 +57,8 @@ def parquet_table(path: Path, metadata: Mapping[str, str] | None = None) -> Iter
             yield add
             if writer is None:
                 raise Nothing
+            if metadata is None:
+                writer.add_key_value_metadata({METAS: metas.text()})
         finally:
             if writer is not None:
                 writer.close()
@@ -64,7 +71,8 @@ def import_pyarrow() -> Any:
     return pyarrow.parquet
 
 
-def _table(embedding: Embedding) -> Any:
+def table_of(embedding: Embedding) -> Any:
+    """The rows of an embedding as an Arrow table."""
     import pyarrow
 
     rows = len(embedding)

@@ -1,0 +1,83 @@
+"""What is looked for, as windows: media, a picture, a text, or an embedding."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from avfeat.arguments import shown
+from avfeat.bundle import SHIPPED, Bundle, Modality, find_bundle
+from avfeat.embedding import Embedding
+from avfeat.encoder import Encoder, load
+from avfeat.errors import ArgumentError
+from avfeat.index.align import Query
+from avfeat.index.collection import Collection, Vectors, unit
+
+FINEST = 0.5
+"""Seconds between the windows of a query, at most: they need not lie on the grid of what they are a copy of."""
+
+
+def encoder_of(collection: Collection, model: str | None = None, device: str = "auto") -> Encoder:
+    """The encoder that an index was made with: ``model``, or of the bundles that ship the one that it was.
+
+    Raises:
+        ArgumentError: it was another.
+    """
+    names = list(SHIPPED) if model is None else [model]
+    bundles = {name: Bundle.open(find_bundle(name)) for name in names}
+    for name, bundle in bundles.items():
+        if bundle.sha256 == collection.bundle:
+            return load(name, device=device)
+    given = "none that ships with avfeat" if model is None else f"not {bundles[model].name}"
+    raise ArgumentError(
+        f"{collection.path}: was made with the bundle {collection.bundle[:12]}..., {given}; name it with --model "
+        "(encoder=), or embed again."
+    )
+
+
+def check_bundle(collection: Collection, bundle: str, what: str) -> None:
+    """Raise ``ArgumentError`` where vectors of two bundles would be compared."""
+    if bundle != collection.bundle:
+        raise ArgumentError(
+            f"{collection.path}: was made with the bundle {collection.bundle[:12]}..., {what} with "
+            f"{bundle[:12] or 'an unknown one'}; vectors of two bundles do not compare."
+        )
+
+
+def make_query(encoder: Encoder, source: Any, hop: float, text: bool) -> Query:
+    """The windows of a query.
+
+    Args:
+        encoder: of the index's bundle.
+        source: media, a still picture, or the text.
+        hop: seconds between the windows of the index.
+        text: whether it is a text.
+
+    Raises:
+        ArgumentError: the bundle takes no text.
+        MediaError: the media give no embedding.
+    """
+    if not text:
+        # A whole part of the index's hop: each window then lies on the grid at some offset.
+        parts = max(1, round(hop / FINEST))
+        return query_of(encoder.embed(source, hop=hop / parts, still=True))
+    if not isinstance(source, str):
+        raise ArgumentError(f"A query by text is a text, not {shown(source)}.")
+    embed_text = getattr(encoder, "embed_text", None)
+    if embed_text is None:
+        raise ArgumentError(f"{encoder.bundle.name}: has no text tower; look for a video, a sound or a picture.")
+    rows = np.asarray(embed_text([source]), np.float32)
+    moment = np.zeros(1)
+    return Query(moment, moment, 0.0, {"text": unit(rows, np.ones(1, bool))})
+
+
+def query_of(embedding: Embedding) -> Query:
+    """The windows of an embedding as a query."""
+    vectors: dict[Modality | Literal["text"], Vectors] = {}
+    shared = embedding.video_shared.shape[1] or embedding.audio_shared.shape[1]
+    video = embedding.video_shared if shared else embedding.video
+    audio = embedding.audio_shared if shared else embedding.audio
+    vectors["video"] = unit(video, embedding.has_video & bool(video.shape[1]))
+    vectors["audio"] = unit(audio, embedding.has_audio & bool(audio.shape[1]))
+    return Query(embedding.start, embedding.end, embedding.duration, vectors)
