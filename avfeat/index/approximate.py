@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,8 @@ def first_source(path: Path) -> str:
 
 
 def candidates(windows: Any, query: Query, pairs: Sequence[Pair]) -> list[str]:
-    """The files whose windows are nearest to the query's: those first that are named the most often."""
-    named: Counter[str] = Counter()
+    """The files whose windows are nearest to the query's: those first whose similarities add up to the most."""
+    similar: defaultdict[str, float] = defaultdict(float)
     for ours, theirs in pairs:
         vectors, name = query.vectors.get(ours), f"{theirs}_shared"
         if vectors is None or not getattr(windows.schema.field(name).type, "list_size", None):
@@ -50,5 +50,11 @@ def candidates(windows: Any, query: Query, pairs: Sequence[Pair]) -> list[str]:
             near = windows.search(vectors.rows[place], vector_column_name=name).distance_type("dot")
             # Without its distance among the columns, LanceDB warns on stderr.
             found = near.limit(_NEAREST).refine_factor(2).select(["source", "_distance"]).to_arrow()
-            named.update(set(found["source"].to_pylist()))
-    return [source for source, _ in named.most_common(_FILES)]
+            best: dict[str, float] = {}
+            columns = (found[name].to_pylist() for name in ("source", "_distance"))
+            for source, distance in zip(*columns, strict=True):
+                # LanceDB's distance of products is 1 less the product.
+                best[source] = max(best.get(source, 0.0), 1.0 - distance)
+            for source, one in best.items():
+                similar[source] += one
+    return sorted(similar, key=lambda source: (-similar[source], source))[:_FILES]

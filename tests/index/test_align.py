@@ -114,8 +114,8 @@ def test_scores_are_those_of_a_slow_loop(collection) -> None:
             cells.setdefault((int(collection.file[row]), float(start - begin)), []).append(float(np.mean(similar)))
     for file, offset, score in zip(laid.file.tolist(), laid.offset.tolist(), laid.score.tolist(), strict=True):
         found = cells.pop((file, offset), [])
-        # Three windows of the query lie on the grid at a time.
-        expected = sum(found) / max(len(found), min(3, LENGTHS[file])) if found else -np.inf
+        # Two windows of the query lie on the grid at least, wherever it begins.
+        expected = sum(found) / max(len(found), min(2, LENGTHS[file])) if found else -np.inf
         assert score == pytest.approx(expected, abs=1e-5)
     assert not cells
 
