@@ -15,7 +15,7 @@ from avfeat.errors import ArgumentError, BundleError
 from avfeat.extras import extra_packages
 
 _OWN = "transformers:REPO_OR_FOLDER, module.py:function"
-_AUDIO = f"mn04_as:FILE, {_OWN}"
+_AUDIO = f"mn04_as, mn04_as:FILE, {_OWN}"
 _VIDEO = f"timm:NAME, torchvision:NAME, efficientnet_lite0, {_OWN}"
 
 
@@ -53,7 +53,10 @@ def export(
         ),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(metavar="S", help="Of --video, --audio: length of a window; default: 2 s.")
+        float | None,
+        typer.Option(
+            metavar="S", help="Of --video, --audio: length of a window; default: what suits the network, or 2 s."
+        ),
     ] = None,
     formats: Annotated[str, typer.Option("--format", metavar="F,F", help="Of onnx, torchscript, pt2.")] = "onnx",
     precision: Annotated[str, typer.Option(metavar="P", help="fp32, fp16 or int8.")] = "fp32",

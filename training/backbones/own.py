@@ -41,6 +41,8 @@ def own_frames(file: str, function: str, address: Address) -> VideoBackbone:
     """
     network, takes = _call(file, function, address, _VIDEO)
     crop = _pair(takes["size"], address)
+    sides = (2, 3, *crop) if takes["fps"] is None else (2, 3, int(takes["frames"]), *crop)
+    _check_outputs(network, torch.zeros(sides), address)
     resize = crop if takes["resize"] is None else takes["resize"]
     if takes["kernel"] not in get_args(Kernel) or not (isinstance(resize, int) or len(resize) == 2):
         raise ArgumentError(
@@ -64,6 +66,7 @@ def own_audio(file: str, function: str, address: Address) -> AudioBackbone:
         ArgumentError: no such function, it raises, or gives something else.
     """
     network, takes = _call(file, function, address, _AUDIO)
+    _check_outputs(network, torch.zeros(2, round(takes["seconds"] * takes["sample_rate"])), address)
 
     def pipeline(waveform: NDArray[np.float32]) -> tuple[Tensor, ...]:
         return as_outputs(network(torch.from_numpy(waveform)[None]))
@@ -108,6 +111,24 @@ def _function(file: str, function: str, address: Address) -> Callable[[], Any]:
     if not callable(found):
         raise ArgumentError(f"{address.text}: {file} has no function {function!r}.")
     return cast("Callable[[], Any]", found)
+
+
+def _check_outputs(network: nn.Module, taken: Tensor, address: Address) -> None:
+    try:
+        with torch.inference_mode():
+            found = network(taken)
+    except Exception as error:  # it is the user's code, which may raise anything
+        why = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no reason'}"
+        raise ArgumentError(f"{address.text}: cannot take {tuple(taken.shape)} ({why}).") from error
+    outputs = as_outputs(found) if isinstance(found, Tensor | tuple | list) else ()
+    right = [isinstance(one, Tensor) and one.ndim == 2 and len(one) == len(taken) for one in outputs]
+    if not (1 <= len(right) <= 2 and all(right)):
+        said = [list(one.shape) if isinstance(one, Tensor) else type(one).__name__ for one in outputs]
+        what = type(found).__name__ if not said else " and ".join(map(str, said))
+        raise ArgumentError(
+            f"{address.text}: forward must give a tensor (n, d), or features and unit vectors of a shared space, "
+            f"each (n, d), and gives {what} for n = {len(taken)}."
+        )
 
 
 def _pair(size: Any, address: Address) -> tuple[int, int]:

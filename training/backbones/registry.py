@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 
 from avfeat.errors import ArgumentError
@@ -87,6 +88,13 @@ def is_spec(text: str) -> bool:
     return True
 
 
+def _hint(kind: str, path: str) -> str:
+    if path.endswith(".py"):
+        return f"name its function, {path}:function, or "
+    close = difflib.get_close_matches(kind, [*_LIBRARIES, *_ONE], 1)
+    return f"did you mean {close[0]!r}? Or " if close and close[0] != kind else ""
+
+
 def _take_apart(spec: str) -> tuple[str, str, Address]:
     """Library or file, name or function, and all of it with its options."""
     address = parse(spec)
@@ -96,5 +104,5 @@ def _take_apart(spec: str) -> tuple[str, str, Address]:
         return kind, name, address
     known = kind in _LIBRARIES or kind.endswith(".py")
     if not (known and colon and name):
-        raise ArgumentError(f"{spec}: is no network that can be opened; give {FORMS}.")
+        raise ArgumentError(f"{spec}: is no network that can be opened; {_hint(kind, path)}give {FORMS}.")
     return kind, name, address

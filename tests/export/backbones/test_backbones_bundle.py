@@ -47,6 +47,20 @@ def wrong():
 
 def nothing():
     return 3
+
+class Named(nn.Module):
+    def forward(self, pictures):
+        return {"features": pictures.mean((2, 3))}
+
+class Flat(nn.Module):
+    def forward(self, pictures):
+        return pictures.mean()
+
+def named():
+    return Named(), {"size": 24}
+
+def flat():
+    return Flat(), {"size": 24}
 """
 
 
@@ -193,6 +207,9 @@ def test_what_differs_from_the_library_is_not_written(
         ("wrong", r"'sized' is not known; did you mean 'size'\?"),
         ("nothing", "must return a torch.nn.Module and a dictionary"),
         ("missing", r"has no function 'missing'\."),
+        ("named", r"forward must give a tensor \(n, d\), .* and gives dict for n = 2\."),
+        ("flat", r"forward must give a tensor \(n, d\), .* and gives \[\] for n = 2\."),
+        ("sound", r"own\.py:sound: cannot take \(2, 3, 224, 224\)|'sample_rate' is not known"),
     ],
 )
 def test_a_function_that_is_none(own: Path, name: str, said: str) -> None:
@@ -204,6 +221,8 @@ def test_a_function_that_is_none(own: Path, name: str, said: str) -> None:
     ("spec", "said"),
     [
         ("resnet18", "is no network that can be opened; give timm:NAME"),
+        ("tim:resnet18", r"did you mean 'timm'\? Or give timm:NAME"),
+        ("own.py", r"name its function, own\.py:function, or give timm:NAME"),
         ("timm:resnet81", "timm has no network 'resnet81'; did you mean"),
         ("timm:resnet18?size=3", "has no option 'size'"),
         ("timm:resnet18?weights=/nowhere.pt", "its weights cannot be fetched or read"),
