@@ -102,7 +102,7 @@ class Encoder:
         """How it travels; raises ``ArgumentError`` when it is closed."""
         if self._sessions is None:
             raise ArgumentError(_CLOSED)
-        settings = {"device": self.device, "backend": self.backend, "threads": self.threads}
+        settings: dict[str, Any] = {"device": self.device, "backend": self.backend, "threads": self.threads}
         return functools.partial(load, self.bundle.path.resolve(), **settings), ()
 
     def close(self) -> None:

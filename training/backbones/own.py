@@ -122,9 +122,7 @@ def _check(address: Address, takes: Mapping[str, Any], numbers: Sequence[str], c
         value = takes[name]
         three = isinstance(value, list | tuple) and len(value) == 3 and all(is_number(one) for one in value)
         if not three or (name == "std" and not all(_positive(one) for one in value)):
-            raise ArgumentError(
-                f"{address.text}: {name} must be three numbers, of red, green and blue, not {value!r}."
-            )
+            raise ArgumentError(f"{address.text}: {name} must be three numbers (red, green, blue), not {value!r}.")
 
 
 def _positive(value: Any) -> bool:
