@@ -34,4 +34,5 @@ class DenseRows:
     def offsets(self) -> NDArray[np.int64]:
         """Instants of the rows within a window, in microseconds."""
         instants = self.first + np.arange(self.rows) * self.period
-        return np.rint(instants * MICROSECONDS).astype(np.int64)
+        found: NDArray[np.int64] = np.rint(instants * MICROSECONDS).astype(np.int64)
+        return found
