@@ -33,5 +33,6 @@ class DenseRows:
 
     def offsets(self) -> NDArray[np.int64]:
         """Instants of the rows within a window, in microseconds."""
-        instants = [round((self.first + place * self.period) * MICROSECONDS) for place in range(self.rows)]
-        return np.array(instants, dtype=np.int64)
+        instants = self.first + np.arange(self.rows) * self.period
+        found: NDArray[np.int64] = np.rint(instants * MICROSECONDS).astype(np.int64)
+        return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 Reason = Literal[
     "not_found",
@@ -20,7 +20,11 @@ Reason = Literal[
 
 
 class AvfeatError(Exception):
-    """Base of every error that avfeat raises on purpose: one sentence with the remedy."""
+    """Base of every error that avfeat raises on purpose: one sentence with the remedy. Can be pickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it travels: an error that cannot arrive breaks a whole pool of processes."""
+        return _arrived, (type(self), self.args, self.__dict__)
 
 
 class ArgumentError(AvfeatError, ValueError):
@@ -77,3 +81,9 @@ class OutputError(AvfeatError):
 
 class FullDiskError(OutputError):
     """The disk is full: no other result could be written either."""
+
+
+def _arrived(kind: type[AvfeatError], args: tuple[Any, ...], values: dict[str, Any]) -> AvfeatError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(values)
+    return error

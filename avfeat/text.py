@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ Tokens = list[NDArray[np.int64]]
 
 _AT_ONCE = 64
 _TOKENIZER_BYTES = 2**28
+_PANIC = "PanicException"
+_LONGEST = 2**16
+"""Tokens of a sentence: more than any network takes, and few enough to hold."""
 
 
 class Tokenizer:
@@ -45,26 +49,51 @@ class Tokenizer:
         """
         with extra_packages("text"):
             import tokenizers
-        self.name, self._masked = path.name, masked
-        try:
+        self.name, self._path, self._masked = path.name, path, masked
+        with self._readable("is no tokenizer that tokenizers reads"):
             self._tokenizer = tokenizers.Tokenizer.from_str(read_plain(path, _TOKENIZER_BYTES).decode())
-        except Exception as error:  # tokenizers raises bare Exception
-            raise BundleError(
-                f"{path}: is no tokenizer that tokenizers reads ({error}); export the bundle again."
-            ) from error
+        self._check_lengths(self._tokenizer.truncation, self._tokenizer.padding)
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
         """Sentences as tokens.
 
         Raises:
             ArgumentError: half of a surrogate pair, which no UTF-8 has.
+            BundleError: the tokenizer cannot take a sentence, or gives too many tokens.
         """
         try:
-            found = self._tokenizer.encode_batch(list(texts))
+            with self._readable("cannot make tokens of a sentence"):
+                found = self._tokenizer.encode_batch(list(texts))
         except (TypeError, UnicodeError) as error:
             raise ArgumentError(f"texts hold what no UTF-8 can hold ({error}); replace lone surrogates.") from error
+        lengths = {len(one) for one in found}
+        if len(lengths) > 1 or max(lengths) > _LONGEST:
+            raise self._wrong(f"makes sentences of {max(lengths):,} tokens, or of different lengths")
         ids = np.array([one.ids for one in found], np.int64)
         return [ids, np.array([one.attention_mask for one in found], np.int64)] if self._masked else [ids]
+
+    def _check_lengths(self, cut: Mapping[str, Any] | None, filled: Mapping[str, Any] | None) -> None:
+        """It cuts and pads, to lengths that can be held: what pads to billions would end the process."""
+        if cut is None or filled is None:
+            raise self._wrong("does not say where sentences are cut (truncation) and how they are padded (padding)")
+        longest = max(cut["max_length"], filled["length"] or 0, filled["pad_to_multiple_of"] or 0)
+        if longest > _LONGEST:
+            raise self._wrong(f"cuts or pads at {longest:,} tokens, more than {_LONGEST:,}")
+
+    @contextmanager
+    def _readable(self, what: str) -> Iterator[None]:
+        """Raise one sentence for what tokenizers raises: bare Exception, and panics, which are none."""
+        try:
+            yield
+        except (TypeError, UnicodeEncodeError):
+            raise
+        except BaseException as error:
+            if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
+                raise
+            raise self._wrong(f"{what} ({error})") from error
+
+    def _wrong(self, what: str) -> BundleError:
+        return BundleError(f"{self._path}: {what}; export the bundle again.")
 
 
 class TextTower:

@@ -174,3 +174,36 @@ def test_what_is_wrong_of_text_is_refused(spoken: Path, tmp_path: Path, path: tu
     with pytest.raises(BundleError, match=r"bundle\.json: .*; export the bundle again\."):
         Bundle.open(small)
     assert validator.is_valid(wrong) is ((path, value) in READER_ALONE)
+
+
+def _unpadded(said: dict[str, Any]) -> None:
+    said["padding"] = None
+
+
+def _huge(said: dict[str, Any]) -> None:
+    said["padding"]["strategy"] = {"Fixed": 2**31}
+
+
+def _unknown(said: dict[str, Any]) -> None:
+    said["model"]["unk_token"] = "none"
+
+
+def _panics(said: dict[str, Any]) -> None:
+    said["normalizer"] = {"type": "Replace", "pattern": {"Regex": "(a+)+$"}, "content": "x"}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (_unpadded, "does not say where sentences are cut"),
+        (_huge, r"pads at 2,147,483,648 tokens, more than 65,536"),
+        (_unknown, r"cannot make tokens of a sentence \(WordLevel error"),
+        (_panics, r"cannot make tokens of a sentence \(Onig"),
+    ],
+)
+def test_tokenizers_that_cannot_be_used(spoken: Path, tmp_path: Path, change: Any, says: str) -> None:
+    said = json.loads((spoken / "words.json").read_text("utf-8"))
+    change(said)
+    bundle = rewritten(spoken, tmp_path / "b", {"words.json": json.dumps(said).encode()})
+    with pytest.raises(BundleError, match=rf"words\.json: .*{says}.*; export the bundle again\."):
+        avfeat.load(bundle, device="cpu").embed_text(["zebra " + "a" * 30 + "b"])

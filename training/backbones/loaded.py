@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from http.client import HTTPException
 from importlib.metadata import version
@@ -15,9 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from avfeat.plain import open_plain
 from avfeat.training.backbones.backbone import Origin
 from avfeat.training.data.sources.address import Address
 from avfeat.training.networks.published import WeightsError
@@ -28,6 +30,11 @@ N = TypeVar("N", bound=nn.Module)
 SEED = 0
 WEIGHTS = "weights"
 RANDOM = "none"
+_UNREADABLE = (
+    *(OSError, HTTPException, RuntimeError, ValueError, KeyError, EOFError),
+    *(pickle.UnpicklingError, SafetensorError),
+)
+"""What libraries raise for files that are not there, or hold something else."""
 
 
 def with_weights(address: Address, build: Callable[[bool], N], head: Callable[[N], str]) -> tuple[N, bool]:
@@ -78,7 +85,7 @@ def readable(address: Address) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, HTTPException, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+    except _UNREADABLE as error:
         said = str(error).strip().splitlines()
         why = said[0].rstrip(".") if said else type(error).__name__
         raise WeightsError(
@@ -96,18 +103,31 @@ def load_weights(network: nn.Module, file: Path, head: str = "") -> bool:
     Raises:
         OSError, RuntimeError, ValueError, UnpicklingError: as of the readers; for ``readable``.
     """
-    state: Any
-    if file.suffix == ".safetensors":
-        state = load_file(file)
-    else:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    state = dict(state.get("state_dict", state))
+    state = _state(file)
     own = {name: value for name, value in network.state_dict().items() if head and name.startswith(f"{head}.")}
     fits = all(name in state and state[name].shape == value.shape for name, value in own.items())
     if not fits:
         state = {name: value for name, value in state.items() if not name.startswith(f"{head}.")} | own
-    network.load_state_dict(state)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"{file} holds those of another network than {type(network).__name__}") from error
     return fits
+
+
+def _state(file: Path) -> dict[str, Tensor]:
+    state: Any
+    # A pipe that nobody writes to would stop us.
+    with open_plain(file) as opened:
+        if file.suffix == ".safetensors":
+            state = load_file(file)
+        else:
+            state = torch.load(opened, map_location="cpu", weights_only=True)
+    state = state.get("state_dict", state) if isinstance(state, Mapping) else None
+    named = isinstance(state, Mapping) and all(isinstance(name, str) for name in state)
+    if not named or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(f"{file} holds no state dict of names and tensors")
+    return dict(state)
 
 
 def place_of(network: nn.Module, wanted: object) -> str:

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchaudio.compliance.kaldi import get_mel_banks
 
+from avfeat.plain import open_plain
 from avfeat.training.backbones.spectrum import PowerMel
 from avfeat.training.networks.published import WeightsError
 
@@ -135,8 +136,12 @@ def load_mn04(file: Path) -> Mn04:
     """
     network = Mn04()
     try:
-        network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, AttributeError, TypeError) as error:
+        with open_plain(file) as opened:
+            network.load_state_dict(torch.load(opened, map_location="cpu", weights_only=True))
+    except (
+        *(OSError, EOFError, RuntimeError, KeyError, ValueError),
+        *(pickle.UnpicklingError, AttributeError, TypeError),
+    ) as error:
         why = "no such file" if isinstance(error, FileNotFoundError) else "does not hold the weights of mn04_as"
         raise WeightsError(f"{file}: {why}; take mn04_as_mAP_432.pt of EfficientAT's releases.") from error
     return network.eval().requires_grad_(False)

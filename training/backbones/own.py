@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from avfeat.arguments import is_number
 from avfeat.errors import ArgumentError
 from avfeat.suggest import suggestion
 from avfeat.training.backbones.backbone import AudioBackbone, Kernel, Look, Origin, VideoBackbone, as_outputs
@@ -40,16 +41,15 @@ def own_frames(file: str, function: str, address: Address) -> VideoBackbone:
         ArgumentError: no such function, it raises, or gives something else.
     """
     network, takes = _call(file, function, address, _VIDEO)
+    _check(address, takes, ("frames", "fps", "resize"), ("mean", "std"))
     crop = _pair(takes["size"], address)
     sides = (2, 3, *crop) if takes["fps"] is None else (2, 3, int(takes["frames"]), *crop)
     _check_outputs(network, torch.zeros(sides), address)
     resize = crop if takes["resize"] is None else takes["resize"]
-    if takes["kernel"] not in get_args(Kernel) or not (isinstance(resize, int) or len(resize) == 2):
-        raise ArgumentError(
-            f"{address.text}: kernel must be one of {', '.join(get_args(Kernel))}, and resize a number or two."
-        )
+    if takes["kernel"] not in get_args(Kernel):
+        raise ArgumentError(f"{address.text}: kernel must be one of {', '.join(get_args(Kernel))}.")
     look = Look(
-        resize if isinstance(resize, int) else (int(resize[0]), int(resize[1])),
+        resize if isinstance(resize, int) else _pair(resize, address),
         crop,
         cast(Kernel, takes["kernel"]),
         takes["mean"],
@@ -66,6 +66,7 @@ def own_audio(file: str, function: str, address: Address) -> AudioBackbone:
         ArgumentError: no such function, it raises, or gives something else.
     """
     network, takes = _call(file, function, address, _AUDIO)
+    _check(address, takes, ("sample_rate", "seconds"))
     _check_outputs(network, torch.zeros(2, round(takes["seconds"] * takes["sample_rate"])), address)
 
     def pipeline(waveform: NDArray[np.float32]) -> tuple[Tensor, ...]:
@@ -113,6 +114,24 @@ def _function(file: str, function: str, address: Address) -> Callable[[], Any]:
     return cast("Callable[[], Any]", found)
 
 
+def _check(address: Address, takes: Mapping[str, Any], numbers: Sequence[str], colours: Sequence[str] = ()) -> None:
+    """What must be a positive number is one, if it is a number or is not left to avfeat; colours are three."""
+    for name in numbers:
+        value = takes[name]
+        left = value is None and name in ("fps", "resize")
+        if not left and not (name == "resize" and isinstance(value, list | tuple)) and not _positive(value):
+            raise ArgumentError(f"{address.text}: {name} must be a positive number, not {value!r}.")
+    for name in colours:
+        value = takes[name]
+        three = isinstance(value, list | tuple) and len(value) == 3 and all(is_number(one) for one in value)
+        if not three or (name == "std" and not all(_positive(one) for one in value)):
+            raise ArgumentError(f"{address.text}: {name} must be three numbers (red, green, blue), not {value!r}.")
+
+
+def _positive(value: Any) -> bool:
+    return is_number(value) and value > 0
+
+
 def _check_outputs(network: nn.Module, taken: Tensor, address: Address) -> None:
     try:
         with torch.inference_mode():
@@ -132,7 +151,7 @@ def _check_outputs(network: nn.Module, taken: Tensor, address: Address) -> None:
 
 
 def _pair(size: Any, address: Address) -> tuple[int, int]:
-    sides = (size, size) if isinstance(size, int) else tuple(size)
+    sides = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, list | tuple) else ()
     if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
         raise ArgumentError(f"{address.text}: size must be a number of pixels, or height and width, not {size!r}.")
     return sides

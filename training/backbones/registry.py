@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from pathlib import Path
 
 from avfeat.errors import ArgumentError
 from avfeat.extras import extra_packages
 from avfeat.training.backbones.backbone import AudioBackbone, VideoBackbone
 from avfeat.training.backbones.own import own_audio, own_frames
-from avfeat.training.data.sources.address import Address, parse
+from avfeat.training.data.sources.address import Address, exists, parse
 
 _LIBRARIES = ("timm", "torchvision", "transformers")
 _ONE = {"efficientnet_lite0": "video", "mn04_as": "audio"}
@@ -95,9 +96,16 @@ def _hint(kind: str, path: str) -> str:
     return f"did you mean {close[0]!r}? Or " if close and close[0] != kind else ""
 
 
+def _address(spec: str) -> Address:
+    """A folder or file that exists is that one, whatever its name looks like; a Python file is before its colon."""
+    kind, _, name = spec.rpartition(":") if ".py:" in spec else spec.partition(":")
+    there = exists(Path(kind if kind.endswith(".py") else name)) if name else False
+    return Address(spec, spec) if there else parse(spec)
+
+
 def _take_apart(spec: str) -> tuple[str, str, Address]:
     """Library or file, name or function, and all of it with its options."""
-    address = parse(spec)
+    address = _address(spec)
     path = address.path
     kind, colon, name = path.rpartition(":") if ".py:" in path else path.partition(":")
     if kind in _ONE and (name or not colon) and not (kind == "efficientnet_lite0" and colon):

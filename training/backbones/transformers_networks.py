@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from numpy.typing import NDArray
 from PIL.Image import Resampling
 from torch import Tensor, nn
@@ -249,7 +250,10 @@ def _padded(seconds: float) -> str:
 
 def _model(name: str, address: Address, kinds: tuple[str, ...], what: str) -> Any:
     with readable(address):
-        config = AutoConfig.from_pretrained(name, **_SAFE)
+        try:
+            config = AutoConfig.from_pretrained(name, **_SAFE)
+        except StrictDataclassError as error:
+            raise ValueError(f"its config.json: {' '.join(str(error).split())}") from error
     if config.model_type not in kinds:
         raise ArgumentError(
             f"{address.text}: is no {what} that is known here ({config.model_type}); known are {', '.join(kinds)}. "

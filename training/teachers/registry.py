@@ -7,6 +7,7 @@ from pathlib import Path
 from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
 from avfeat.training.backbones.registry import FORMS, is_spec, open_audio, open_video
+from avfeat.training.data.sources.address import exists
 from avfeat.training.networks import PairSpec
 from avfeat.training.teachers.audio import AudioTeacher
 from avfeat.training.teachers.lesson import OneModality
@@ -16,7 +17,7 @@ from avfeat.training.teachers.video import VideoTeacher
 
 def is_network(source: str) -> bool:
     """Whether ``source`` names a network of others, and no run that is there."""
-    return is_spec(source) and not Path(source).expanduser().exists()
+    return is_spec(source) and not exists(Path(source).expanduser())
 
 
 def open_teacher(modality: Modality, source: str, student: PairSpec, frames: int) -> OneModality:
@@ -38,6 +39,6 @@ def open_teacher(modality: Modality, source: str, student: PairSpec, frames: int
         if modality == "video":
             return VideoTeacher(open_video(source), frames)
         return AudioTeacher(open_audio(source), student)
-    if not Path(source).expanduser().exists():
+    if not exists(Path(source).expanduser()):
         raise ArgumentError(f"there is no such run, and no such network; give a run, or {FORMS}.")
     return open_run(source, student, [modality])[modality]
