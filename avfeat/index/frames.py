@@ -57,12 +57,12 @@ def _jpeg(pixels: Pixels) -> bytes:
     height, width = pixels.shape[:2]
     scale = min(1.0, WIDTH / width)
     # Half as many samples of colour: sides are even.
-    size = [max(2, round(side * scale / 2) * 2) for side in (width, height)]
-    frame = VideoFrame.from_ndarray(pixels, format="rgb24").reformat(*size, format="yuvj420p")
+    width, height = (max(2, round(side * scale / 2) * 2) for side in (width, height))
+    frame = VideoFrame.from_ndarray(pixels, format="rgb24").reformat(width, height, "yuvj420p")
     frame.pts, frame.time_base = 0, Fraction(1, 25)
     encoder = av.CodecContext.create("mjpeg", "w")
     assert isinstance(encoder, VideoCodecContext)
-    encoder.width, encoder.height = size
+    encoder.width, encoder.height = width, height
     encoder.pix_fmt, encoder.time_base = "yuvj420p", Fraction(1, 25)
     encoder.options = {"qmin": "4", "qmax": "4"}
     return b"".join(bytes(packet) for packet in (*encoder.encode(frame), *encoder.encode(None)))
