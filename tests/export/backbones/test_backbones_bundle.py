@@ -107,6 +107,7 @@ def test_an_audio_network_of_transformers(tmp_path: Path, media: Path) -> None:
     assert "padded" in card and "dense rows" not in card
 
 
+@pytest.mark.nightly
 def test_a_tagger_of_sounds_from_a_file(tmp_path: Path, media: Path) -> None:
     torch.manual_seed(0)
     network = Mn04().train()
@@ -143,7 +144,14 @@ def test_features_of_torchvision_are_what_is_classified(name: str, width: int) -
         assert found.network(frames if found.fps is None else frames[None]).shape[1:] == (width,)
 
 
-@pytest.mark.parametrize("fault", [{"kernel": "bilinear"}, {"half_down": True}, {"mean": (0.5, 0.5, 0.4)}])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kernel": "bilinear"},
+        pytest.param({"half_down": True}, marks=pytest.mark.nightly),
+        pytest.param({"mean": (0.5, 0.5, 0.4)}, marks=pytest.mark.nightly),
+    ],
+)
 def test_another_transform_than_the_librarys_is_not_written(fault: dict, tmp_path: Path, media: Path) -> None:
     found = open_video("timm:test_vit?weights=none")
     look = replace(found.look, resize=163, **fault)
