@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from foreign import clips_of_waves, save_network
+from foreign import save_network
 
 import avfeat
 from avfeat.bundle import Bundle
@@ -69,19 +69,6 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("own") / "own.py"
     path.write_text(OWN)
     return path
-
-
-@pytest.fixture(scope="module")
-def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return clips_of_waves(tmp_path_factory.mktemp("clips") / "media")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_an_image_network_of_transformers(tmp_path: Path, media: Path) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import timm
 import torch
-from foreign import clips_of_waves, picture, save_network
+from foreign import picture, save_network
 from numpy.typing import NDArray
 from PIL import Image
 from transformers import AutoFeatureExtractor, AutoModel
@@ -26,19 +25,6 @@ from avfeat.verify import verify
 
 SECONDS = 0.5
 SPEC = "timm:test_vit?weights=none"
-
-
-@pytest.fixture(scope="module")
-def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return clips_of_waves(tmp_path_factory.mktemp("clips") / "media")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

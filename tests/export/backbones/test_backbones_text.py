@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
-from foreign import clips_of_waves, save_network
+from foreign import save_network
 from numpy.typing import NDArray
 
 import avfeat
@@ -28,24 +27,11 @@ from avfeat.verify import verify
 TEXTS = ["a photo of a dog", "", "Straße 犬 🐕", "the sound of a dog that barks " * 30]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A folder of each network with text."""
     folder = tmp_path_factory.mktemp("networks")
     return {kind: save_network(kind, folder / kind) for kind in ("clip", "siglip", "clap", "clap_fused")}
-
-
-@pytest.fixture(scope="module")
-def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return clips_of_waves(tmp_path_factory.mktemp("clips") / "media")
 
 
 @pytest.fixture(scope="module")
