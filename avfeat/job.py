@@ -255,26 +255,34 @@ def _run_files(
 ) -> Iterator[TaskSkipped | TaskDone | TaskFailed]:
     for folder in dict.fromkeys(task.output.parent for task in plan.tasks if task.output is not None):
         sweep(folder)
-    waiting = []
-    for task, done in zip(plan.tasks, done_before(plan, encoder, settings), strict=True):
-        if done:
-            yield TaskSkipped(task)
-        else:
-            waiting.append(task)
-    if plan.folder is not None and waiting:
+    pending = yield from _skip_done(plan, encoder, settings)
+    if plan.folder is not None and pending:
         # If this cannot be, nothing can be written at all.
         with writing(plan.folder):
             plan.folder.mkdir(parents=True, exist_ok=True)
     form = FORMATS[plan.format]
     journal = OutputJournal(plan.folder) if plan.folder is not None and form.read_meta is None else None
     # Closed here: what stops the work must not come while a finalizer waits for it, where it would be ignored.
-    with closing(_embed(waiting, encoder, settings)) as results:
-        for task, result in zip(waiting, results, strict=True):
+    with closing(_embed(pending, encoder, settings)) as results:
+        for task, result in zip(pending, results, strict=True):
             if isinstance(result, Embedding):
                 failure = _write(plan, journal, task, result)
                 yield TaskDone(task, result) if failure is None else TaskFailed(task, failure)
             else:
                 yield TaskFailed(task, result)
+
+
+def _skip_done(
+    plan: JobPlan, encoder: Encoder, settings: EmbedSettings
+) -> Generator[TaskSkipped, None, list[Task]]:
+    """Yield the tasks that are up to date; return the pending ones."""
+    pending = []
+    for task, done in zip(plan.tasks, done_before(plan, encoder, settings), strict=True):
+        if done:
+            yield TaskSkipped(task)
+        else:
+            pending.append(task)
+    return pending
 
 
 def _write(plan: JobPlan, journal: OutputJournal | None, task: Task, result: Embedding) -> Failure | None:
@@ -312,14 +320,9 @@ def _run_index(
 ) -> Iterator[TaskSkipped | TaskDone | TaskFailed]:
     """Bring an index up to date: what failed or is gone has no rows in it any more."""
     with open_index(path, encoder.bundle.sha256, [_key(task) for task in plan.tasks], plan.folders) as index:
-        waiting = []
-        for task, done in zip(plan.tasks, done_before(plan, encoder, settings), strict=True):
-            if done:
-                yield TaskSkipped(task)
-            else:
-                waiting.append(task)
-        with closing(_embed(waiting, encoder, settings, stamped=True)) as results:
-            for task, result in zip(waiting, results, strict=True):
+        pending = yield from _skip_done(plan, encoder, settings)
+        with closing(_embed(pending, encoder, settings, stamped=True)) as results:
+            for task, result in zip(pending, results, strict=True):
                 if isinstance(result, Failure):
                     index.remove(_key(task))
                     yield TaskFailed(task, result)
