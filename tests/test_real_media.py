@@ -26,10 +26,16 @@ def stated_windows(path: Path) -> int:
     return Grid.from_seconds(2.0).count(round(duration * MICROSECONDS))
 
 
-def test_every_original_gives_the_contracts_windows(encoder: Encoder, real_media: Path) -> None:
+@pytest.fixture(scope="module")
+def originals(encoder: Encoder, real_media: Path) -> dict[Path, Embedding | Failure]:
+    """What becomes of each clip as it was found."""
     paths = sorted((real_media / "original").iterdir())
     assert len(paths) >= 30
-    for path, found in zip(paths, encoder.embed_many(paths), strict=True):
+    return dict(zip(paths, encoder.embed_many(paths), strict=True))
+
+
+def test_every_original_gives_the_contracts_windows(originals: dict[Path, Embedding | Failure]) -> None:
+    for path, found in originals.items():
         assert isinstance(found, Embedding), found
         assert len(found) == stated_windows(path), path.name
         assert not found.damaged, (path.name, found.damage)
@@ -88,9 +94,8 @@ def test_made_files(
     assert found.start[0] == 0
 
 
-def test_real_clips_differ_and_have_unit_scale(encoder: Encoder, real_media: Path) -> None:
-    paths = sorted((real_media / "original").iterdir())
-    found = [e for e in encoder.embed_many(paths) if isinstance(e, Embedding)]
+def test_real_clips_differ_and_have_unit_scale(originals: dict[Path, Embedding | Failure]) -> None:
+    found = [one for one in originals.values() if isinstance(one, Embedding)]
     for name in ("video", "audio"):
         rows = np.stack([getattr(e, name).mean(axis=0) for e in found])
         assert 0.2 < rows.std(axis=0).mean() < 3

@@ -25,7 +25,7 @@ from avfeat.training.networks import PairSpec
 from avfeat.training.networks.log_mel import LogMel
 from avfeat.training.networks.registry import log_mel_of
 
-FORMATS: tuple[Backend, ...] = ("onnx", "torchscript", "pt2")
+NIGHTLY = pytest.mark.nightly
 Plant = pytest.MonkeyPatch
 
 
@@ -69,7 +69,7 @@ def test_wrong_mel_constant(
     assert ("audio", "features") in wrong and {modality for modality, _ in wrong} == {"audio"}
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", ["onnx", "torchscript", pytest.param("pt2", marks=NIGHTLY)])
 def test_swapped_colours(
     tmp_path: Path, monkeypatch: Plant, model: Model, windows: ClipWindows, form: Backend
 ) -> None:
@@ -81,7 +81,7 @@ def test_swapped_colours(
     assert refused(tmp_path, model, windows, form) == {("video", "features"), ("video", "shared")}
 
 
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize("precision", [pytest.param("fp16", marks=NIGHTLY), "int8"])
 def test_faults_are_wider_than_the_bounds_of_lower_precisions(
     tmp_path: Path, monkeypatch: Plant, model: Model, windows: ClipWindows, precision: Precision
 ) -> None:
@@ -114,8 +114,17 @@ def test_weights_that_turn_into_no_numbers_on_the_way(
     assert refused(tmp_path, model, windows, "onnx") == {("audio", "features"), ("audio", "shared")}
 
 
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("dimension", [0, 2])
+@pytest.mark.parametrize(
+    ("form", "dimension"),
+    [
+        pytest.param("onnx", 0, marks=NIGHTLY),
+        ("onnx", 2),
+        ("torchscript", 0),
+        ("torchscript", 2),
+        ("pt2", 0),
+        pytest.param("pt2", 2, marks=NIGHTLY),
+    ],
+)
 def test_dimension_fixed_to_the_example(
     tmp_path: Path, monkeypatch: Plant, model: Model, windows: ClipWindows, form: Backend, dimension: int
 ) -> None:
