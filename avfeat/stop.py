@@ -101,8 +101,8 @@ def raise_on_signal() -> Iterator[None]:
         signal.signal(number, _HANDLERS[number])
     try:
         yield
-    except SystemExit:
-        # A stop that was lost on the way.
+    except (SystemExit, Exception):
+        # A stop that was lost on the way, or made another error of: an extension module that is imported does that.
         raise_if_stopped()
         raise
     finally:

@@ -165,3 +165,13 @@ def test_workers_leave_signals_to_others(prepare: Callable[..., None]) -> None:
         process.start()
     process.join()
     assert process.exitcode == 7
+
+
+def test_a_stop_that_became_another_error_is_still_a_stop() -> None:
+    with pytest.raises(KeyboardInterrupt), raise_on_signal():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as stop:
+            raise ImportError("an extension module, in the middle of whose import it came") from stop
+    with pytest.raises(ImportError), raise_on_signal():
+        raise ImportError("without a stop")

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import TextIO
 
@@ -19,6 +20,14 @@ def main() -> None:
         # Answered before anything heavy is imported.
         print(f"avfeat {__version__}")
         return
+    try:
+        _import_app()()
+    except KeyboardInterrupt:
+        # Between the two.
+        _leave(signal.SIGINT, None)
+
+
+def _import_app() -> Callable[[], None]:
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     ours = ours and threading.current_thread() is threading.main_thread()
     if ours:
@@ -29,7 +38,7 @@ def main() -> None:
     finally:
         if ours:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-    run()
+    return run
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -228,7 +228,8 @@ def test_an_interrupt_while_the_command_is_imported_is_a_sentence(tmp_path: Path
     time.sleep(0.01 + wait)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert "Traceback" not in said and process.returncode in (0, 130)
+    # After the last line, Python itself is left by the signal.
+    assert process.returncode in ((0, -signal.SIGINT) if said == "" else (130,))
     assert said in ("", "interrupted; nothing was begun.\n", "interrupted; files that are finished are kept.\n")
 
 
