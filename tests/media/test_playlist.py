@@ -57,6 +57,17 @@ def test_a_playlist_is_what_its_files_are_together(show: Path, monkeypatch: pyte
     assert probe(path, playlist=True).format == "hls"
 
 
+def test_the_command_embeds_what_a_playlist_lists(show: Path, avfeat_command, tmp_path: Path) -> None:
+    path = written(show, listing(*OWN))
+    assert avfeat_command("embed", path, "-o", tmp_path / "refused.npz").status == 1
+    assert avfeat_command("embed", path, "--playlist", "-o", tmp_path / "list.npz").status == 0
+    whole = avfeat_command("embed", show / "whole.ts", "-o", tmp_path / "whole.npz")
+    assert whole.status == 0 and not (tmp_path / "refused.npz").exists()
+    of_list, of_whole = (np.load(tmp_path / f"{name}.npz") for name in ("list", "whole"))
+    for name in ("start", "video", "audio"):
+        np.testing.assert_array_equal(of_list[name], of_whole[name])
+
+
 def test_a_master_playlist_leads_to_another(show: Path) -> None:
     written(show, listing(*OWN))
     master = show / "hls" / "master.m3u8"
