@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from avfeat.datasets import find_reader
+from avfeat.datasets import DatasetReader, LabelledFile, find_reader
 from avfeat.errors import ArgumentError
 from avfeat.evaluation import Dataset, DatasetError, Store, classify
 from avfeat.evaluation.ave import BACKGROUND, check_videos
@@ -229,6 +229,12 @@ def test_hmdb51(place, store: Store, embedder, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("by_milliseconds", [False, True])
+def test_a_reader_that_names_no_splits_is_told(tmp_path: Path) -> None:
+    reader = DatasetReader("own", "My clips", lambda root: [LabelledFile("a", root / "a.mp4", "dog", "a")], "")
+    with pytest.raises(DatasetError, match="no file of My clips has a split"):
+        read_dataset(reader, tmp_path)
+
+
 def test_vggsound(by_milliseconds: bool, place, store: Store, embedder, tmp_path: Path) -> None:
     rows = []
     for number in range(12):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from avfeat.datasets import DatasetReader, kinetics_sounds
+from avfeat.errors import DatasetError
 from avfeat.evaluation.dataset import Dataset
 
 
@@ -14,7 +15,12 @@ def read_dataset(reader: DatasetReader, root: Path) -> Dataset:
     Raises:
         DatasetError: what it needs is missing, or not what it should be.
     """
-    return Dataset.from_files(reader.title, reader.read(root), refit=reader.refit)
+    found = Dataset.from_files(reader.title, reader.read(root), refit=reader.refit)
+    if not found.folds:
+        raise DatasetError(
+            f"{root}: no file of {reader.title} has a split; its reader has to give each a split, or folds."
+        )
+    return found
 
 
 def read_kinetics_sounds(root: Path, train: Path, test: Path, val: Path | None = None) -> Dataset:
