@@ -228,13 +228,13 @@ def test_hmdb51(place, store: Store, embedder, tmp_path: Path) -> None:
     assert classify(dataset, [embedder], store).entries[0].scores["audio"].accuracy == 1.0
 
 
-@pytest.mark.parametrize("by_milliseconds", [False, True])
 def test_a_reader_that_names_no_splits_is_told(tmp_path: Path) -> None:
     reader = DatasetReader("own", "My clips", lambda root: [LabelledFile("a", root / "a.mp4", "dog", "a")], "")
     with pytest.raises(DatasetError, match="no file of My clips has a split"):
         read_dataset(reader, tmp_path)
 
 
+@pytest.mark.parametrize("by_milliseconds", [False, True])
 def test_vggsound(by_milliseconds: bool, place, store: Store, embedder, tmp_path: Path) -> None:
     rows = []
     for number in range(12):
