@@ -22,7 +22,7 @@ from avfeat.arguments import check_path
 from avfeat.dense import ROWS, DenseRows
 from avfeat.errors import BundleError
 from avfeat.grid import microseconds
-from avfeat.media import Aspect, AudioSpec, VideoSpec
+from avfeat.media import Aspect, AudioSpec, FrameLimits, VideoSpec
 from avfeat.plain import check_depth, read_arrays, read_plain, sha256_of
 
 FORMAT = "avfeat-bundle"
@@ -432,6 +432,10 @@ class _Manifest:
         frames = self._take(video, "frames", int)
         if not 1 <= frames <= _WINDOW_BYTES or abs(frames - fps * seconds) > 1e-6:
             raise self._wrong("frames", f"must be fps * seconds ({fps} * {seconds})")
+        if "size" in video and video["size"] is None:
+            # As large as they come, as far as graphs take it, and windows of one kind can be held.
+            limits = FrameLimits(MIN_SIZE, MAX_SIZE, _WINDOW_BYTES // (3 * frames))
+            return VideoSpec(fps, frames, None, limits=limits)
         size = self._take(video, "size", int)
         if not MIN_SIZE <= size <= MAX_SIZE:
             raise self._wrong("size", f"must be from {MIN_SIZE} to {MAX_SIZE}")
@@ -462,6 +466,8 @@ class _Manifest:
             raise self._wrong("shape", f"must have {spec.frames} frames and 3 channels")
         if spec.size is not None:
             self._check_shape(shape, {2: spec.size, 3: spec.size})
+        elif not all(isinstance(side, str) for side in shape[2:4]):
+            raise self._wrong("shape", "must have names for height and width, as 'size' is null")
 
     def _check_shape(self, shape: tuple[int | str, ...], fed: Mapping[int, int]) -> None:
         """The batch is dynamic, and a dimension that is fixed is what it is fed with."""

@@ -291,6 +291,7 @@ WRONG_VALUES: list[tuple[tuple[str, ...], Any]] = [
     (("video", "frames"), 15),
     (("video", "frames"), True),
     (("video", "size"), 0),
+    (("video", "size"), "112"),
     (("video", "aspect"), "diagonal"),
     (("video", "input", "dtype"), "float32"),
     (("video", "input", "shape"), ["batch", 16, "height", "width"]),

@@ -20,7 +20,7 @@ from avfeat.export.backbones.card import backbone_card
 from avfeat.export.backbones.clips import clip_probes, golden_inputs
 from avfeat.export.backbones.raw import RawFrames, RawSound, pool_frames
 from avfeat.export.backbones.text import one_space, write_text
-from avfeat.export.backbones.window import choose_window, steps_of
+from avfeat.export.backbones.window import FrameSize, choose_window, steps_of
 from avfeat.export.bundle import ExportedBundle, check_distances, check_parity, description, npz
 from avfeat.export.formats.example import Example, audio_example, video_example
 from avfeat.export.formats.onnx import OUTPUTS, finish_files, write_onnx
@@ -39,6 +39,7 @@ from avfeat.training.backbones.backbone import (
 )
 from avfeat.training.provenance import revision
 
+_SIDE = 112
 RESAMPLED = 5e-3
 """What ``distance`` may be of networks of frames.
 
@@ -91,6 +92,7 @@ def export_backbones(
     *,
     frames: int | None = None,
     seconds: float | None = None,
+    size: FrameSize = "original",
     pool: Pool = "mean",
     text: Modality | None = None,
     media: Path | None = None,
@@ -108,6 +110,8 @@ def export_backbones(
         audio: the network of sound, or None to leave audio out.
         frames: of a window, evenly spaced; None for what suits the network.
         seconds: of a window; None likewise.
+        size: of the frames that the graph is given: ``original`` as they were decoded, so that embeddings are the
+            library's; ``network`` for what FFmpeg makes of them, which takes less time, and is near.
         pool: what is made of the features of a window's frames: their mean, or mean and standard deviation;
             ``none`` keeps them beside their mean, as dense rows, and those of networks of sound, too.
         text: the network whose text tower the bundle gets; None for no text.
@@ -128,12 +132,12 @@ def export_backbones(
     check_free(target)
     if video is None and audio is None:
         raise ArgumentError("A bundle needs a network: give --video, --audio, or both.")
-    window = choose_window(video, audio, seconds, frames)
+    window = choose_window(video, audio, seconds, frames, size)
     tower = _tower(video, audio, text)
     video, audio = one_space(video, audio, text)
     steps = steps_of(window, video, audio) if pool == "none" else {}
     follow("reading clips")
-    probes, clips = clip_probes(media, window)
+    probes, clips = clip_probes(media, window, _SIDE if video is None else video.look.size)
     graphs, golden = _graphs(window, video, audio, pool), golden_inputs(window)
     for modality, (network, _) in graphs.items():
         # What this very graph gives, so that other machines are held to it closely.
@@ -223,7 +227,8 @@ def _manifest(
     }
     video, audio = window.video, window.audio
     if video is not None:
-        own = {"fps": video.fps, "frames": video.frames, "size": video.size, "aspect": video.aspect}
+        own = {"fps": video.fps, "frames": video.frames, "size": video.size}
+        own |= {} if video.size is None else {"aspect": video.aspect}
         shape: list[Any] = ["batch", video.frames, "height", "width", 3]
         found["video"] = {**_ports("video", "uint8", shape, golden, steps), **own}
     if audio is not None:

@@ -36,8 +36,9 @@ def backbone_card(
     """The text of ``MODEL_CARD.md``; ``notes`` are Markdown of whoever exports."""
     parts = [f"{window.seconds:g} s"]
     if window.video is not None:
-        size = f"{window.video.size}x{window.video.size} ({window.video.aspect})"
-        parts.append(f"{window.video.frames} frames of {size} and more")
+        side = window.video.size
+        size = "any size" if side is None else f"{side}x{side} ({window.video.aspect}) and more"
+        parts.append(f"{window.video.frames} frames of {size}")
     if window.audio is not None:
         parts.append(f"sound at {window.audio.rate} Hz")
     networks = [

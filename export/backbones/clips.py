@@ -28,12 +28,13 @@ _LARGEST = 480
 _RATE = 16_000
 
 
-def clip_probes(media: Path | None, window: WindowSpec) -> tuple[list[ParityInput], NDArray[np.int64]]:
+def clip_probes(media: Path | None, window: WindowSpec, side: int) -> tuple[list[ParityInput], NDArray[np.int64]]:
     """One window of each of some clips, at the size that it has; random and golden inputs.
 
     Args:
         media: a file or folder of media; None for synthetic videos.
         window: what a window is.
+        side: of the frames that the network sees, in pixels.
 
     Returns:
         The inputs, and the clip that each row of media of a modality is of.
@@ -51,7 +52,7 @@ def clip_probes(media: Path | None, window: WindowSpec) -> tuple[list[ParityInpu
     probes = [
         ParityInput(modality, "media", rows[modality][None]) for modality in window.modalities for rows in found
     ]
-    probes += random_probes(window, np.random.default_rng(0))
+    probes += random_probes(window, np.random.default_rng(0), side)
     golden = golden_inputs(window)
     probes += [ParityInput(modality, "golden", golden[INPUTS[modality]]) for modality in window.modalities]
     return probes, np.arange(len(found), dtype=np.int64)

@@ -49,11 +49,14 @@ def probes(windows: ClipWindows, spec: PairSpec, seed: int = 0) -> list[ParityIn
     return found + [ParityInput(modality, "golden", golden[name]) for modality, name in INPUTS.items()]
 
 
-def random_probes(window: WindowSpec, rng: np.random.Generator) -> list[ParityInput]:
-    """Moving colours with noise over them, and tones with hiss over them, one batch of each number and size."""
+def random_probes(window: WindowSpec, rng: np.random.Generator, side: int = 112) -> list[ParityInput]:
+    """Moving colours with noise over them, and tones with hiss over them, one batch of each number and size.
+
+    ``side`` is that of the frames which the network sees, where the window does not say.
+    """
     found: list[ParityInput] = []
     if window.video is not None:
-        side = window.video.size or 112
+        side = window.video.size or side
         sizes = ((1, side, side), (2, 16, 130), (3, 240, 135), (7, 33, 17))
         found += [
             ParityInput("video", "random", _pictures(rng, batch, window.video.frames, *size))

@@ -109,7 +109,7 @@ def test_rows_of_frames(dense: Bundle) -> None:
     assert list(dense.graph("video").outputs) == ["features", "frames"] and not dense.trained
     video = dense.video
     assert video is not None
-    assert (video.frames, video.fps, video.size, video.aspect) == (2, 4.0, 168, "crop")
+    assert (video.frames, video.fps, video.size, video.aspect) == (2, 4.0, None, "stretch")
 
 
 OWN = """
