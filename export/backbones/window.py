@@ -39,7 +39,8 @@ def choose_window(
         ArgumentError: another number of frames than a video network takes, or a window that is too short, or too
             long for an audio network.
     """
-    if video is not None and video.fps is not None and frames not in (None, video.frames):
+    fixed = video is not None and video.fps is not None and not video.any_count
+    if video is not None and fixed and frames not in (None, video.frames):
         raise ArgumentError(f"{video.origin.spec}: takes {video.frames} frames at a time, not {frames}.")
     if seconds is None:
         seconds = _usual(video, audio)

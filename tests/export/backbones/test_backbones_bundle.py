@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers as hf
 from foreign import save_network
 
 import avfeat
@@ -257,10 +258,16 @@ def test_specs_that_name_no_network(spec: str, said: str) -> None:
 
 def test_a_network_of_the_wrong_kind_says_what_it_is(tmp_path: Path) -> None:
     spec = f"transformers:{save_network('ast', tmp_path / 'ast')}"
-    with pytest.raises(ArgumentError, match=r"is no image network that is known here \(audio-spectrogram-transf"):
+    with pytest.raises(ArgumentError, match=r"is no network of images or video that is known here \(audio-sp"):
         open_video(spec)
     with pytest.raises(ArgumentError, match="timm has no audio networks"):
         open_audio("timm:resnet18")
+    body = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    config = hf.Siglip2Config(vision_config={**body, "num_patches": 16}, text_config={**body, "vocab_size": 8})
+    hf.Siglip2Model(config).save_pretrained(tmp_path / "naflex")
+    hf.Siglip2ImageProcessor().save_pretrained(tmp_path / "naflex")
+    with pytest.raises(ArgumentError, match=r"processor \(Siglip2ImageProcessor\) cannot be built into a graph"):
+        open_video(f"transformers:{tmp_path / 'naflex'}")
 
 
 def test_weights_come_from_a_file(tmp_path: Path) -> None:
