@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from avfeat.backends import Session, open_sessions
 from avfeat.bundle import Bundle, Modality
 from avfeat.embedding import Failure
-from avfeat.encoder import BATCH, Encoder
+from avfeat.encoder import BATCH, Encoder, at_once
 from avfeat.errors import AvfeatError
 from avfeat.grid import MICROSECONDS, Grid
 from avfeat.media import Windows, media_windows
@@ -176,13 +176,16 @@ def _survey(
         for window in cut:
             windows += 1
             for rows, value in ((video, window.frames), (audio, window.waveform)):
-                if value is not None and len(rows) < batch:
+                # Frames that are not scaled are of several sizes, and a batch is of one.
+                if value is None or (rows and value.shape != rows[0].shape):
+                    continue
+                if len(rows) < at_once(value.nbytes, batch):
                     rows.append(value)
         duration += cut.outcome.duration
     inputs: dict[Modality, list[NDArray[Any]]] = {"video": video, "audio": audio}
     batches = {
         # Repeated where there are fewer.
-        name: np.stack(list(itertools.islice(itertools.cycle(rows), batch)))
+        name: np.stack(list(itertools.islice(itertools.cycle(rows), at_once(rows[0].nbytes, batch))))
         for name, rows in inputs.items()
         if rows
     }

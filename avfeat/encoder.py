@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import os
 import threading
 from collections import deque
@@ -32,6 +33,8 @@ from avfeat.text import TextTower, checked_texts
 
 # Windows that a graph is given at a time. On a CPU one keeps the caches warm (8 are slower); a GPU wants more.
 BATCH = {"cpu": 1, "cuda": 16}
+_BATCH_BYTES = 2**28
+"""Of frames, which bundles may take at their own size: a graph makes four times as many of them."""
 MOST_THREADS = 4096
 _CLOSED = "This encoder is closed; load another one."
 
@@ -333,7 +336,7 @@ class Encoder:
         if sessions is None:
             raise ArgumentError(_CLOSED)
         see, hear = (_Runner(self.bundle, modality, sessions.get(modality)) for modality in MODALITIES)
-        while taken := list(itertools.islice(windows, batch)):
+        for taken in in_batches(windows, batch):
             video = see.rows([window.frames for window in taken])
             audio = hear.rows([window.waveform for window in taken])
             yield [
@@ -387,7 +390,8 @@ class _Runner:
                 self._input = value
             places.append(None if value is None else len(fresh) - 1)
         if fresh and self._session is not None:
-            out = self._session.run(np.stack(fresh))
+            # A window alone may be large: it is not copied.
+            out = self._session.run(fresh[0][None] if len(fresh) == 1 else np.stack(fresh))
             self._check_dense(out.frames)
             frames = [None] * len(fresh) if out.frames is None else out.frames
             computed = list(zip(out.features, out.shared, frames, strict=True))
@@ -411,6 +415,29 @@ class _Runner:
                 f"{self._bundle.path}: the {self._modality} encoder gives {frames.shape[1]} rows for a window, not "
                 f"{self._dense.rows} as bundle.json says; export the bundle again."
             )
+
+
+def at_once(size: int, most: int) -> int:
+    """How many windows of ``size`` bytes of frames a graph is given at a time: ``most``, or fewer of large ones."""
+    return min(most, -(-_BATCH_BYTES // max(1, size)))
+
+
+def in_batches(windows: Iterable[Window], most: int) -> Iterator[list[Window]]:
+    """Windows whose frames are of one size, ``most`` of them at a time; fewer where they are large."""
+    taken: list[Window] = []
+    size: tuple[int, ...] | None = None
+    for window in windows:
+        own = None if window.frames is None else window.frames.shape
+        if size is not None and own is not None and own != size:
+            yield taken
+            taken, size = [], None
+        taken.append(window)
+        size = own or size
+        if len(taken) >= at_once(math.prod(size or (0,)), most):
+            yield taken
+            taken, size = [], None
+    if taken:
+        yield taken
 
 
 def _keep_order(

@@ -19,7 +19,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "export" / "backbones"))
-from foreign import KINDS, SOUNDS, save_network
+from foreign import SIGHTS, SOUNDS, save_network
 
 from avfeat.errors import AvfeatError
 from avfeat.export.backbones import choose_text, export_backbones, open_audio, open_video
@@ -48,8 +48,9 @@ def main() -> int:
         specs = [(spec, "video") for spec in asked.specs or VIDEO]
         if not asked.specs:
             specs += [
-                (f"transformers:{save_network(kind, Path(folder) / kind)}", "audio" if kind in SOUNDS else "video")
-                for kind in KINDS
+                (f"transformers:{save_network(kind, Path(folder) / f'{kind}-{modality}')}", modality)
+                for modality, kinds in (("video", SIGHTS), ("audio", SOUNDS))
+                for kind in kinds
             ]
         for number, (spec, modality) in enumerate(specs):
             try:
@@ -75,7 +76,7 @@ def tried(spec: str, modality: str, path: Path) -> Iterator[tuple[object, ...]]:
 
 def named(spec: str) -> str:
     """A SPEC without the folder that it lies in here."""
-    return f"transformers:({Path(spec).name})" if spec.startswith("transformers:") else spec
+    return f"transformers:({Path(spec).name.rpartition('-')[0]})" if spec.startswith("transformers:") else spec
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ import transformers as hf
 from numpy.typing import NDArray
 
 import avfeat
-from avfeat.export.backbones.bundle import _graphs
+from avfeat.export.backbones.bundle import raw_graphs
 from avfeat.export.backbones.window import choose_window
 from avfeat.export.formats.onnx import OUTPUTS, write_onnx
 from avfeat.training.backbones.registry import open_audio, open_video
@@ -105,7 +105,7 @@ def saved(name: str, folder: Path) -> Path:
 def costs(spec: str, modality: str, base: ort.InferenceSession, threads: int) -> tuple[object, ...]:
     video, audio = (open_video(spec), None) if modality == "video" else (None, open_audio(spec))
     window = choose_window(video, audio, None, 1 if video is not None and video.fps is None else None)
-    ((network, example),) = _graphs(window, video, audio, "mean").values()
+    ((network, example),) = raw_graphs(window, video, audio, "mean").values()
     parameters = sum(one.numel() for one in network.parameters())
     with torch.inference_mode():
         found = network(torch.from_numpy(given(modality, window, 320)[:1]))

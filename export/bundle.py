@@ -17,10 +17,11 @@ from torch import nn
 import avfeat
 from avfeat.backends import Backend
 from avfeat.bundle import GOLDEN, MODALITIES, MODEL_CARD, Bundle, Modality, Precision, check_free, write_bundle
-from avfeat.export.card import card
+from avfeat.export.card import card, first_of
 from avfeat.export.errors import ExportError, ParityError
 from avfeat.export.formats import file_name
 from avfeat.export.formats.example import Example, audio_example, video_example
+from avfeat.export.manifest import description, encoder
 from avfeat.export.media import ClipWindows
 from avfeat.export.model import Model
 from avfeat.export.parity.gate import Expected, ParityRow, devices, measure, report
@@ -28,10 +29,13 @@ from avfeat.export.parity.probes import INPUTS, golden_inputs, probes
 from avfeat.export.parity.reference import Reference
 from avfeat.export.precision.graphs import raw_networks, write_graph
 from avfeat.export.precision.tuning import Tuning
+from avfeat.export.window import WindowSpec
+from avfeat.training.networks import ModalityEncoder
 from avfeat.verify import DISTANCE_LIMITS
 
 PARITY_CLIPS = 24
 """How many different clips the gate looks at."""
+_REFERENCE = "the networks in PyTorch and float32"
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +111,8 @@ def export_bundle(
     said = {} if tuning is None else dict(tuning.said)
     if said:
         manifest["provenance"]["layers"] = said
-    files[MODEL_CARD] = card(model, precision, rows, notes).encode()
+    first, remarks = first_of(model.weights_origin)
+    files[MODEL_CARD] = card(manifest, rows, first, _REFERENCE, notes, remarks).encode()
     return ExportedBundle(write_bundle(target, manifest, files), tuple(rows), said)
 
 
@@ -154,40 +159,25 @@ def check_distances(expected: Expected) -> None:
 
 def golden_arrays(model: Model, reference: Reference) -> dict[str, NDArray[Any]]:
     """The golden inputs, and the outputs that the networks give for them in float32."""
-    found = golden_inputs(model.spec)
+    found = golden_inputs(WindowSpec.from_pair(model.spec))
     for modality in MODALITIES:
         out = reference.run(modality, found[INPUTS[modality]])
         found |= {f"{modality}_features": out.features, f"{modality}_shared": out.shared}
     return found
 
 
-def description(manifest: Mapping[str, Any], modality: Modality | None = None) -> dict[str, Any]:
-    """What a single file says of itself, so that it can be used without its bundle; None for what all say."""
-    shared = {key: manifest[key] for key in ("name", "licence", "trained", "seconds", "precision")}
-    if modality is None:
-        return shared
-    own = {key: value for key, value in manifest[modality].items() if key != "files"}
-    return {**shared, "modality": modality, **own}
-
-
 def _manifest(model: Model, formats: Sequence[Backend], precision: Precision) -> dict[str, Any]:
     spec, weights_origin = model.spec, model.weights_origin
+    window = WindowSpec.from_pair(spec)
+    files = {modality: {form: file_name(modality, form) for form in formats} for modality in MODALITIES}
+    pair: dict[Modality, ModalityEncoder] = {"video": model.pair.video, "audio": model.pair.audio}
+    widths = {modality: {"features": one.dim, "shared": one.shared_dim} for modality, one in pair.items()}
     return {
         "name": weights_origin.name,
         "licence": weights_origin.licence,
         "trained": weights_origin.trained,
         "seconds": spec.seconds,
-        "video": {
-            **_ports(model, "video", formats, "uint8", ["batch", spec.frames, "height", "width", 3]),
-            "fps": spec.fps,
-            "frames": spec.frames,
-            "size": spec.size,
-            "aspect": spec.aspect,
-        },
-        "audio": {
-            **_ports(model, "audio", formats, "float32", ["batch", "samples"]),
-            "sample_rate": spec.sample_rate,
-        },
+        **{modality: encoder(modality, window, files[modality], widths[modality]) for modality in MODALITIES},
         "precision": precision,
         "provenance": {
             "avfeat": avfeat.__version__,
@@ -199,20 +189,6 @@ def _manifest(model: Model, formats: Sequence[Backend], precision: Precision) ->
             "revision": weights_origin.revision,
         },
         "parity": {},
-    }
-
-
-def _ports(
-    model: Model, modality: Modality, formats: Sequence[Backend], dtype: str, shape: list[Any]
-) -> dict[str, Any]:
-    encoder = model.pair.video if modality == "video" else model.pair.audio
-    return {
-        "files": {form: file_name(modality, form) for form in formats},
-        "input": {"name": INPUTS[modality], "dtype": dtype, "shape": shape},
-        "outputs": {
-            "features": {"name": "features", "dim": encoder.dim},
-            "shared": {"name": "shared", "dim": encoder.shared_dim},
-        },
     }
 
 

@@ -58,6 +58,14 @@ def export(
             metavar="S", help="Of --video, --audio: length of a window; default: what suits the network, or 2 s."
         ),
     ] = None,
+    frame_size: Annotated[
+        str,
+        typer.Option(
+            metavar="S",
+            help="Of --video: original gives what the network's own library gives; network has FFmpeg scale frames "
+            "before: faster from large videos, embeddings near those.",
+        ),
+    ] = "original",
     formats: Annotated[str, typer.Option("--format", metavar="F,F", help="Of onnx, torchscript, pt2.")] = "onnx",
     precision: Annotated[str, typer.Option(metavar="P", help="fp32, fp16 or int8.")] = "fp32",
     calibration: Annotated[
@@ -106,6 +114,7 @@ def export(
         pool=pool,
         text=text_of,
         seconds=seconds,
+        frame_size=frame_size,
         formats=forms,
         precision=kind,
         calibration=calibration,

@@ -12,7 +12,9 @@ from avfeat.bundle import Precision
 from avfeat.cli.printing import note
 from avfeat.errors import ArgumentError
 from avfeat.export.backbones import (
+    FRAME_SIZES,
     POOLS,
+    FrameSize,
     Pool,
     choose_text,
     export_backbones,
@@ -39,6 +41,7 @@ class Request:
     pool: str
     text: str | None
     seconds: float | None
+    frame_size: str
     formats: tuple[Backend, ...]
     precision: Precision
     calibration: str | None
@@ -60,12 +63,17 @@ class Request:
         if self.run is None:
             if (self.formats, self.precision) != (("onnx",), "fp32"):
                 raise ArgumentError(f"{' and '.join(given)}: networks of others are written as onnx in fp32.")
-            if self.pool not in POOLS:
-                raise ArgumentError(f"--pool must be one of {', '.join(POOLS)}, not {self.pool!r}.")
+            for option, value, choices in (
+                ("--pool", self.pool, POOLS),
+                ("--frame-size", self.frame_size, FRAME_SIZES),
+            ):
+                if value not in choices:
+                    raise ArgumentError(f"{option} must be one of {', '.join(choices)}, not {value!r}.")
             return
         # A run says itself what a window is.
         windows = {"--frames": self.frames, "--text": self.text, "--seconds": self.seconds}
         windows["--pool"] = None if self.pool == "mean" else self.pool
+        windows["--frame-size"] = None if self.frame_size == "original" else self.frame_size
         for option, value in windows.items():
             if value is not None:
                 raise ArgumentError(f"{option} goes with --video or --audio; a run has its own windows.")
@@ -100,6 +108,7 @@ class Request:
             audio,
             frames=self.frames,
             seconds=self.seconds,
+            size=cast(FrameSize, self.frame_size),
             pool=cast(Pool, self.pool),
             text=text,
             media=media,

@@ -27,6 +27,12 @@ def without_parity(path: Path) -> Path:
     return _changed(path, {"parity": {}})
 
 
+def of_own_size(path: Path) -> Path:
+    """The default bundle, given frames as they were decoded: its graph takes any size."""
+    manifest = json.loads((default_bundle() / "bundle.json").read_text("utf-8"))
+    return _changed(path, {"video": {**manifest["video"], "size": None}})
+
+
 def of_one(path: Path, modality: Modality, shared: bool = True) -> Path:
     """The default bundle's encoder of one modality alone; with or without its output ``shared``."""
     source = default_bundle()

@@ -40,7 +40,9 @@ READER_ALONE = (
     (("version",), 1.0),
 )
 REMOVALS = [(path, REMOVED) for path in sorted(set(REQUIRED) - {*WITH_A_DEFAULT, *LEFT_OUT})]
-TYPES = [(path, value) for path in REQUIRED for value in (None, [[1]], "0.5")]
+NULL = ("video", "size")
+"""For frames as they were decoded."""
+TYPES = [(path, value) for path in REQUIRED for value in (None, [[1]], "0.5") if (path, value) != (NULL, None)]
 MORE = [
     (("format",), "other"),
     (("version",), 0),
@@ -133,6 +135,7 @@ RIGHT = [
     (("future",), {"anything": 1}),
     (("video", "future"), 2),
     (("video", "aspect"), "crop"),
+    (NULL, None),
     (("video", "input", "shape"), ["n", 16, 224, 224, 3]),
     (("audio", "input", "shape"), ["n", 64_000]),
     (("parity",), {}),

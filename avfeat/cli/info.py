@@ -49,7 +49,7 @@ def _encoder(bundle: Bundle, spec: VideoSpec | AudioSpec | None, graph: Graph | 
         return None
     features, shared = graph.widths
     return {
-        **asdict(spec),
+        **{key: value for key, value in asdict(spec).items() if key != "limits"},
         "files": dict(graph.files),
         "bytes": {name: (bundle.path / name).stat().st_size for name in _names(bundle, graph)},
         "input": asdict(graph.input),
@@ -95,8 +95,7 @@ def _lines(bundle: Bundle, described: dict[str, Any]) -> dict[str, str]:
         "window": f"{bundle.seconds:g} s",
         "video": "none"
         if video is None
-        else f"{video.frames} frames at {video.fps:g}/s, {video.size}x{video.size} ({video.aspect}) -> "
-        + _widths(described["video"]),
+        else f"{video.frames} frames at {video.fps:g}/s, {_size(video)} -> {_widths(described['video'])}",
         "audio": "none"
         if audio is None
         else f"{audio.samples} samples at {audio.rate} Hz, mono -> {_widths(described['audio'])}",
@@ -108,6 +107,10 @@ def _lines(bundle: Bundle, described: dict[str, Any]) -> dict[str, str]:
         "data": str(bundle.provenance.get("data", "not stated")),
         "sha256": bundle.sha256,
     }
+
+
+def _size(video: VideoSpec) -> str:
+    return "of their own size" if video.size is None else f"{video.size}x{video.size} ({video.aspect})"
 
 
 def _widths(encoder: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ AUTO = Path("auto")
 """What is given in place of a folder for a bundle that is made of the one that is measured."""
 
 _VIDEOS, _WINDOWS = 8, 2
-_SMALL, _RATE = 32, 8_000
+_SMALL, _RATE, _USUAL = 32, 8_000, 112
 """Synthetic videos that the statistics are taken from, and windows of each."""
 
 
@@ -97,11 +97,10 @@ def _clips(bundle: Bundle) -> dict[Modality, NDArray[Any]]:
     # Of a modality that the bundle leaves out, something small.
     seen = VideoSpec(1, 1, _SMALL) if video is None else video
     fps, rate = max(1, round(seen.fps)), _RATE if audio is None else audio.rate
-    # Bundles state a size; other specifications of windows may leave it open.
-    assert seen.size is not None
+    size = seen.size or _USUAL
     found: dict[Modality, list[NDArray[Any]]] = {modality: [] for modality in bundle.graphs}
     for made in plan(_VIDEOS):
-        shown = render(made, fps=fps, size=seen.size, sample_rate=rate, aspect=seen.aspect)
+        shown = render(made, fps=fps, size=size, sample_rate=rate, aspect=seen.aspect)
         # The later windows: what is to be seen and heard has begun.
         grid = Grid.from_seconds(bundle.seconds, start=shown.duration / 2 - bundle.seconds / 2)
         windows = array_windows(shown.frames, fps, shown.waveform, rate, grid, video, audio)

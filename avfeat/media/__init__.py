@@ -10,7 +10,7 @@ one sequence, ``assembler`` cuts that by one grid, and ``windows`` is the way in
 from avfeat.media.decode import Decoded, decode
 from avfeat.media.probe import AudioInfo, MediaInfo, VideoInfo, probe
 from avfeat.media.rules import Rules
-from avfeat.media.scaler import Aspect
+from avfeat.media.scaler import Aspect, FrameLimits
 from avfeat.media.source import Source
 from avfeat.media.spec import AudioSpec, MediaSummary, VideoSpec, Window
 from avfeat.media.windows import Windows, array_windows, media_windows
@@ -20,6 +20,7 @@ __all__ = [
     "AudioInfo",
     "AudioSpec",
     "Decoded",
+    "FrameLimits",
     "MediaInfo",
     "MediaSummary",
     "Rules",

@@ -12,6 +12,7 @@ from avfeat.errors import MediaError
 from avfeat.grid import MICROSECONDS, Grid
 from avfeat.media.audio import AudioChunk
 from avfeat.media.items import End, MediaItem, Silent, TimedPicture
+from avfeat.media.scaler import of_one_size
 from avfeat.media.spec import AudioSpec, Pixels, VideoSpec, Window
 from avfeat.media.timeline import LAG
 
@@ -150,7 +151,7 @@ class _PictureBuffer:
             return None
         if self._end is not None and self._end <= start:
             return None
-        return np.stack([self._at(int(instant)) for instant in start + self._offsets])
+        return of_one_size([self._at(int(instant)) for instant in start + self._offsets])
 
     def forget(self, time: int) -> None:
         """Nothing before ``time`` will be asked for again."""

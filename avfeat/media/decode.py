@@ -12,7 +12,7 @@ from avfeat.arguments import check_whole, shown
 from avfeat.errors import ArgumentError
 from avfeat.grid import MICROSECONDS, Grid
 from avfeat.media.rules import RuleOptions, Rules
-from avfeat.media.scaler import Aspect
+from avfeat.media.scaler import Aspect, of_one_size
 from avfeat.media.source import Source
 from avfeat.media.spec import AudioSpec, VideoSpec
 from avfeat.media.windows import media_windows
@@ -23,7 +23,7 @@ class Decoded:
     """A decoded file.
 
     Attributes:
-        frames: uint8 ``(n, size, size, 3)`` RGB, frame i on screen at ``(i + 0.5) / fps``; None without video.
+        frames: uint8 ``(n, height, width, 3)`` RGB, frame i on screen at ``(i + 0.5) / fps``; None without video.
         fps: frames a second.
         waveform: float32 ``(m,)`` mono in [-1, 1] from time 0 on; None without audio.
         sample_rate: samples a second.
@@ -54,7 +54,8 @@ def decode(
     Args:
         source: path, bytes or binary file object.
         fps: frames a second.
-        size: height and width of the frames in pixels, or None to keep their own.
+        size: height and width of the frames in pixels, or None to keep their own; where that changes, all have that
+            of the first one.
         sample_rate: samples a second.
         aspect: what happens to frames that are not square.
         threads: decoding threads a stream, 0 for one a processor.
@@ -88,7 +89,7 @@ def decode(
         first = next(window.frames[:1] for window in windows if window.frames is not None)
         # Before the first frame, that one; behind the last one's end nothing is kept.
         pictures = [first.repeat(fps, 0) if window.frames is None else window.frames for window in windows]
-        frames = np.concatenate(pictures)[:count]
+        frames = of_one_size([picture for second in pictures for picture in second][:count])
     if outcome.audio_end is not None:
         silence = np.zeros(sample_rate, dtype=np.float32)
         sounds = [silence if window.waveform is None else window.waveform for window in windows]

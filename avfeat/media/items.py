@@ -64,7 +64,7 @@ def media_items(
     """Frames and samples of an open file, in order of arrival; what has no specification is not wanted."""
     seen = VideoSpec(1, 1, None) if video is None else video
     heard = AudioSpec(1, 1) if audio is None else audio
-    scaler = PictureScaler(seen.size, seen.aspect, _pixel_aspect(media))
+    scaler = PictureScaler(seen.size, seen.aspect, _pixel_aspect(media), seen.limits)
     placer = AudioPlacer(heard.rate, media.audio is None or channels_are_plausible(media.audio))
     held: tuple[Fraction, AudioFrame, Fraction] | None = None
     for time, frame in timeline.frames():
@@ -125,7 +125,7 @@ def array_items(
         yield from _array_sound(waveform, sample_rate, audio.rate)
         audio_end = _ceil(Fraction(len(waveform), sample_rate))
     if frames is not None and video is not None:
-        scaler = PictureScaler(video.size, video.aspect)
+        scaler = PictureScaler(video.size, video.aspect, limits=video.limits)
         rate = Fraction(fps).limit_denominator(1_000_000)
         if duration is not None:
             frames = frames[: math.ceil(duration * rate / MICROSECONDS)]
@@ -165,13 +165,14 @@ def _pixel_aspect(media: OpenMedia) -> float:
 
 
 def _array_renderer(scaler: PictureScaler, pixels: Pixels) -> Callable[[], Pixels]:
+    height, width = pixels.shape[:2]
+
     def render() -> Pixels:
-        if scaler.size is None or pixels.shape[:2] == (scaler.size, scaler.size):
+        if scaler.keeps(width, height):
             return pixels
         try:
             return scaler(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24"))
         except (av.error.FFmpegError, OverflowError) as error:
-            height, width = pixels.shape[:2]
             raise ArgumentError(f"frames of {width} x {height} pixels cannot be scaled.") from error
 
     return render

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
@@ -40,9 +41,23 @@ _SCALING = (
 )
 
 
+@dataclass(frozen=True)
+class FrameLimits:
+    """What frames that are not scaled may be: the least and the greatest side, and pixels in all."""
+
+    least: int
+    most: int
+    pixels: int
+
+    def fit(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height that are within the limits: the same ones where they are, else as near as can be."""
+        scale = min(1.0, self.most / max(width, height), math.sqrt(self.pixels / (width * height)))
+        return max(self.least, math.floor(width * scale)), max(self.least, math.floor(height * scale))
+
+
 @dataclass
 class PictureScaler:
-    """Turns decoded frames into upright ``uint8 (size, size, 3)`` RGB by swscale.
+    """Turns decoded frames into upright ``uint8 (height, width, 3)`` RGB by swscale.
 
     HDR (PQ and HLG) is scaled as it is and then tone-mapped to BT.709: see ``hdr``.
 
@@ -50,18 +65,18 @@ class PictureScaler:
         size: height and width of the result in pixels, or None to keep the frame's own.
         aspect: ``stretch`` the whole frame to a square, or ``crop`` its central square.
         pixel_aspect: width over height of a pixel as it is shown.
+        limits: of what the frame's own size may be; None for none.
     """
 
     size: int | None
     aspect: Aspect = "stretch"
     pixel_aspect: float = 1.0
+    limits: FrameLimits | None = None
     _reformatter: VideoReformatter = field(default_factory=VideoReformatter)
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """RGB of ``frame``, C-contiguous."""
-        width, height = frame.width, frame.height
-        if self.size is not None:
-            width, height = self._scaled_size(frame)
+        width, height = self._scaled_size(frame)
         hdr = is_hdr(frame.color_trc)
         rgb = self._reformatter.reformat(
             frame,
@@ -84,15 +99,37 @@ class PictureScaler:
             pixels = pixels[top : top + self.size, left : left + self.size]
         return np.ascontiguousarray(pixels)
 
+    def keeps(self, width: int, height: int) -> bool:
+        """Whether a picture of that size stays as it is."""
+        if self.size is not None:
+            return (width, height) == (self.size, self.size)
+        return self.limits is None or self.limits.fit(width, height) == (width, height)
+
     def _scaled_size(self, frame: VideoFrame) -> tuple[int, int]:
         """Width and height to scale to, before any crop."""
-        assert self.size is not None
+        if self.size is None:
+            own = frame.width, frame.height
+            return own if self.limits is None else self.limits.fit(*own)
         if self.aspect == "stretch":
             return self.size, self.size
         # Pixels need not be square: the frame is as wide as it is shown.
         shown = frame.width * self.pixel_aspect
         scale = self.size / min(shown, frame.height)
         return max(self.size, round(shown * scale)), max(self.size, round(frame.height * scale))
+
+
+def of_one_size(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """RGB pictures ``(height, width, 3)`` as ``(n, height, width, 3)``: of the size of the first one."""
+    height, width = pictures[0].shape[:2]
+    return np.stack([_scaled(picture, width, height) for picture in pictures])
+
+
+def _scaled(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+    scaled: NDArray[np.uint8] = frame.reformat(width, height, interpolation=_SCALING).to_ndarray()
+    return scaled
 
 
 def upright(pixels: NDArray[np.uint8], matrix: tuple[int, int, int, int] | None) -> NDArray[np.uint8]:

@@ -9,19 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.grid import MICROSECONDS
-from avfeat.media.scaler import Aspect
+from avfeat.media.scaler import Aspect, FrameLimits
 
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class VideoSpec:
-    """Frames of a window: ``frames`` of them, ``fps`` a second, ``size`` pixels square (None: as they are)."""
+    """Frames of a window: ``frames`` of them, ``fps`` a second, ``size`` pixels square (None: as they are).
+
+    ``limits`` are of frames that stay as they are: what goes beyond them is scaled.
+    """
 
     fps: float
     frames: int
     size: int | None
     aspect: Aspect = "stretch"
+    limits: FrameLimits | None = None
 
     def offsets(self) -> NDArray[np.int64]:
         """Sampling instants within a window, in microseconds: ``(i + 0.5) / fps``."""
@@ -48,7 +52,8 @@ class Window:
     Attributes:
         index: number of the window, from 0.
         start: its start in microseconds of presentation time.
-        frames: uint8 ``(T, size, size, 3)`` RGB, or None if no frame is on screen in it.
+        frames: uint8 ``(T, height, width, 3)`` RGB, or None if no frame is on screen in it. Where frames stay as
+            they are and their size changes within a window, all of them have that of its first.
         waveform: float32 ``(samples,)`` mono in [-1, 1], or None if no sample lies in it.
     """
 

@@ -16,21 +16,21 @@ import avfeat
 from avfeat.backends import GraphOutput
 from avfeat.bundle import GOLDEN, MODEL_CARD, Modality, check_free, write_bundle
 from avfeat.errors import ArgumentError
-from avfeat.export.backbones.card import backbone_card
-from avfeat.export.backbones.clips import clip_probes, golden_inputs
-from avfeat.export.backbones.raw import RawFrames, RawSound, pool_frames
+from avfeat.export.backbones.clips import clip_probes
+from avfeat.export.backbones.raw import Pool, RawFrames, RawSound, pool_frames
 from avfeat.export.backbones.text import one_space, write_text
-from avfeat.export.backbones.window import choose_window, steps_of
-from avfeat.export.bundle import ExportedBundle, check_distances, check_parity, description, npz
+from avfeat.export.backbones.window import FrameSize, choose_window, steps_of
+from avfeat.export.bundle import ExportedBundle, check_distances, check_parity, npz
+from avfeat.export.card import card
 from avfeat.export.formats.example import Example, audio_example, video_example
 from avfeat.export.formats.onnx import OUTPUTS, finish_files, write_onnx
+from avfeat.export.manifest import description, encoder
 from avfeat.export.parity.gate import Expected, report
-from avfeat.export.parity.probes import INPUTS
+from avfeat.export.parity.probes import INPUTS, golden_inputs
 from avfeat.export.window import WindowSpec
 from avfeat.training.backbones.backbone import (
     AudioBackbone,
     Origin,
-    Pool,
     Steps,
     TextBackbone,
     VideoBackbone,
@@ -39,6 +39,11 @@ from avfeat.training.backbones.backbone import (
 )
 from avfeat.training.provenance import revision
 
+_SIDE = 112
+_FIRST = """Networks of others as files that take raw frames and raw sound, held against the pipelines of their own
+libraries.
+"""
+_REFERENCE = "the libraries' own preprocessing and the networks in PyTorch"
 RESAMPLED = 5e-3
 """What ``distance`` may be of networks of frames.
 
@@ -91,6 +96,7 @@ def export_backbones(
     *,
     frames: int | None = None,
     seconds: float | None = None,
+    size: FrameSize = "original",
     pool: Pool = "mean",
     text: Modality | None = None,
     media: Path | None = None,
@@ -108,6 +114,8 @@ def export_backbones(
         audio: the network of sound, or None to leave audio out.
         frames: of a window, evenly spaced; None for what suits the network.
         seconds: of a window; None likewise.
+        size: of the frames that the graph is given: ``original`` as they were decoded, so that embeddings are the
+            library's; ``network`` for what FFmpeg makes of them, which takes less time, and is near.
         pool: what is made of the features of a window's frames: their mean, or mean and standard deviation;
             ``none`` keeps them beside their mean, as dense rows, and those of networks of sound, too.
         text: the network whose text tower the bundle gets; None for no text.
@@ -128,13 +136,13 @@ def export_backbones(
     check_free(target)
     if video is None and audio is None:
         raise ArgumentError("A bundle needs a network: give --video, --audio, or both.")
-    window = choose_window(video, audio, seconds, frames)
+    window = choose_window(video, audio, seconds, frames, size)
     tower = _tower(video, audio, text)
     video, audio = one_space(video, audio, text)
     steps = steps_of(window, video, audio) if pool == "none" else {}
     follow("reading clips")
-    probes, clips = clip_probes(media, window)
-    graphs, golden = _graphs(window, video, audio, pool), golden_inputs(window)
+    probes, clips = clip_probes(media, window, _SIDE if video is None else video.look.size)
+    graphs, golden = raw_graphs(window, video, audio, pool), golden_inputs(window)
     for modality, (network, _) in graphs.items():
         # What this very graph gives, so that other machines are held to it closely.
         with torch.inference_mode():
@@ -165,8 +173,12 @@ def export_backbones(
         manifest["text"] = written.said
         manifest["parity"]["distances"]["text_shared"] = written.distance
         files |= {**written.files, GOLDEN: npz(golden | written.golden)}
-    files[MODEL_CARD] = backbone_card(manifest, window, audio, rows, notes).encode()
+    files[MODEL_CARD] = card(manifest, rows, _FIRST, _REFERENCE, notes, _remarks(audio)).encode()
     return ExportedBundle(write_bundle(target, manifest, files), tuple(rows))
+
+
+def _remarks(audio: AudioBackbone | None) -> tuple[str, ...]:
+    return (audio.note,) if audio is not None and audio.note else ()
 
 
 def _tower(video: VideoBackbone | None, audio: AudioBackbone | None, text: Modality | None) -> TextBackbone | None:
@@ -188,9 +200,10 @@ def _bounds(window: WindowSpec) -> dict[str, float]:
     return {"video": RESAMPLED, "video_frames": RESAMPLED * frames**0.5}
 
 
-def _graphs(
+def raw_graphs(
     window: WindowSpec, video: VideoBackbone | None, audio: AudioBackbone | None, pool: Pool
 ) -> dict[Modality, tuple[nn.Module, Example]]:
+    """The networks with what prepares raw frames and sound for them, and what each is traced with."""
     found: dict[Modality, tuple[nn.Module, Example]] = {}
     if video is not None and window.video is not None:
         network = RawFrames(video, window.video.frames, pool)
@@ -221,14 +234,8 @@ def _manifest(
         "trained": all(origin.trained for origin in origins.values()),
         "seconds": window.seconds,
     }
-    video, audio = window.video, window.audio
-    if video is not None:
-        own = {"fps": video.fps, "frames": video.frames, "size": video.size, "aspect": video.aspect}
-        shape: list[Any] = ["batch", video.frames, "height", "width", 3]
-        found["video"] = {**_ports("video", "uint8", shape, golden, steps), **own}
-    if audio is not None:
-        ports = _ports("audio", "float32", ["batch", "samples"], golden, steps)
-        found["audio"] = {**ports, "sample_rate": audio.rate}
+    for modality in window.modalities:
+        found[modality] = _encoder(modality, window, golden, steps)
     found["precision"] = "fp32"
     found["provenance"] = {
         "avfeat": avfeat.__version__,
@@ -242,21 +249,17 @@ def _manifest(
     return found
 
 
-def _ports(
+def _encoder(
     modality: Modality,
-    dtype: str,
-    shape: list[Any],
+    window: WindowSpec,
     golden: Mapping[str, NDArray[Any]],
     steps: Mapping[Modality, Steps],
 ) -> dict[str, Any]:
     widths = {key: rows.shape[1] for key in OUTPUTS if (rows := golden.get(f"{modality}_{key}")) is not None}
-    outputs: dict[str, dict[str, Any]] = {key: {"name": key, "dim": width} for key, width in widths.items()}
+    said = encoder(modality, window, {"onnx": f"{modality}.onnx"}, widths)
     if modality in steps:
         _, rows, dim = golden[f"{modality}_frames"].shape
         # No output of a graph can be called as an input is.
-        outputs["frames"] = {"name": "frame_features", "dim": dim, "rows": rows, **asdict(steps[modality])}
-    return {
-        "files": {"onnx": f"{modality}.onnx"},
-        "input": {"name": INPUTS[modality], "dtype": dtype, "shape": shape},
-        "outputs": outputs,
-    }
+        dense = {"name": "frame_features", "dim": dim, "rows": rows, **asdict(steps[modality])}
+        said["outputs"]["frames"] = dense
+    return said

@@ -14,26 +14,25 @@ from numpy.typing import NDArray
 from avfeat.bundle import Modality
 from avfeat.datasets.files import media_below
 from avfeat.errors import ArgumentError, MediaError
-from avfeat.export.parity.probes import INPUTS, ParityInput, random_probes
+from avfeat.export.parity.probes import INPUTS, ParityInput, golden_inputs, random_probes
 from avfeat.export.window import WindowSpec
 from avfeat.grid import Grid
-from avfeat.media import AudioSpec, VideoSpec, array_windows, media_windows
-from avfeat.world import plan, render
+from avfeat.media import VideoSpec, media_windows
+from avfeat.world import plan
 from avfeat.world.render import write_video
 
 CLIPS = 8
 """How many different clips a network is tried on: enough to see how far apart clips are."""
-_GOLDEN = 2
 _LARGEST = 480
-_RATE = 16_000
 
 
-def clip_probes(media: Path | None, window: WindowSpec) -> tuple[list[ParityInput], NDArray[np.int64]]:
+def clip_probes(media: Path | None, window: WindowSpec, side: int) -> tuple[list[ParityInput], NDArray[np.int64]]:
     """One window of each of some clips, at the size that it has; random and golden inputs.
 
     Args:
         media: a file or folder of media; None for synthetic videos.
         window: what a window is.
+        side: of the frames that the network sees, in pixels.
 
     Returns:
         The inputs, and the clip that each row of media of a modality is of.
@@ -51,7 +50,7 @@ def clip_probes(media: Path | None, window: WindowSpec) -> tuple[list[ParityInpu
     probes = [
         ParityInput(modality, "media", rows[modality][None]) for modality in window.modalities for rows in found
     ]
-    probes += random_probes(window, np.random.default_rng(0))
+    probes += random_probes(window, np.random.default_rng(0), side)
     golden = golden_inputs(window)
     probes += [ParityInput(modality, "golden", golden[INPUTS[modality]]) for modality in window.modalities]
     return probes, np.arange(len(found), dtype=np.int64)
@@ -97,25 +96,3 @@ def _smaller(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Every n-th pixel of what is larger than any network sees."""
     step = max(1, min(frames.shape[1:3]) // _LARGEST)
     return np.ascontiguousarray(frames[:, ::step, ::step])
-
-
-def golden_inputs(window: WindowSpec) -> dict[str, NDArray[Any]]:
-    """Small inputs that any runtime can feed: two windows of the synthetic dataset, smaller than networks take."""
-    video = window.video and VideoSpec(window.video.fps, window.video.frames, 48)
-    audio: AudioSpec | None = window.audio
-    rate = _RATE if audio is None else audio.rate
-    fps = 1 if video is None else max(1, round(video.fps))
-    found: dict[str, list[NDArray[Any]]] = {INPUTS[modality]: [] for modality in window.modalities}
-    for made in plan(_GOLDEN, seed=2):
-        shown = render(made, fps=fps, size=48, sample_rate=rate)
-        cut = next(
-            array_windows(
-                shown.frames, fps, shown.waveform, rate, Grid.from_seconds(window.seconds, start=3.0), video, audio
-            )
-        )
-        parts = {"frames": cut.frames, "waveform": cut.waveform}
-        for name, rows in found.items():
-            part = parts[name]
-            assert part is not None
-            rows.append(part[:, :36] if name == "frames" else part)
-    return {name: np.stack(rows) for name, rows in found.items()}

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor, nn
 
 from avfeat.export.backbones.resample import Resample
-from avfeat.training.backbones.backbone import AudioBackbone, Look, Pool, VideoBackbone, as_outputs
+from avfeat.training.backbones.backbone import AudioBackbone, Look, VideoBackbone, as_outputs
+
+Pool = Literal["mean", "mean_std", "none"]
+"""What is made of the features of a window's frames."""
+POOLS = get_args(Pool)
 
 
 class RawFrames(nn.Module):

@@ -67,7 +67,7 @@ def choose_text(video: VideoBackbone | None, audio: AudioBackbone | None, wanted
     found = [name for name in able if name == wanted]
     if not found:
         what = "must be video, audio or none" if wanted not in ("video", "audio") else f"--{wanted} brings no text"
-        raise ArgumentError(f"--text {wanted}: {what}; CLIP, SigLIP (--video) and CLAP (--audio) do.")
+        raise ArgumentError(f"--text {wanted}: {what}; CLIP, SigLIP (--video), CLAP (--audio) and PE-AV do.")
     return found[0]
 
 
@@ -92,9 +92,11 @@ def left_out(video: VideoBackbone | None, audio: AudioBackbone | None, text: Mod
     """The modality whose shared space a bundle cannot hold, or None.
 
     Two networks that were each trained with a text of its own have two spaces, whose rows do not compare. A bundle
-    has one: that of ``text``, or of video.
+    has one: that of ``text``, or of video. Two towers of one network have one between them.
     """
     if video is None or audio is None or video.text is None or audio.text is None:
+        return None
+    if video.origin.fingerprint == audio.origin.fingerprint:
         return None
     return "video" if text == "audio" else "audio"
 

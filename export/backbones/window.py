@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
+from typing import Literal, get_args
 
 from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
@@ -12,17 +14,33 @@ from avfeat.training.backbones.backbone import AudioBackbone, Steps, VideoBackbo
 
 _SECONDS = 2.0
 
+FrameSize = Literal["original", "network"]
+"""Of what a graph is given: frames as decoded, which it resizes as the library does; or as FFmpeg scales them."""
+FRAME_SIZES = get_args(FrameSize)
+
 
 def choose_window(
-    video: VideoBackbone | None, audio: AudioBackbone | None, seconds: float | None, frames: int | None
+    video: VideoBackbone | None,
+    audio: AudioBackbone | None,
+    seconds: float | None,
+    frames: int | None,
+    size: FrameSize = "original",
 ) -> WindowSpec:
     """The window that is asked for, or the one that suits the networks.
+
+    Args:
+        video: the network of frames, or None.
+        audio: the network of sound, or None.
+        seconds: of a window; None for what suits the networks.
+        frames: of a window; None likewise.
+        size: of the frames that the graph is given.
 
     Raises:
         ArgumentError: another number of frames than a video network takes, or a window that is too short, or too
             long for an audio network.
     """
-    if video is not None and video.fps is not None and frames not in (None, video.frames):
+    fixed = video is not None and video.fps is not None and not video.any_count
+    if video is not None and fixed and frames not in (None, video.frames):
         raise ArgumentError(f"{video.origin.spec}: takes {video.frames} frames at a time, not {frames}.")
     if seconds is None:
         seconds = _usual(video, audio)
@@ -37,7 +55,9 @@ def choose_window(
     shown = None
     if video is not None:
         count = frames or video.frames
-        shown = VideoSpec(count / seconds, count, video.look.size, video.look.aspect)
+        shown = VideoSpec(count / seconds, count, None)
+        if size == "network":
+            shown = replace(shown, size=video.look.size, aspect=video.look.aspect)
     return WindowSpec(seconds, shown, None if audio is None else audio_of(seconds, audio.rate))
 
 

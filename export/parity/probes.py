@@ -9,14 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.bundle import Modality
-from avfeat.export.media import ClipWindows, read_clip
+from avfeat.export.media import ClipWindows
 from avfeat.export.window import WindowSpec
-from avfeat.training.data import CacheSettings, open_or_prepare
+from avfeat.grid import Grid
+from avfeat.media import VideoSpec, array_windows
 from avfeat.training.networks import PairSpec
+from avfeat.world import plan, render
 
 Kind = Literal["media", "random", "golden", "sentences"]
 
-GOLDEN = "synthetic:ave?videos=2&seed=2"
+_GOLDEN, _BEGIN, _SMALL, _LOW, _RATE = 2, 3.0, 48, 36, 16_000
+"""Of golden inputs: videos, where a window begins, width and height of frames, the rate where there is no sound."""
 
 INPUTS: dict[Modality, str] = {"video": "frames", "audio": "waveform"}
 
@@ -45,15 +48,18 @@ def probes(windows: ClipWindows, spec: PairSpec, seed: int = 0) -> list[ParityIn
     found.append(ParityInput("audio", "media", windows.waveform[:2, : spec.sample_rate // 2]))
     found.append(ParityInput("audio", "media", np.tile(windows.waveform[:3], (1, 2))[:, : -spec.sample_rate // 7]))
     found += random_probes(WindowSpec.from_pair(spec), rng)
-    golden = golden_inputs(spec)
+    golden = golden_inputs(WindowSpec.from_pair(spec))
     return found + [ParityInput(modality, "golden", golden[name]) for modality, name in INPUTS.items()]
 
 
-def random_probes(window: WindowSpec, rng: np.random.Generator) -> list[ParityInput]:
-    """Moving colours with noise over them, and tones with hiss over them, one batch of each number and size."""
+def random_probes(window: WindowSpec, rng: np.random.Generator, side: int = 112) -> list[ParityInput]:
+    """Moving colours with noise over them, and tones with hiss over them, one batch of each number and size.
+
+    ``side`` is that of the frames which the network sees, where the window does not say.
+    """
     found: list[ParityInput] = []
     if window.video is not None:
-        side = window.video.size or 112
+        side = window.video.size or side
         sizes = ((1, side, side), (2, 16, 130), (3, 240, 135), (7, 33, 17))
         found += [
             ParityInput("video", "random", _pictures(rng, batch, window.video.frames, *size))
@@ -69,18 +75,25 @@ def random_probes(window: WindowSpec, rng: np.random.Generator) -> list[ParityIn
     return found
 
 
-def golden_inputs(spec: PairSpec) -> dict[str, NDArray[Any]]:
-    """Small inputs that any runtime can feed: two windows of the synthetic dataset, which is anybody's.
+def golden_inputs(window: WindowSpec) -> dict[str, NDArray[Any]]:
+    """Small inputs that any runtime can feed: a window of each of two videos of the synthetic dataset.
 
     The frames are not of the network's size, so that the resize or crop is part of what is checked.
     """
-    # In this process: starting others takes longer than two small videos.
-    cache = open_or_prepare(GOLDEN, CacheSettings(spec.fps, 48, spec.sample_rate), workers=0)
-    parts = [read_clip(cache, item, spec, 1) for item in range(len(cache))]
-    return {
-        "frames": np.ascontiguousarray(np.concatenate([frames for frames, _ in parts])[:, :, :36]),
-        "waveform": np.concatenate([waveform for _, waveform in parts]),
-    }
+    video = window.video and VideoSpec(window.video.fps, window.video.frames, _SMALL)
+    rate = _RATE if window.audio is None else window.audio.rate
+    fps = 1 if video is None else max(1, round(video.fps))
+    grid = Grid.from_seconds(window.seconds, start=_BEGIN)
+    found: dict[str, list[NDArray[Any]]] = {INPUTS[modality]: [] for modality in window.modalities}
+    for made in plan(_GOLDEN, seed=2):
+        shown = render(made, fps=fps, size=_SMALL, sample_rate=rate)
+        cut = next(array_windows(shown.frames, fps, shown.waveform, rate, grid, video, window.audio))
+        parts = {"frames": cut.frames, "waveform": cut.waveform}
+        for name, rows in found.items():
+            part = parts[name]
+            assert part is not None
+            rows.append(part[:, :_LOW] if name == "frames" else part)
+    return {name: np.stack(rows) for name, rows in found.items()}
 
 
 def _in_parts(rows: NDArray[Any]) -> list[NDArray[Any]]:

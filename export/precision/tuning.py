@@ -12,6 +12,7 @@ from avfeat.export.media import ClipWindows
 from avfeat.export.parity.gate import Expected
 from avfeat.export.parity.probes import INPUTS, golden_inputs, probes
 from avfeat.export.parity.reference import Reference
+from avfeat.export.window import WindowSpec
 from avfeat.training.networks import PairSpec
 
 CALIBRATION_CLIPS = 48
@@ -47,5 +48,5 @@ class Tuning:
         """Batches of one row: real clips, and what ``avfeat verify`` replays."""
         clips = self.windows.one_a_clip(CALIBRATION_CLIPS)
         rows = clips.frames if modality == "video" else clips.waveform
-        golden = golden_inputs(self.spec)[INPUTS[modality]]
+        golden = golden_inputs(WindowSpec.from_pair(self.spec))[INPUTS[modality]]
         return [row[None] for row in [*rows, *golden]]

@@ -48,7 +48,7 @@ def test_random_inputs_are_of_every_number_and_of_the_networks_size_and_others()
 
 
 def test_golden_inputs_are_one_window_of_each_of_two_videos() -> None:
-    found = golden_inputs(SPEC)
+    found = golden_inputs(WindowSpec.from_pair(SPEC))
     assert found["frames"].shape == (2, SPEC.frames, 36, 48, 3)
     assert found["waveform"].shape == (2, round(SPEC.seconds * SPEC.sample_rate))
     assert not np.array_equal(*found["frames"]) and not np.array_equal(*found["waveform"])

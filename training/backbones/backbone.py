@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 Kernel = Literal["bilinear", "bicubic", "lanczos"]
-Pool = Literal["mean", "mean_std", "none"]
-POOLS = get_args(Pool)
 
 Rows = NDArray[np.float32]
 
@@ -131,6 +129,7 @@ class VideoBackbone:
         fps: at which a video network takes them; None for an image network, which sees them one by one.
         classifier: features to class scores before the softmax; None without classes.
         text: opens the network of sentences that it was trained with; None for a network without one.
+        any_count: whether a video network takes any number of frames.
     """
 
     network: nn.Module
@@ -141,6 +140,7 @@ class VideoBackbone:
     fps: float | None = None
     classifier: nn.Module | None = None
     text: Callable[[], TextBackbone] | None = None
+    any_count: bool = False
 
 
 @dataclass(frozen=True, eq=False)

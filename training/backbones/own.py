@@ -30,8 +30,8 @@ _VIDEO = {"size": 224, "resize": None, "kernel": "bilinear", "mean": (0.0,) * 3,
 _AUDIO = {"sample_rate": 16_000, "seconds": 2.0, "licence": "not stated", "trained": True}
 
 
-def own_frames(file: str, function: str, address: Address) -> VideoBackbone:
-    """A network of frames: ``function()`` gives it, and what it takes.
+def own_frames(name: str, address: Address) -> VideoBackbone:
+    """A network of frames: calling ``name``, which is ``module.py:function``, gives it, and what it takes.
 
     The second is a dictionary of ``size`` (224, or height and width), ``resize`` (as of ``Look``; None for
     ``size``), ``kernel``, ``mean``, ``std``, ``frames``, ``fps`` (of a video network), ``licence``, ``trained``;
@@ -40,7 +40,7 @@ def own_frames(file: str, function: str, address: Address) -> VideoBackbone:
     Raises:
         ArgumentError: no such function, it raises, or gives something else.
     """
-    network, takes = _call(file, function, address, _VIDEO)
+    network, takes = _call(name, address, _VIDEO)
     _check(address, takes, ("frames", "fps", "resize"), ("mean", "std"))
     crop = _pair(takes["size"], address)
     sides = (2, 3, *crop) if takes["fps"] is None else (2, 3, int(takes["frames"]), *crop)
@@ -59,13 +59,13 @@ def own_frames(file: str, function: str, address: Address) -> VideoBackbone:
     return VideoBackbone(network, look, pillow(look), origin, int(takes["frames"]), takes["fps"])
 
 
-def own_audio(file: str, function: str, address: Address) -> AudioBackbone:
-    """A network of sound: ``function()`` gives it, and a dictionary of ``sample_rate``, ``seconds``, ``licence``.
+def own_audio(name: str, address: Address) -> AudioBackbone:
+    """A network of sound: calling ``name`` gives it, and a dictionary of ``sample_rate``, ``seconds``, ``licence``.
 
     Raises:
         ArgumentError: no such function, it raises, or gives something else.
     """
-    network, takes = _call(file, function, address, _AUDIO)
+    network, takes = _call(name, address, _AUDIO)
     _check(address, takes, ("sample_rate", "seconds"))
     _check_outputs(network, torch.zeros(2, round(takes["seconds"] * takes["sample_rate"])), address)
 
@@ -77,7 +77,8 @@ def own_audio(file: str, function: str, address: Address) -> AudioBackbone:
     )
 
 
-def _call(file: str, function: str, address: Address, known: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+def _call(name: str, address: Address, known: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+    file, _, function = name.rpartition(":")
     made = _function(file, function, address)
     try:
         found = made()
@@ -88,9 +89,9 @@ def _call(file: str, function: str, address: Address, known: Mapping[str, Any]) 
     network, takes = found
     if not isinstance(takes, dict):
         raise ArgumentError(f"{address.text}: what the network takes must be a dictionary, not {takes!r}.")
-    for name in takes:
-        if name not in known:
-            raise ArgumentError(f"{address.text}: {name!r} is not known; {suggestion(str(name), list(known))}")
+    for key in takes:
+        if key not in known:
+            raise ArgumentError(f"{address.text}: {key!r} is not known; {suggestion(str(key), list(known))}")
     return network.eval(), {**known, **takes}
 
 

@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+import importlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
+from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
 from avfeat.extras import extra_packages
 from avfeat.training.backbones.backbone import AudioBackbone, VideoBackbone
-from avfeat.training.backbones.own import own_audio, own_frames
 from avfeat.training.data.sources.address import Address, exists, parse
 
 _LIBRARIES = ("timm", "torchvision", "transformers")
-_ONE = {"efficientnet_lite0": "video", "mn04_as": "audio"}
-"""Networks whose name is all that is needed, and what they take."""
+_ONE = ("efficientnet_lite0", "mn04_as")
+"""Networks whose name is all that is needed."""
+_OWN = "module.py:function"
 FORMS = (
     "timm:NAME, torchvision:NAME, transformers:REPO_OR_FOLDER, efficientnet_lite0, mn04_as, mn04_as:FILE "
     "or module.py:function"
 )
+
+
+_LOADERS: Mapping[Modality, Mapping[str, str]] = {
+    "video": {
+        "timm": "timm_networks.timm_images",
+        "torchvision": "torchvision_networks.torchvision_frames",
+        "transformers": "transformers_networks.transformers_images",
+        "efficientnet_lite0": "timm_networks.lite0_images",
+        _OWN: "own.own_frames",
+    },
+    "audio": {
+        "transformers": "transformers_networks.transformers_audio",
+        "mn04_as": "mn04_sounds.mn04_sounds",
+        _OWN: "own.own_audio",
+    },
+}
+"""Module and function that open a SPEC of a kind: each needs packages of its own."""
 
 
 def open_video(spec: str) -> VideoBackbone:
@@ -33,23 +53,7 @@ def open_video(spec: str) -> VideoBackbone:
         WeightsError: weights that cannot be fetched or read.
         BackendError: its library is not installed.
     """
-    kind, name, address = _take_apart(spec)
-    if kind == "mn04_as":
-        raise ArgumentError(f"{spec}: is a network of sound, not of frames.")
-    if kind == "efficientnet_lite0":
-        from avfeat.training.backbones.timm_networks import lite0_images
-
-        return lite0_images(address)
-    if kind == "timm":
-        from avfeat.training.backbones.timm_networks import timm_images as loader
-    elif kind == "torchvision":
-        from avfeat.training.backbones.torchvision_networks import torchvision_frames as loader
-    elif kind == "transformers":
-        with extra_packages("backbones"):
-            from avfeat.training.backbones.transformers_networks import transformers_images as loader
-    else:
-        return own_frames(kind, name, address)
-    return loader(name, address)
+    return cast(VideoBackbone, _open(spec, "video"))
 
 
 def open_audio(spec: str) -> AudioBackbone:
@@ -62,22 +66,24 @@ def open_audio(spec: str) -> AudioBackbone:
         WeightsError: weights that cannot be fetched or read.
         BackendError: its library is not installed.
     """
+    return cast(AudioBackbone, _open(spec, "audio"))
+
+
+def _open(spec: str, modality: Modality) -> VideoBackbone | AudioBackbone:
     kind, name, address = _take_apart(spec)
-    if kind == "efficientnet_lite0":
-        raise ArgumentError(f"{spec}: is a network of frames, not of sound.")
-    if kind in ("timm", "torchvision"):
+    known = _LOADERS[modality]
+    if kind in _ONE and kind not in known:
+        one, other = ("sound", "frames") if modality == "video" else ("frames", "sound")
+        raise ArgumentError(f"{spec}: is a network of {one}, not of {other}.")
+    if kind not in known:
         raise ArgumentError(
-            f"{spec}: {kind} has no audio networks; take transformers:..., mn04_as or module.py:function."
+            f"{spec}: {kind} has no {modality} networks; take transformers:..., mn04_as or module.py:function."
         )
-    loader: Callable[[str, Address], AudioBackbone]
-    if kind == "mn04_as":
-        from avfeat.training.backbones.mn04_sounds import mn04_sounds as loader
-    elif kind == "transformers":
-        with extra_packages("backbones"):
-            from avfeat.training.backbones.transformers_networks import transformers_audio as loader
-    else:
-        return own_audio(kind, name, address)
-    return loader(name, address)
+    module, function = known[kind].split(".")
+    with extra_packages("backbones"):
+        loader = getattr(importlib.import_module(f"{__package__}.{module}"), function)
+    found: VideoBackbone | AudioBackbone = loader(name, address)
+    return found
 
 
 def is_spec(text: str) -> bool:
@@ -104,7 +110,7 @@ def _address(spec: str) -> Address:
 
 
 def _take_apart(spec: str) -> tuple[str, str, Address]:
-    """Library or file, name or function, and all of it with its options."""
+    """Kind of the SPEC, what its loader is given, and all of it with its options."""
     address = _address(spec)
     path = address.path
     kind, colon, name = path.rpartition(":") if ".py:" in path else path.partition(":")
@@ -113,4 +119,4 @@ def _take_apart(spec: str) -> tuple[str, str, Address]:
     known = kind in _LIBRARIES or kind.endswith(".py")
     if not (known and colon and name):
         raise ArgumentError(f"{spec}: is no network that can be opened; {_hint(kind, path)}give {FORMS}.")
-    return kind, name, address
+    return (_OWN, path, address) if kind.endswith(".py") else (kind, name, address)

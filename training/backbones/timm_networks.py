@@ -43,8 +43,8 @@ def timm_images(name: str, address: Address) -> VideoBackbone:
     return _images(network, classifies, {}, origin)
 
 
-def lite0_images(address: Address) -> VideoBackbone:
-    """EfficientNet-Lite0 with the weights of its package, ``efficientnet_lite0``.
+def lite0_images(name: str, address: Address) -> VideoBackbone:
+    """EfficientNet-Lite0 with the weights of its package, ``efficientnet_lite0``; ``name`` is empty.
 
     Raises:
         ArgumentError: options.

@@ -13,14 +13,15 @@ from huggingface_hub.errors import StrictDataclassError
 from numpy.typing import NDArray
 from PIL.Image import Resampling
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoFeatureExtractor, AutoImageProcessor, AutoModel
+from transformers import AutoConfig, AutoFeatureExtractor, AutoImageProcessor, AutoModel, AutoVideoProcessor
 
 from avfeat.errors import ArgumentError
-from avfeat.training.backbones.backbone import AudioBackbone, Kernel, Look, Steps, VideoBackbone
+from avfeat.training.backbones.backbone import AudioBackbone, Kernel, Look, Origin, Steps, VideoBackbone
 from avfeat.training.backbones.loaded import built, origin_of, readable, to_pictures
 from avfeat.training.backbones.spectrum import KaldiFilterBank, WhisperLogMel, length_of
 from avfeat.training.backbones.transformers_clap import clap
-from avfeat.training.backbones.transformers_text import pair_text
+from avfeat.training.backbones.transformers_pe import FPS, FRAMES, pe_frames, pe_sound
+from avfeat.training.backbones.transformers_text import pair_text, pe_text
 from avfeat.training.data.sources.address import Address
 
 _KERNELS: dict[int, Kernel] = {
@@ -31,6 +32,8 @@ _KERNELS: dict[int, Kernel] = {
 _PAIRS = ("clip", "siglip", "siglip2", "chinese_clip", "metaclip_2")
 """Networks of images and text with one space for both."""
 _IMAGES = ("dinov2", "dinov2_with_registers", "dinov3_vit", "vit", "deit", "beit", "ijepa", "vit_mae")
+_PE_VIDEO, _PE_AUDIO = ("pe_audio_video", "pe_video"), ("pe_audio_video", "pe_audio")
+"""PE-AV, and its towers that come alone."""
 _LICENCE = "as its repository states"
 _SAFE = {"trust_remote_code": False}
 
@@ -38,13 +41,17 @@ _SAFE = {"trust_remote_code": False}
 def transformers_images(name: str, address: Address) -> VideoBackbone:
     """An image network: the image tower of CLIP or SigLIP, whose space is ``shared``, or a transformer of its own.
 
-    Features are what the tower pools: its class token, or what its attention pooling gives.
+    Of video, PE-AV, whose space is ``shared``, too. Features are what the tower pools: its class token, or what its
+    attention pooling gives.
 
     Raises:
         ArgumentError: a network of another kind, or one whose processor cannot be built into a graph.
         WeightsError: it cannot be fetched or read.
     """
-    model = _model(name, address, (*_PAIRS, *_IMAGES), "image network")
+    model = _model(name, address, (*_PAIRS, *_IMAGES, *_PE_VIDEO), "network of images or video")
+    origin = origin_of(address, _LICENCE, model, "transformers")
+    if model.config.model_type in _PE_VIDEO:
+        return _pe_video(name, address, model, origin)
     with readable(address):
         processor: Any = AutoImageProcessor.from_pretrained(name, **_SAFE)
     network: nn.Module = _PairTower(model) if model.config.model_type in _PAIRS else _ImageTower(model)
@@ -53,9 +60,25 @@ def transformers_images(name: str, address: Address) -> VideoBackbone:
         pixels: Tensor = processor(images=to_pictures(frames), return_tensors="pt")["pixel_values"]
         return pixels
 
-    origin = origin_of(address, _LICENCE, model, "transformers")
     text = partial(pair_text, name, address, model) if model.config.model_type in _PAIRS else None
     return VideoBackbone(network.eval(), _look(processor, address), pipeline, origin, text=text)
+
+
+def _pe_video(name: str, address: Address, model: Any, origin: Origin) -> VideoBackbone:
+    with readable(address):
+        processor: Any = AutoVideoProcessor.from_pretrained(name, **_SAFE)
+    network, pipeline = pe_frames(model, processor)
+    count = int(getattr(processor, "num_frames", None) or FRAMES)
+    return VideoBackbone(
+        network.eval(),
+        _look(processor, address),
+        pipeline,
+        origin,
+        count,
+        FPS,
+        text=partial(pe_text, name, address, model, "video"),
+        any_count=True,
+    )
 
 
 class _PairTower(nn.Module):
@@ -102,16 +125,17 @@ def _look(processor: Any, address: Address) -> Look:
 
 def _sides(size: Any) -> int | tuple[int, int] | None:
     """A processor's size: of the shorter side, of both, or of another kind."""
-    values = dict(size)
+    # Of flexible resolution, as SigLIP 2's, there is none.
+    values = dict(size or {})
     if values.get("height") and values.get("width"):
         return values["height"], values["width"]
     return values.get("shortest_edge") if not values.get("longest_edge") else None
 
 
 def transformers_audio(name: str, address: Address) -> AudioBackbone:
-    """An audio network: AST, CLAP, whose space is ``shared``, the encoder of Whisper, wav2vec 2.0, HuBERT, WavLM.
+    """An audio network: AST, CLAP and PE-AV, whose spaces are ``shared``, Whisper's encoder, wav2vec 2.0 and kin.
 
-    Features are what AST and CLAP pool, and means over the time that the sound covers of the others.
+    Features are what AST, CLAP and PE-AV pool, and means over the time that the sound covers of the others.
 
     Raises:
         ArgumentError: a network of another kind.
@@ -123,6 +147,8 @@ def transformers_audio(name: str, address: Address) -> AudioBackbone:
     network, pipeline, note, steps = _AUDIO[model.config.model_type](model, extractor)
     origin, rate = origin_of(address, _LICENCE, model, "transformers"), int(extractor.sampling_rate)
     found = AudioBackbone(network.eval(), rate, pipeline, origin, note=note, steps=steps)
+    if model.config.model_type in _PE_AUDIO:
+        return replace(found, text=partial(pe_text, name, address, model, "audio"))
     if model.config.model_type != "clap":
         return found
     return replace(found, longest=float(extractor.max_length_s), text=partial(pair_text, name, address, model))
@@ -235,6 +261,7 @@ class _Waveform(nn.Module):
 _AUDIO: dict[str, Callable[[Any, Any], _Built]] = {
     "audio-spectrogram-transformer": _ast,
     "clap": clap,
+    **dict.fromkeys(_PE_AUDIO, pe_sound),
     "whisper": _whisper,
     "wav2vec2": _waveform,
     "hubert": _waveform,

@@ -1,16 +1,18 @@
-"""The text towers of transformers' pairs: CLIP and its kin, SigLIP, CLAP."""
+"""The text towers of transformers' networks: CLIP and its kin, SigLIP, CLAP, PE-AV."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 from transformers import AutoTokenizer
 
+from avfeat.bundle import Modality
 from avfeat.errors import ArgumentError
 from avfeat.training.backbones.backbone import TextBackbone
 from avfeat.training.backbones.loaded import readable
+from avfeat.training.backbones.transformers_pe import PeText, pe_text_rows
 from avfeat.training.data.sources.address import Address
 
 _FILLED = ("siglip", "siglip2")
@@ -19,10 +21,48 @@ _KNOWN = ("input_ids", "attention_mask")
 
 
 def pair_text(name: str, address: Address, model: Any) -> TextBackbone:
-    """The text tower of a pair, with its tokenizer.
+    """The text tower of a pair, with its tokenizer; errors as of ``text_tower``."""
+    # RoBERTa counts from behind the number of the padding on.
+    taken = model.config.text_config.pad_token_id + 1 if model.config.model_type == "clap" else 0
+    filled = model.config.model_type in _FILLED
+    return text_tower(
+        name,
+        address,
+        model,
+        _Text(model),
+        lambda given: model.get_text_features(**given).pooler_output,
+        taken,
+        filled,
+    )
+
+
+def pe_text(name: str, address: Address, model: Any, modality: Modality) -> TextBackbone:
+    """The text tower of PE-AV with the head for video or for sound; errors as of ``text_tower``."""
+    return text_tower(name, address, model, PeText(model, modality), pe_text_rows(model, modality))
+
+
+def text_tower(
+    name: str,
+    address: Address,
+    model: Any,
+    network: nn.Module,
+    rows: Callable[[Any], Tensor],
+    taken: int = 0,
+    filled: bool = False,
+) -> TextBackbone:
+    """A text tower with its tokenizer.
 
     Sentences are cut at the length that the network takes, and padded to the longest of their batch, or to that
     length for SigLIP, as the library's pipelines of zero-shot classification do.
+
+    Args:
+        name: of the folder or repository.
+        address: as it was asked for.
+        model: of the library.
+        network: tokens to rows of length 1.
+        rows: what the library's tokenizer gives to rows, by the library.
+        taken: how many places for tokens are none.
+        filled: whether sentences are padded to one length.
 
     Raises:
         ArgumentError: a repository without a tokenizer, or one that ``tokenizers`` does not have.
@@ -30,24 +70,20 @@ def pair_text(name: str, address: Address, model: Any) -> TextBackbone:
     """
     with readable(address):
         tokenizer: Any = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    _check(tokenizer, model.config.text_config, address)
-    longest = min(int(tokenizer.model_max_length), _positions(model.config))
-    settings = {
-        "padding": "max_length" if model.config.model_type in _FILLED else True,
-        "truncation": True,
-        "max_length": longest,
-    }
+    text = model.config.text_config
+    _check(tokenizer, text, address)
+    longest = min(int(tokenizer.model_max_length), int(text.max_position_embeddings) - taken)
+    settings = {"padding": "max_length" if filled else True, "truncation": True, "max_length": longest}
     tokenizer([""], **settings)
     # By now it holds these settings itself.
     stored: str = tokenizer.backend_tokenizer.to_str()
     inputs = tuple(key for key in _KNOWN if key in tokenizer.model_input_names)
 
     def pipeline(texts: Sequence[str]) -> tuple[list[Tensor], Tensor]:
-        taken = tokenizer(list(texts), return_tensors="pt", **settings)
-        rows = model.get_text_features(**taken).pooler_output
-        return [taken[key] for key in inputs], nn.functional.normalize(rows, dim=1)
+        given = tokenizer(list(texts), return_tensors="pt", **settings)
+        return [given[key] for key in inputs], nn.functional.normalize(rows(given), dim=1)
 
-    return TextBackbone(_Text(model).eval(), stored, inputs, longest, pipeline)
+    return TextBackbone(network.eval(), stored, inputs, longest, pipeline)
 
 
 class _Text(nn.Module):
@@ -63,14 +99,6 @@ class _Text(nn.Module):
         found = self.text_model(input_ids=input_ids, attention_mask=attention_mask)
         pooled = found.last_hidden_state[:, 0] if self.first else found.pooler_output
         return nn.functional.normalize(self.projection(pooled), dim=1)
-
-
-def _positions(config: Any) -> int:
-    """Tokens that the network has places for."""
-    text = config.text_config
-    # RoBERTa counts from behind the number of the padding on.
-    taken = text.pad_token_id + 1 if config.model_type == "clap" else 0
-    return int(text.max_position_embeddings - taken)
 
 
 def _check(tokenizer: Any, text: Any, address: Address) -> None:

@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers as hf
 from foreign import save_network
 
 import avfeat
 from avfeat.bundle import Bundle
 from avfeat.errors import ArgumentError, AvfeatError
-from avfeat.export.backbones import POOLS, Look, export_backbones, open_audio, open_video
+from avfeat.export.backbones import POOLS, FrameSize, Look, export_backbones, open_audio, open_video
 from avfeat.export.backbones import bundle as writing
 from avfeat.export.errors import ParityError
+from avfeat.media import decode
+from avfeat.training.backbones.backbone import as_outputs
 from avfeat.training.backbones.mn04 import Mn04
 from avfeat.training.backbones.own import pillow as own_pipeline
 from avfeat.verify import verify
@@ -82,6 +85,28 @@ def test_an_image_network_of_transformers(tmp_path: Path, media: Path) -> None:
         found = encoder.embed(next(media.iterdir()))
     assert found.video.shape[1] == 32 and found.audio.shape[1] == 0 and found.has_video.all()
     assert not found.has_audio.any()
+
+
+@pytest.mark.parametrize(("kind", "size"), [("clip", "original"), ("dinov2", "network")])
+def test_embed_gives_what_the_library_gives_for_the_frames_of_a_file(
+    kind: str, size: FrameSize, tmp_path: Path, media: Path
+) -> None:
+    found = open_video(f"transformers:{save_network(kind, tmp_path / kind)}")
+    done = export_backbones(tmp_path / "bundle", found, None, frames=2, seconds=0.5, size=size, media=media)
+    worst = 0.0
+    with avfeat.load(tmp_path / "bundle", device="cpu", threads=1) as encoder:
+        for file in sorted(media.iterdir()):
+            decoded = decode(file, fps=4, size=None).frames
+            assert decoded is not None and decoded.shape[1:] == (60, 80, 3)
+            with torch.inference_mode():
+                rows = as_outputs(found.network(found.pipeline(decoded[:4])))[0]
+            wanted = rows.reshape(2, 2, -1).mean(1).numpy()
+            worst = max(worst, float(np.linalg.norm(encoder.embed(file).video[:2] - wanted, axis=1).max()))
+    distance = done.bundle.scale("video", "features")
+    assert distance is not None
+    # What FFmpeg makes of them is near, and is not that.
+    assert (worst < writing.RESAMPLED * distance) is (size == "original")
+    assert worst < 0.2 * distance
 
 
 def test_an_audio_network_of_transformers(tmp_path: Path, media: Path) -> None:
@@ -233,10 +258,16 @@ def test_specs_that_name_no_network(spec: str, said: str) -> None:
 
 def test_a_network_of_the_wrong_kind_says_what_it_is(tmp_path: Path) -> None:
     spec = f"transformers:{save_network('ast', tmp_path / 'ast')}"
-    with pytest.raises(ArgumentError, match=r"is no image network that is known here \(audio-spectrogram-transf"):
+    with pytest.raises(ArgumentError, match=r"is no network of images or video that is known here \(audio-sp"):
         open_video(spec)
     with pytest.raises(ArgumentError, match="timm has no audio networks"):
         open_audio("timm:resnet18")
+    body = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    config = hf.Siglip2Config(vision_config={**body, "num_patches": 16}, text_config={**body, "vocab_size": 8})
+    hf.Siglip2Model(config).save_pretrained(tmp_path / "naflex")
+    hf.Siglip2ImageProcessor().save_pretrained(tmp_path / "naflex")
+    with pytest.raises(ArgumentError, match=r"processor \(Siglip2ImageProcessor\) cannot be built into a graph"):
+        open_video(f"transformers:{tmp_path / 'naflex'}")
 
 
 def test_weights_come_from_a_file(tmp_path: Path) -> None:
@@ -255,6 +286,8 @@ def test_weights_come_from_a_file(tmp_path: Path) -> None:
         (("run", "--video", "timm:resnet18"), "Give a RUN to export, or networks of others"),
         (("run", "--frames", "3"), "--frames goes with --video or --audio"),
         (("--video", "timm:resnet18", "--precision", "int8"), "--video: networks of others are written as onnx in"),
+        (("run", "--frame-size", "network"), "--frame-size goes with --video or --audio"),
+        (("--video", "timm:resnet18", "--frame-size", "64"), "--frame-size must be one of original, network, not"),
         (("--video", "timm:resnet18", "--pool", "max"), "--pool must be one of mean, mean_std, none, not 'max'"),
     ],
 )

@@ -61,9 +61,7 @@ def test_rows_of_sound(kind: str, first: float, period: float, rows: int, tmp_pa
     }
     assert all(check.ok for check in verify(done.bundle)) and done.bundle.graph("audio").widths == (32, 0)
     card = (done.bundle.path / "MODEL_CARD.md").read_text("utf-8")
-    assert f"features 32, and {rows} dense rows of 32 a window" in card and ("padded" in card) == (
-        kind == "whisper"
-    )
+    assert f"| dense rows of a window | {rows} of 32 |" in card and ("padded" in card) == (kind == "whisper")
     rng = np.random.default_rng(0)
     waveform = (0.1 * rng.standard_normal(16_000)).astype(np.float32)
     with avfeat.load(done.bundle.path) as encoder:
@@ -109,7 +107,7 @@ def test_rows_of_frames(dense: Bundle) -> None:
     assert list(dense.graph("video").outputs) == ["features", "frames"] and not dense.trained
     video = dense.video
     assert video is not None
-    assert (video.frames, video.fps, video.size, video.aspect) == (2, 4.0, 168, "crop")
+    assert (video.frames, video.fps, video.size, video.aspect) == (2, 4.0, None, "stretch")
 
 
 OWN = """

@@ -73,7 +73,8 @@ def test_what_is_said_of_the_text(both: ExportedBundle) -> None:
     (row,) = (row for row in said["parity"]["rows"] if row["modality"] == "text")
     assert row["inputs"] == "sentences" and row["count"] == 2 * len(SENTENCES) and row["distance"] < 1e-4
     assert said["parity"]["distances"]["text_shared"] > 0
-    assert "text: that of video, shared 16" in (both.bundle.path / "MODEL_CARD.md").read_text("utf-8")
+    card = (both.bundle.path / "MODEL_CARD.md").read_text("utf-8")
+    assert "| that of video |" in card and "| shared | 16 |  | 16 |" in card
 
 
 def test_two_spaces_are_not_one(both: ExportedBundle, networks: dict[str, Path]) -> None:
