@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from avfeat.datasets import LabelledFile, Split
@@ -48,6 +49,13 @@ class Fold:
     val: tuple[int, ...]
     test: tuple[int, ...]
     refit: bool = False
+
+    def only(self, places: AbstractSet[int]) -> Fold:
+        """The fold without other positions."""
+        train, val, test = (
+            tuple(place for place in part if place in places) for part in (self.train, self.val, self.test)
+        )
+        return replace(self, train=train, val=val, test=test)
 
 
 @dataclass(frozen=True)

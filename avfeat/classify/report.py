@@ -1,0 +1,194 @@
+"""What cross-validation found of a classifier, as it is used: each file by the probe of what it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avfeat.classify.calibration import calibration_error, softmax
+from avfeat.classify.choice import choose
+from avfeat.classify.groups import groups_by_class
+from avfeat.classify.held_out import Said
+from avfeat.embedding import Failure
+from avfeat.evaluation.classification import ClassificationResult
+from avfeat.evaluation.dataset import Dataset
+from avfeat.evaluation.features import Features
+from avfeat.evaluation.interval import bootstrap
+from avfeat.evaluation.logistic import Labels, Matrix
+from avfeat.evaluation.probe import GRID, best_c
+from avfeat.evaluation.probing import Score
+
+
+@dataclass(frozen=True)
+class FittedClassifier:
+    """A classifier that was written, and what it reached on groups that it was not fitted on.
+
+    Attributes:
+        path: of its file.
+        labels: the classes.
+        accuracy: in [0, 1], mean over the folds; each file by the probe of what it has.
+        interval: its 95 % bootstrap interval over groups.
+        recall: for each class, the share that is found.
+        confusion: int64 ``(classes, classes)``: files of a class (down) that were taken for one (across).
+        counts: ``files``, ``groups``, ``folds``, and ``left_out``: files that no probe can speak of.
+        files: how many there are of each class.
+        groups: how many of them, by class.
+        used: how many files were classified by ``av``, ``video`` and ``audio``.
+        calibration_error: expected calibration error of the probabilities as they are shipped, and before.
+        temperature: by probe, for files.
+        c: by probe, the C that was chosen.
+        measured: the classification of the model and of baselines, a modality at a time.
+    """
+
+    path: Path
+    labels: tuple[str, ...]
+    accuracy: float
+    interval: tuple[float, float]
+    recall: Mapping[str, float]
+    confusion: NDArray[np.int64]
+    counts: Mapping[str, int]
+    files: Mapping[str, int]
+    groups: Mapping[str, int]
+    used: Mapping[str, int]
+    calibration_error: tuple[float, float]
+    temperature: Mapping[str, float]
+    c: Mapping[str, float]
+    measured: ClassificationResult
+
+    @property
+    def missing(self) -> Mapping[Path, Failure]:
+        """Files without an embedding, and why; they were not fitted."""
+        return self.measured.missing
+
+    def figures(self) -> dict[str, Any]:
+        """What the file says of how good it is."""
+        after, before = self.calibration_error
+        return {
+            "accuracy": self.accuracy,
+            "interval": list(self.interval),
+            "majority": self.measured.majority,
+            "chance": self.measured.chance,
+            "calibration_error": after,
+            "calibration_error_before": before,
+            "temperature": dict(self.temperature),
+            "C": dict(self.c),
+            "counts": dict(self.counts),
+            "used": dict(self.used),
+            "per_class": {
+                name: {"files": self.files[name], "groups": self.groups[name], "recall": self.recall[name]}
+                for name in self.labels
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is said of each file by the probe of what it has, none fitted on its group.
+
+    Attributes:
+        items: int64 ``(n,)``, places in the data set.
+        labels: int64 ``(n,)``, what they are.
+        folds: int64 ``(n,)``.
+        probes: of each, the probe.
+        calibrated: float64 ``(n, classes)``, probabilities, calibrated without their own fold.
+        raw: float64 ``(n, classes)``, as the probes give them.
+    """
+
+    items: NDArray[np.int64]
+    labels: Labels
+    folds: NDArray[np.int64]
+    probes: tuple[str, ...]
+    calibrated: Matrix
+    raw: Matrix
+
+    def accuracy(self, dataset: Dataset) -> tuple[float, tuple[float, float]]:
+        """The mean over the folds, and its 95 % interval over groups."""
+        weights = 1 / np.bincount(self.folds)[self.folds]
+        right = self.calibrated.argmax(axis=1) == self.labels
+        groups = [dataset.items[place].group for place in self.items]
+        return float(weights @ right / weights.sum()), bootstrap(right, groups, weights)
+
+    def confusion(self, classes: int) -> NDArray[np.int64]:
+        """Files of a class (down) that were taken for one (across)."""
+        found = np.zeros((classes, classes), np.int64)
+        np.add.at(found, (self.labels, self.calibrated.argmax(axis=1)), 1)
+        return found
+
+
+def answers(dataset: Dataset, features: Mapping[Path, Features], said: Mapping[str, Said]) -> Answers:
+    """Choose for each item of which there are features the probe that speaks of it, if any does."""
+    rows = {name: dict(zip(one.items.tolist(), range(len(one.items)), strict=True)) for name, one in said.items()}
+    chosen: dict[int, str] = {}
+    for place, item in enumerate(dataset.items):
+        if item.file in features:
+            name = choose(features[item.file].has_video, features[item.file].has_audio, said)
+            if name is not None:
+                chosen[place] = name
+    calibrated = {name: one.probabilities() for name, one in said.items()}
+    raw = {name: softmax(one.logits) for name, one in said.items()}
+    picked = [(name, rows[name][place]) for place, name in chosen.items()]
+    return Answers(
+        items=np.array(list(chosen), np.int64),
+        labels=np.array([said[name].labels[row] for name, row in picked], np.int64),
+        folds=np.array([said[name].folds[row] for name, row in picked], np.int64),
+        probes=tuple(chosen.values()),
+        calibrated=np.stack([calibrated[name][row] for name, row in picked]),
+        raw=np.stack([raw[name][row] for name, row in picked]),
+    )
+
+
+def _chosen_c(score: Score) -> float:
+    """The C of the best mean validation accuracy over the folds."""
+    return best_c({c: float(np.mean([one.validation[c] for one in score.probed.values()])) for c in GRID})
+
+
+def summary(
+    path: Path,
+    dataset: Dataset,
+    measured: ClassificationResult,
+    features: Mapping[Path, Features],
+    said: Mapping[str, Said],
+) -> FittedClassifier:
+    """Put together what was found.
+
+    Args:
+        path: of the classifier's file.
+        dataset: as it was cross-validated.
+        measured: a modality at a time, and baselines.
+        features: of the files that have an embedding.
+        said: of files, by probe.
+    """
+    found = answers(dataset, features, said)
+    accuracy, interval = found.accuracy(dataset)
+    confusion = found.confusion(len(dataset.classes))
+    there = [item for item in dataset.items if item.file in features]
+    groups = groups_by_class(there)
+    totals = confusion.sum(axis=1)
+    recall = np.divide(confusion.diagonal(), totals, out=np.zeros(len(totals)), where=totals > 0)
+    errors = [calibration_error(rows, found.labels) for rows in (found.calibrated, found.raw)]
+    return FittedClassifier(
+        path=path,
+        labels=dataset.classes,
+        accuracy=accuracy,
+        interval=interval,
+        recall=dict(zip(dataset.classes, recall.tolist(), strict=True)),
+        confusion=confusion,
+        counts={
+            "files": len(there),
+            "groups": len({item.group for item in there}),
+            "folds": len(dataset.folds),
+            "left_out": len(there) - len(found.items),
+        },
+        files={name: sum(item.label == name for item in there) for name in dataset.classes},
+        groups={name: len(groups.get(name, ())) for name in dataset.classes},
+        used={name: found.probes.count(name) for name in said},
+        calibration_error=(errors[0], errors[1]),
+        temperature={name: one.temperature() for name, one in said.items()},
+        c={name: _chosen_c(measured.entries[0].scores[name]) for name in said},
+        measured=measured,
+    )
