@@ -12,19 +12,18 @@ import numpy as np
 from avfeat.arguments import check_path
 from avfeat.classify.card import Card
 from avfeat.classify.groups import with_folds
-from avfeat.classify.held_out import hold_out
-from avfeat.classify.report import FittedClassifier, summary
+from avfeat.classify.held_out import fit_on, hold_out
+from avfeat.classify.report import FittedClassifier, chosen_c, summary
 from avfeat.classify.writer import CalibratedProbe, write_classifier
 from avfeat.datasets import Columns
 from avfeat.embedding import Embedding
 from avfeat.encoder import Encoder, load
 from avfeat.errors import ArgumentError, DatasetError
-from avfeat.evaluation.classification import View, classify
+from avfeat.evaluation.classification import ClassificationResult, View, classify
 from avfeat.evaluation.dataset import Dataset
 from avfeat.evaluation.embedders import BundleEmbedder, Embedder
-from avfeat.evaluation.features import Features
+from avfeat.evaluation.features import Features, collect, of_file
 from avfeat.evaluation.handcrafted import Handcrafted
-from avfeat.evaluation.probe import Probe, fit_probes
 from avfeat.evaluation.readers import read_labelled
 from avfeat.evaluation.store import Store, Tell, silent
 from avfeat.extras import check_eval, extra_packages
@@ -89,21 +88,34 @@ def fit_classifier(
                 f"{dataset.name}: too few files have what a probe could go by, in each fold two classes at least; "
                 "add files of other groups."
             )
-        there = [file for file in dataset.files if file not in measured.missing]
-        found = store.embeddings(model, there, hop=seconds, start=0.0, workers=workers)
-        whole = ((file, one) for file, one in found if isinstance(one, Embedding))
-        features, said = hold_out(dataset, scores, whole)
-        fitted = summary(path, dataset, measured, features, {name: files for name, (files, _) in said.items()})
-        probes = {
-            name: CalibratedProbe(
-                _fit(dataset, features, name, fitted.c[name]), files.temperature(), windows.temperature()
-            )
-            for name, (files, windows) in said.items()
-        }
-        card = _card(dataset, encoder, features, fitted, probes)
-        some = list(features.values())[:_CHECKED]
-        rows = {side: np.concatenate([one.rows(side) for one in some]) for side in card.dims}
-        write_classifier(path, card, probes, rows)
+        return _write(path, dataset, model, encoder, store, measured)
+
+
+def _write(
+    path: Path,
+    dataset: Dataset,
+    model: BundleEmbedder,
+    encoder: Encoder,
+    store: Store,
+    measured: ClassificationResult,
+) -> FittedClassifier:
+    """Calibrate what was measured on held-out folds, fit it on all files, and write it."""
+    hop = model.seconds
+    there = [file for file in dataset.files if file not in measured.missing]
+    features = collect(there, model, store, of_file, hop=hop, start=0.0).features
+    c = {name: chosen_c(score) for name, score in measured.entries[0].scores.items()}
+    folds = {name: [fit_on(dataset, features, name, c[name], fold.train) for fold in dataset.folds] for name in c}
+    kept = store.embeddings(model, features, hop=hop, start=0.0)
+    said = hold_out(dataset, folds, ((file, one) for file, one in kept if isinstance(one, Embedding)))
+    fitted = summary(path, dataset, measured, features, {name: files for name, (files, _) in said.items()})
+    probes = {}
+    for name, (files, windows) in said.items():
+        probe = fit_on(dataset, features, name, c[name], range(len(dataset.items)))
+        probes[name] = CalibratedProbe(probe, files.temperature(), windows.temperature())
+    card = _card(dataset, encoder, features, fitted, probes)
+    some = list(features.values())[:_CHECKED]
+    rows = {side: np.concatenate([one.rows(side) for one in some]) for side in card.dims}
+    write_classifier(path, card, probes, rows)
     return fitted
 
 
@@ -115,14 +127,6 @@ def check_output(path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ArgumentError(f"{path}: a classifier is an ONNX file; give it a name that ends in .onnx.")
-
-
-def _fit(dataset: Dataset, features: Mapping[Path, Features], name: str, c: float) -> Probe:
-    """A probe on all files that have what it goes by."""
-    number = {label: index for index, label in enumerate(dataset.classes)}
-    able = [item for item in dataset.items if item.file in features and features[item.file].has(name)]
-    rows = np.concatenate([features[item.file].rows(name) for item in able])
-    return fit_probes(rows, np.array([number[item.label] for item in able], np.int64), [c])[c]
 
 
 def _card(

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.classify.calibration import calibration_error, fit_temperature, held_out_probabilities, softmax
+from avfeat.classify.calibration import fit_temperature, held_out_probabilities
 from avfeat.embedding import Embedding, FloatRows
 from avfeat.evaluation.dataset import Dataset
 from avfeat.evaluation.features import Features, of_file
 from avfeat.evaluation.logistic import Labels, Matrix
-from avfeat.evaluation.probing import Score
+from avfeat.evaluation.probe import Probe, fit_probes
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,6 @@ class Said:
         """Calibrated without their own fold."""
         return held_out_probabilities(self.logits, self.labels, self.folds, self.weights)
 
-    def errors(self) -> tuple[float, float]:
-        """Expected calibration error before, and after calibration without their own fold."""
-        raw = calibration_error(softmax(self.logits), self.labels, self.weights)
-        return raw, calibration_error(self.probabilities(), self.labels, self.weights)
-
 
 @dataclass
 class _Rows:
@@ -69,37 +64,49 @@ class _Rows:
         return Said(items, labels[items], folds, weights, np.concatenate(self.logits))
 
 
+def fit_on(
+    dataset: Dataset, features: Mapping[Path, Features], name: str, c: float, places: Iterable[int]
+) -> Probe:
+    """A probe on those of some items that have what it goes by."""
+    able = [
+        item
+        for item in (dataset.items[place] for place in places)
+        if item.file in features and features[item.file].has(name)
+    ]
+    rows = np.concatenate([features[item.file].rows(name) for item in able])
+    number = {label: index for index, label in enumerate(dataset.classes)}
+    return fit_probes(rows, np.array([number[item.label] for item in able], np.int64), [c])[c]
+
+
 def hold_out(
-    dataset: Dataset, scores: Mapping[str, Score], embeddings: Iterable[tuple[Path, Embedding]]
-) -> tuple[dict[Path, Features], dict[str, tuple[Said, Said]]]:
-    """The features of all files, and for each probe what is said of files and of windows.
+    dataset: Dataset, probes: Mapping[str, Sequence[Probe]], embeddings: Iterable[tuple[Path, Embedding]]
+) -> dict[str, tuple[Said, Said]]:
+    """What is said of files and of windows, by the probe's name.
 
     Args:
-        dataset: as it was cross-validated.
-        scores: by the probe's name, with the probe of each fold.
-        embeddings: of the files; only their reductions are kept.
+        dataset: with its folds.
+        probes: by name, one a fold.
+        embeddings: of the files; one is looked at at a time.
     """
     places: dict[Path, list[int]] = {}
     for place, item in enumerate(dataset.items):
         places.setdefault(item.file, []).append(place)
-    number = {name: index for index, name in enumerate(dataset.classes)}
+    number = {label: index for index, label in enumerate(dataset.classes)}
     labels = np.array([number[item.label] for item in dataset.items], np.int64)
-    folds = {name: dict(zip(score.tested, score.fold, strict=True)) for name, score in scores.items()}
-    order = {fold.name: index for index, fold in enumerate(dataset.folds)}
-    rows = {name: (_Rows(), _Rows()) for name in scores}
-    features: dict[Path, Features] = {}
+    fold_of = {place: index for index, fold in enumerate(dataset.folds) for place in fold.test}
+    rows = {name: (_Rows(), _Rows()) for name in probes}
     for file, embedding in embeddings:
-        features[file] = whole = of_file(embedding)
-        for place in places[file]:
-            for name, score in scores.items():
-                if place in folds[name]:
-                    fold = folds[name][place]
-                    parts = whole.rows(name), _windows(embedding, name)
-                    for kept, part in zip(rows[name], parts, strict=True):
-                        if len(part):
-                            logits = score.probed[fold].probe.scores(part, len(number))
-                            kept.add(place, order[fold], logits)
-    return features, {name: (files.said(labels), windows.said(labels)) for name, (files, windows) in rows.items()}
+        whole = of_file(embedding)
+        for name in probes:
+            if not whole.has(name):
+                continue
+            parts = whole.rows(name), _windows(embedding, name)
+            for place in places[file]:
+                probe = probes[name][fold_of[place]]
+                for kept, part in zip(rows[name], parts, strict=True):
+                    if len(part):
+                        kept.add(place, fold_of[place], probe.scores(part, len(number)))
+    return {name: (files.said(labels), windows.said(labels)) for name, (files, windows) in rows.items()}
 
 
 def _windows(embedding: Embedding, name: str) -> FloatRows:

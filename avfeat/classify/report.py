@@ -93,14 +93,16 @@ class Answers:
     Attributes:
         items: int64 ``(n,)``, places in the data set.
         labels: int64 ``(n,)``, what they are.
+        predicted: int64 ``(n,)``, what they were taken for, with a C that was chosen without their fold.
         folds: int64 ``(n,)``.
         probes: of each, the probe.
-        calibrated: float64 ``(n, classes)``, probabilities, calibrated without their own fold.
-        raw: float64 ``(n, classes)``, as the probes give them.
+        calibrated: float64 ``(n, classes)``, probabilities with the classifier's C, calibrated without their fold.
+        raw: float64 ``(n, classes)``, those before.
     """
 
     items: NDArray[np.int64]
     labels: Labels
+    predicted: Labels
     folds: NDArray[np.int64]
     probes: tuple[str, ...]
     calibrated: Matrix
@@ -109,40 +111,46 @@ class Answers:
     def accuracy(self, dataset: Dataset) -> tuple[float, tuple[float, float]]:
         """The mean over the folds, and its 95 % interval over groups."""
         weights = 1 / np.bincount(self.folds)[self.folds]
-        right = self.calibrated.argmax(axis=1) == self.labels
+        right = self.predicted == self.labels
         groups = [dataset.items[place].group for place in self.items]
         return float(weights @ right / weights.sum()), bootstrap(right, groups, weights)
 
     def confusion(self, classes: int) -> NDArray[np.int64]:
         """Files of a class (down) that were taken for one (across)."""
         found = np.zeros((classes, classes), np.int64)
-        np.add.at(found, (self.labels, self.calibrated.argmax(axis=1)), 1)
+        np.add.at(found, (self.labels, self.predicted), 1)
         return found
 
 
-def answers(dataset: Dataset, features: Mapping[Path, Features], said: Mapping[str, Said]) -> Answers:
-    """Choose for each item of which there are features the probe that speaks of it, if any does."""
-    rows = {name: dict(zip(one.items.tolist(), range(len(one.items)), strict=True)) for name, one in said.items()}
-    chosen: dict[int, str] = {}
-    for place, item in enumerate(dataset.items):
-        if item.file in features:
-            name = choose(features[item.file].has_video, features[item.file].has_audio, said)
-            if name is not None:
-                chosen[place] = name
+def answers(
+    dataset: Dataset, features: Mapping[Path, Features], scores: Mapping[str, Score], said: Mapping[str, Said]
+) -> Answers:
+    """Choose for each item the probe that speaks of it, if any does; arguments as of ``summary``."""
+    rows = {name: {int(item): row for row, item in enumerate(one.items)} for name, one in said.items()}
+    number = {label: index for index, label in enumerate(dataset.classes)}
+    taken = {
+        name: {place: number[row[0]] for place, row in zip(score.tested, score.predicted, strict=True)}
+        for name, score in scores.items()
+    }
     calibrated = {name: one.probabilities() for name, one in said.items()}
-    raw = {name: softmax(one.logits) for name, one in said.items()}
-    picked = [(name, rows[name][place]) for place, name in chosen.items()]
+    picked: list[tuple[int, str, int]] = []
+    for place, item in enumerate(dataset.items):
+        found = features.get(item.file)
+        name = None if found is None else choose(found.has_video, found.has_audio, said)
+        if name is not None:
+            picked.append((place, name, rows[name][place]))
     return Answers(
-        items=np.array(list(chosen), np.int64),
-        labels=np.array([said[name].labels[row] for name, row in picked], np.int64),
-        folds=np.array([said[name].folds[row] for name, row in picked], np.int64),
-        probes=tuple(chosen.values()),
-        calibrated=np.stack([calibrated[name][row] for name, row in picked]),
-        raw=np.stack([raw[name][row] for name, row in picked]),
+        items=np.array([place for place, _, _ in picked], np.int64),
+        labels=np.array([said[name].labels[row] for _, name, row in picked], np.int64),
+        predicted=np.array([taken[name][place] for place, name, _ in picked], np.int64),
+        folds=np.array([said[name].folds[row] for _, name, row in picked], np.int64),
+        probes=tuple(name for _, name, _ in picked),
+        calibrated=np.stack([calibrated[name][row] for _, name, row in picked]),
+        raw=softmax(np.stack([said[name].logits[row] for _, name, row in picked])),
     )
 
 
-def _chosen_c(score: Score) -> float:
+def chosen_c(score: Score) -> float:
     """The C of the best mean validation accuracy over the folds."""
     return best_c({c: float(np.mean([one.validation[c] for one in score.probed.values()])) for c in GRID})
 
@@ -163,7 +171,8 @@ def summary(
         features: of the files that have an embedding.
         said: of files, by probe.
     """
-    found = answers(dataset, features, said)
+    scores = measured.entries[0].scores
+    found = answers(dataset, features, scores, said)
     accuracy, interval = found.accuracy(dataset)
     confusion = found.confusion(len(dataset.classes))
     there = [item for item in dataset.items if item.file in features]
@@ -189,6 +198,6 @@ def summary(
         used={name: found.probes.count(name) for name in said},
         calibration_error=(errors[0], errors[1]),
         temperature={name: one.temperature() for name, one in said.items()},
-        c={name: _chosen_c(measured.entries[0].scores[name]) for name in said},
+        c={name: chosen_c(scores[name]) for name in said},
         measured=measured,
     )
