@@ -153,8 +153,8 @@ def _knn(data: Dataset, embedders: Sequence[Embedder], store: Store) -> dict[str
 
 def _probe(data: Dataset, embedders: Sequence[Embedder], store: Store) -> dict[str, NDArray[np.bool_]]:
     """A linear probe, cross-validated by source; C is chosen on the fold that is tested next."""
-    # As the published figures were made: by size alone.
-    folds = group_folds(data.items, FOLDS, stratified=False)
+    # As the published figures were made.
+    folds = group_folds(data.items, FOLDS, by_class=False)
     found = classify(replace(data, folds=folds), embedders, store, VIDEO, progress=progress)
     _markdown(f"Linear probe, {FOLDS} folds of sources: {found.used} clips", tables.classification_table(found))
     order = [place for fold in folds for place in fold.test]

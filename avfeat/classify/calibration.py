@@ -9,6 +9,7 @@ from avfeat.evaluation.logistic import Labels, Matrix
 from avfeat.extras import extra_packages
 
 BINS = 15
+_FLOOR = 1e-9
 _LEAST, _MOST = 1e-2, 1e3
 
 
@@ -62,6 +63,12 @@ def held_out_probabilities(
         rest = None if weights is None else weights[~own]
         found[own] = softmax(logits[own] / fit_temperature(logits[~own], labels[~own], rest))
     return found
+
+
+def log_loss(probabilities: Matrix, labels: Labels) -> float:
+    """Mean of minus the logarithm of the probability of what rows are; a probability below 1e-9 counts as that."""
+    own = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(own, _FLOOR)).mean())
 
 
 def calibration_error(probabilities: Matrix, labels: Labels, weights: Matrix | None = None) -> float:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +109,9 @@ def _write(
     folds = {name: [fit_on(dataset, features, name, c[name], fold.train) for fold in dataset.folds] for name in c}
     kept = store.embeddings(model, features, hop=hop, start=0.0)
     said = hold_out(dataset, folds, ((file, one) for file, one in kept if isinstance(one, Embedding)))
+    # Between folds of whole groups, the commonest class of what is fitted may be the rarest of what is tested.
+    labels = Counter(item.label for item in dataset.items if item.file in features)
+    measured = replace(measured, majority=max(labels.values()) / labels.total())
     fitted = summary(path, dataset, measured, features, {name: files for name, (files, _) in said.items()})
     probes = {}
     for name, (files, windows) in said.items():

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avfeat.classify.calibration import calibration_error, softmax
+from avfeat.classify.calibration import calibration_error, log_loss, softmax
 from avfeat.classify.choice import choose
 from avfeat.classify.groups import groups_by_class
 from avfeat.classify.held_out import Said
@@ -39,7 +39,8 @@ class FittedClassifier:
         files: how many there are of each class.
         groups: how many of them, by class.
         used: how many files were classified by ``av``, ``video`` and ``audio``.
-        calibration_error: expected calibration error of the probabilities as they are shipped, and before.
+        calibration_error: expected calibration error of the probabilities, and of those before calibration.
+        log_loss: mean minus log probability of what files are, and that before calibration.
         temperature: by probe, for files.
         c: by probe, the C that was chosen.
         measured: the classification of the model and of baselines, a modality at a time.
@@ -56,6 +57,7 @@ class FittedClassifier:
     groups: Mapping[str, int]
     used: Mapping[str, int]
     calibration_error: tuple[float, float]
+    log_loss: tuple[float, float]
     temperature: Mapping[str, float]
     c: Mapping[str, float]
     measured: ClassificationResult
@@ -67,14 +69,14 @@ class FittedClassifier:
 
     def figures(self) -> dict[str, Any]:
         """What the file says of how good it is."""
-        after, before = self.calibration_error
         return {
             "accuracy": self.accuracy,
             "interval": list(self.interval),
             "majority": self.measured.majority,
             "chance": self.measured.chance,
-            "calibration_error": after,
-            "calibration_error_before": before,
+            "calibration_error": self.calibration_error[0],
+            "log_loss": self.log_loss[0],
+            "uncalibrated": {"calibration_error": self.calibration_error[1], "log_loss": self.log_loss[1]},
             "temperature": dict(self.temperature),
             "C": dict(self.c),
             "counts": dict(self.counts),
@@ -179,7 +181,6 @@ def summary(
     groups = groups_by_class(there)
     totals = confusion.sum(axis=1)
     recall = np.divide(confusion.diagonal(), totals, out=np.zeros(len(totals)), where=totals > 0)
-    errors = [calibration_error(rows, found.labels) for rows in (found.calibrated, found.raw)]
     return FittedClassifier(
         path=path,
         labels=dataset.classes,
@@ -196,7 +197,11 @@ def summary(
         files={name: sum(item.label == name for item in there) for name in dataset.classes},
         groups={name: len(groups.get(name, ())) for name in dataset.classes},
         used={name: found.probes.count(name) for name in said},
-        calibration_error=(errors[0], errors[1]),
+        calibration_error=(
+            calibration_error(found.calibrated, found.labels),
+            calibration_error(found.raw, found.labels),
+        ),
+        log_loss=(log_loss(found.calibrated, found.labels), log_loss(found.raw, found.labels)),
         temperature={name: one.temperature() for name, one in said.items()},
         c={name: chosen_c(scores[name]) for name in said},
         measured=measured,

@@ -123,10 +123,11 @@ def _show(found: FittedClassifier, bundle: str) -> None:
         recall = tables.percent(found.recall[name])
         rows.append((name, f"{found.files[name]:,}", f"{found.groups[name]:,}", recall, taken))
     table(("class", "files", "groups", "found, %", "most often taken for"), rows)
-    after, before = map(tables.percent, found.calibration_error)
+    error, loss = found.calibration_error, found.log_loss
     print(
         f"accuracy, each file by what it has: {tables.with_interval(found.accuracy, found.interval)} %; "
-        f"calibration error {after} % (before: {before} %)"
+        f"calibration error {tables.percent(error[0])} %, log loss {loss[0]:.2f} "
+        f"(uncalibrated {tables.percent(error[1])} %, {loss[1]:.2f})"
     )
     if found.interval[0] <= found.measured.majority:
         said = tables.percent(found.measured.majority)
@@ -210,7 +211,8 @@ def _predict_media(
 
 def _show_predictions(found: Sequence[Prediction]) -> None:
     rows = [(one.label, f"{one.probability:.2f}", _NAMES.get(one.used, one.used), one.source) for one in found]
-    table(("class", "probability", "by", "file"), rows)
+    if rows:
+        table(("class", "probability", "by", "file"), rows)
     if len(found) == 1:
         times = [
             (f"{one.start:.2f} s", f"{one.end:.2f} s", one.label, f"{one.probability:.2f}")

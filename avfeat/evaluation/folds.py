@@ -10,16 +10,17 @@ from avfeat.evaluation.dataset import Fold, LabelledItem
 FOLDS = 5
 
 
-def group_folds(items: Sequence[LabelledItem], count: int = FOLDS, *, stratified: bool = True) -> tuple[Fold, ...]:
-    """Folds of whole groups; C is chosen on the fold that is tested next, and then all but the test is fitted.
+def group_folds(items: Sequence[LabelledItem], count: int = FOLDS, *, by_class: bool = True) -> tuple[Fold, ...]:
+    """Folds of whole groups, of which each is tested once, by what is fitted on the others.
 
     Groups are dealt out by size, the largest first, each to the fold that is smallest yet.
 
     Args:
         items: what is dealt out.
-        count: of folds, three or more: one is tested, one chooses C, the rest is fitted.
-        stratified: a group goes where its own class (its commonest) is rarest, and of equals where it is smallest,
-            so that the groups of a class lie in as many folds as can be.
+        count: of folds, three or more.
+        by_class: a group goes where its own class (its commonest) is rarest, and of equals where it is smallest, so
+            that the groups of a class lie in as many folds as can be; and C is chosen by all folds but the tested
+            one, each in turn. Else by the one that is tested next: with few groups, that one may lack classes.
     """
     places: dict[str, list[int]] = {}
     for place, item in enumerate(items):
@@ -29,13 +30,20 @@ def group_folds(items: Sequence[LabelledItem], count: int = FOLDS, *, stratified
     for group in sorted(places, key=lambda name: (-len(places[name]), name)):
         labels = Counter(items[place].label for place in places[group])
         own = max(sorted(labels), key=lambda label: labels[label])
-        chosen = min(range(count), key=lambda fold: (classes[fold][own] if stratified else 0, len(parts[fold])))
+        chosen = min(range(count), key=lambda fold: (classes[fold][own] if by_class else 0, len(parts[fold])))
         parts[chosen] += places[group]
         classes[chosen] += labels
-    folds = []
-    for number in range(count):
-        test, val = parts[number], parts[(number + 1) % count]
-        train = [place for other in range(count) if other != number for place in parts[other]]
-        fold = Fold(f"fold {number + 1}", tuple(sorted(train)), tuple(sorted(val)), tuple(sorted(test)), refit=True)
-        folds.append(fold)
-    return tuple(folds)
+    return tuple(_fold(parts, number, by_class) for number in range(count))
+
+
+def _fold(parts: Sequence[Sequence[int]], number: int, by_class: bool) -> Fold:
+    test, val = parts[number], () if by_class else parts[(number + 1) % len(parts)]
+    others = tuple(tuple(sorted(part)) for other, part in enumerate(parts) if other != number)
+    return Fold(
+        name=f"fold {number + 1}",
+        train=tuple(sorted(place for part in others for place in part)),
+        val=tuple(sorted(val)),
+        test=tuple(sorted(test)),
+        refit=True,
+        parts=others if by_class else (),
+    )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from avfeat.errors import ArgumentError
 from avfeat.evaluation.classification import ClassificationResult
 from avfeat.extras import extra_packages
+from avfeat.plain import visible
 from avfeat.writers.atomic import atomic
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -70,11 +71,13 @@ def draw_matrix(classes: Sequence[str], confusion: NDArray[np.int64], title: str
     axes = figure.subplots()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     places = range(len(classes))
-    axes.set_xticks(places, classes, rotation=90, fontsize=7)
-    axes.set_yticks(places, classes, fontsize=7)
+    # Names of classes are anybody's: nothing in them is a formula.
+    names = [visible(name) for name in classes]
+    axes.set_xticks(places, names, rotation=90, fontsize=7, parse_math=False)
+    axes.set_yticks(places, names, fontsize=7, parse_math=False)
     axes.set_xlabel("taken for")
     axes.set_ylabel("class")
-    axes.set_title(title, fontsize=9)
+    axes.set_title(visible(title), fontsize=9, parse_math=False)
     figure.colorbar(image, label="share of the class", shrink=0.8)
     drawn = io.BytesIO()
     # No date: the same result gives the same bytes.

@@ -94,6 +94,34 @@ def linear_probe(
     return Probed(best, probes[best].predict(test), validation, probes[best])
 
 
+def cross_validated_probe(parts: Sequence[tuple[Rows, Labels]], test: Rows) -> Probed:
+    """Take the C that is best on all parts, each by what is fitted on the others, fit on all of them, and predict.
+
+    Args:
+        parts: rows ``(n, d)`` and classes ``(n,)``; what leaves others of a single class chooses nothing.
+        test: rows ``(m, d)``.
+
+    Raises:
+        AvfeatError: a single class is all there is to fit, or a fit does not converge.
+        BackendError: scikit-learn is not installed.
+    """
+    right = dict.fromkeys(GRID, 0)
+    for number, (rows, labels) in enumerate(parts):
+        others = joined([part for other, part in enumerate(parts) if other != number])
+        if len(rows) and len(np.unique(others[1])) > 1:
+            for c, probe in fit_probes(*others, GRID).items():
+                right[c] += int((probe.predict(rows) == labels).sum())
+    validation = {c: count / max(sum(len(labels) for _, labels in parts), 1) for c, count in right.items()}
+    best = best_c(validation)
+    probe = fit_probes(*joined(parts), [best])[best]
+    return Probed(best, probe.predict(test), validation, probe)
+
+
+def joined(parts: Sequence[tuple[Rows, Labels]]) -> tuple[Rows, Labels]:
+    """Rows and classes of parts, one below the other."""
+    return np.concatenate([rows for rows, _ in parts]), np.concatenate([labels for _, labels in parts])
+
+
 def best_c(validation: Mapping[float, float]) -> float:
     """The C of the best accuracy; of equals, the smallest."""
     # max takes the first of equals, and the grid ascends.

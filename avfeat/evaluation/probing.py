@@ -13,7 +13,7 @@ from avfeat.evaluation.dataset import Dataset, Fold, LabelledItem
 from avfeat.evaluation.features import Collected, stack_features
 from avfeat.evaluation.interval import bootstrap
 from avfeat.evaluation.logistic import Labels
-from avfeat.evaluation.probe import Probed, linear_probe
+from avfeat.evaluation.probe import Probed, cross_validated_probe, linear_probe
 
 Rows = NDArray[np.float32]
 
@@ -94,10 +94,8 @@ class ProbeTask:
         folds = [
             fold.only({place for place, item in enumerate(self.items) if item.file in able}) for fold in self.folds
         ]
-        for fold in folds:
-            fitted = [place for place in fold.train if place not in set(fold.val)]
-            if not fold.test or not fold.val or len(np.unique(self.labels[fitted])) < 2:
-                return None
+        if not all(fold.test and len(np.unique(self.labels[list(fold.train)])) > 1 for fold in folds):
+            return None
         return replace(self, folds=tuple(folds))
 
     def score(self, found: Collected, modality: str) -> Score:
@@ -109,10 +107,12 @@ class ProbeTask:
         return self._score({fold.name: self._probe(rows, fold) for fold in self.folds})
 
     def _probe(self, rows: Rows, fold: Fold) -> Probed:
+        test, _ = self._part(rows, fold.test)
+        if fold.parts:
+            return cross_validated_probe([self._part(rows, part) for part in fold.parts], test)
         val = set(fold.val)
         fitted = [place for place in fold.train if place not in val] if fold.refit else list(fold.train)
         refit = self._part(rows, fold.train) if fold.refit else None
-        test, _ = self._part(rows, fold.test)
         return linear_probe(self._part(rows, fitted), self._part(rows, fold.val), test, refit)
 
     def _part(self, rows: Rows, places: Sequence[int]) -> tuple[Rows, Labels]:
@@ -162,7 +162,7 @@ def _present(dataset: Dataset, fold: Fold, there: NDArray[np.bool_]) -> Fold:
     parts = {part: getattr(kept, part) for part in ("train", "val", "test")}
     fitted = set(parts["train"]) - set(parts["val"])
     for part, places in {**parts, "train": tuple(fitted)}.items():
-        if not places:
+        if not places and not (part == "val" and fold.parts):
             named = f" of fold {fold.name}" if fold.name else ""
             remedy = "add the files that are missing" if getattr(fold, part) else f"its list of {part} is empty"
             raise DatasetError(
