@@ -13,6 +13,10 @@ from avfeat.version import __version__
 
 if TYPE_CHECKING:
     from avfeat.bundle import Bundle
+    from avfeat.classify.fit import fit_classifier
+    from avfeat.classify.model import Classifier, load_classifier
+    from avfeat.classify.prediction import Prediction
+    from avfeat.classify.report import FittedClassifier
     from avfeat.embedding import Embedding, Failure, WindowEmbedding
     from avfeat.encoder import Encoder, load
     from avfeat.errors import ArgumentError, AvfeatError, BackendError, BundleError, MediaError, OutputError
@@ -25,14 +29,19 @@ __all__ = [
     "BackendError",
     "Bundle",
     "BundleError",
+    "Classifier",
     "Embedding",
     "Encoder",
     "Failure",
+    "FittedClassifier",
     "MediaError",
     "OutputError",
+    "Prediction",
     "WindowEmbedding",
     "__version__",
+    "fit_classifier",
     "load",
+    "load_classifier",
     "read",
     "read_many",
     "search",
@@ -40,6 +49,11 @@ __all__ = [
 
 _HOMES = {
     "Bundle": "bundle",
+    "Classifier": "classify.model",
+    "FittedClassifier": "classify.report",
+    "Prediction": "classify.prediction",
+    "fit_classifier": "classify.fit",
+    "load_classifier": "classify.model",
     "Embedding": "embedding",
     "Failure": "embedding",
     "WindowEmbedding": "embedding",

@@ -11,7 +11,7 @@ figures of the card come from ``avfeat eval``, and from ``default_model.py``, fo
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -38,8 +38,8 @@ from avfeat.evaluation import (
     tables,
 )
 from avfeat.evaluation.classification import VIDEO, classify
-from avfeat.evaluation.dataset import Fold
 from avfeat.evaluation.features import collect, of_file
+from avfeat.evaluation.folds import group_folds
 from avfeat.evaluation.interval import bootstrap
 from avfeat.evaluation.nearest import vote
 
@@ -153,8 +153,9 @@ def _knn(data: Dataset, embedders: Sequence[Embedder], store: Store) -> dict[str
 
 def _probe(data: Dataset, embedders: Sequence[Embedder], store: Store) -> dict[str, NDArray[np.bool_]]:
     """A linear probe, cross-validated by source; C is chosen on the fold that is tested next."""
-    folds = list(_folds(data))
-    found = classify(replace(data, folds=tuple(folds)), embedders, store, VIDEO, progress=progress)
+    # As the published figures were made.
+    folds = group_folds(data.items, FOLDS, by_class=False)
+    found = classify(replace(data, folds=folds), embedders, store, VIDEO, progress=progress)
     _markdown(f"Linear probe, {FOLDS} folds of sources: {found.used} clips", tables.classification_table(found))
     order = [place for fold in folds for place in fold.test]
     right = {}
@@ -164,21 +165,6 @@ def _probe(data: Dataset, embedders: Sequence[Embedder], store: Store) -> dict[s
             hits[place] = said[0] == data.items[place].label
         right[entry.name] = hits
     return right
-
-
-def _folds(data: Dataset) -> Iterator[Fold]:
-    """Sources dealt out by size, the largest first, to the fold that is smallest yet."""
-    sizes = {
-        group: sum(item.group == group for item in data.items) for group in {item.group for item in data.items}
-    }
-    parts: list[list[int]] = [[] for _ in range(FOLDS)]
-    for group in sorted(sizes, key=lambda name: (-sizes[name], name)):
-        smallest = min(parts, key=len)
-        smallest += [place for place, item in enumerate(data.items) if item.group == group]
-    for number in range(FOLDS):
-        test, val = parts[number], parts[(number + 1) % FOLDS]
-        train = [place for other in range(FOLDS) if other != number for place in parts[other]]
-        yield Fold(f"fold {number + 1}", tuple(sorted(train)), tuple(sorted(val)), tuple(sorted(test)), refit=True)
 
 
 def _compare(what: str, right: dict[str, NDArray[np.bool_]], groups: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What an ONNX file says of other files, read without the package ``onnx``.
+"""What an ONNX file says of other files and of itself, read without the package ``onnx``.
 
 ONNX Runtime follows a tensor's ``external_data`` to whatever is named there. Bundles allow that for files of theirs
 that have a checksum (``docs/bundle.md``); whatever else is named, or not named at all, is refused.
@@ -6,8 +6,11 @@ that have a checksum (``docs/bundle.md``); whatever else is named, or not named 
 
 from __future__ import annotations
 
+import errno
 import mmap
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from avfeat.plain import open_plain
@@ -26,6 +29,10 @@ _INNER = {
     "attribute": _ATTRIBUTE,
     "sparse": {1: "tensor", 2: "tensor"},
 }
+_METADATA = 14
+"""Of ModelProto: entries of key and value."""
+
+_NODE_OPERATOR, _NODE_DOMAIN = 4, 7
 _ENTRY, _ELSEWHERE = 13, 14
 """Of TensorProto: external_data (entries of key and value), and data_location, 0 for values that are inside."""
 
@@ -42,13 +49,65 @@ def external_files(path: Path) -> frozenset[str]:
         OSError: it cannot be read, or is no ordinary file.
         ValueError: it is no protobuf message.
     """
+    with _mapped(path) as view:
+        return frozenset(_external(view, 0, len(view), "model", 0))
+
+
+def read_metadata(path: Path, most: int) -> dict[str, str]:
+    """The metadata of the ONNX file: texts by their names.
+
+    Raises:
+        OSError: it cannot be read, is no ordinary file, or has more than ``most`` bytes.
+        ValueError: it is no protobuf message, or the texts are no UTF-8.
+    """
+    with _mapped(path, most) as view:
+        found = {}
+        for number, wire, start, stop in _fields(view, 0, len(view)):
+            if number == _METADATA and wire == _LENGTH:
+                texts = _entry(view, start, stop)
+                found[texts[1].decode()] = texts[2].decode()
+        return found
+
+
+def operators(path: Path) -> frozenset[str]:
+    """The operators of the ONNX file's graph, those of other domains as ``domain.name``.
+
+    Raises:
+        OSError: it cannot be read, or is no ordinary file.
+        ValueError: it is no protobuf message, or has functions, training steps or graphs within nodes, which
+            do what no name says.
+    """
+    with _mapped(path) as view:
+        return frozenset(_operators(view, 0, len(view), "model"))
+
+
+def _operators(data: memoryview, begin: int, end: int, kind: str) -> Iterator[str]:
+    texts = {_NODE_OPERATOR: b"", _NODE_DOMAIN: b""}
+    for number, wire, start, stop in _fields(data, begin, end):
+        inner = _INNER[kind].get(number)
+        if inner in ("function", "training") or (kind == "attribute" and inner == "graph"):
+            raise ValueError("it has functions, training steps or graphs within nodes")
+        if wire == _LENGTH and kind == "node" and number in texts:
+            texts[number] = bytes(data[start:stop])
+        elif wire == _LENGTH and inner in ("graph", "node", "attribute"):
+            yield from _operators(data, start, stop, inner)
+    if kind == "node":
+        domain, name = texts[_NODE_DOMAIN].decode(), texts[_NODE_OPERATOR].decode()
+        yield f"{domain}.{name}" if domain else name
+
+
+@contextmanager
+def _mapped(path: Path, most: int | None = None) -> Iterator[memoryview]:
+    """The bytes of a file that is not read as a whole; of an empty one none."""
     with open_plain(path) as file:
-        try:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError:
-            return frozenset()  # empty: nothing to refer with
-        with data, memoryview(data) as view:
-            return frozenset(_external(view, 0, len(view), "model", 0))
+        size = os.fstat(file.fileno()).st_size
+        if most is not None and size > most:
+            raise OSError(errno.EFBIG, f"larger than {most:,} bytes", str(path))
+        if size == 0:
+            yield memoryview(b"")
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
+            yield view
 
 
 def _external(data: memoryview, begin: int, end: int, kind: str, depth: int) -> Iterator[str]:
@@ -69,10 +128,7 @@ def _locations(data: memoryview, begin: int, end: int) -> Iterator[str]:
     for number, wire, start, stop in _fields(data, begin, end):
         if number == _ENTRY:
             elsewhere = True
-            texts = {1: b"", 2: b""}
-            for part, kind, first, last in _fields(data, start, stop) if wire == _LENGTH else ():
-                if kind == _LENGTH and part in texts:
-                    texts[part] = bytes(data[first:last])
+            texts = _entry(data, start, stop) if wire == _LENGTH else {1: b"", 2: b""}
             if texts[1] == b"location":
                 named = True
                 yield texts[2].decode("utf-8", "surrogateescape")
@@ -80,6 +136,15 @@ def _locations(data: memoryview, begin: int, end: int) -> Iterator[str]:
             elsewhere = elsewhere or wire == _LENGTH or bytes(data[start:stop]) != b"\0"
     if elsewhere and not named:
         yield UNNAMED
+
+
+def _entry(data: memoryview, begin: int, end: int) -> dict[int, bytes]:
+    """Key (1) and value (2) of a message that has two texts; empty for what is not there."""
+    texts = {1: b"", 2: b""}
+    for part, kind, first, last in _fields(data, begin, end):
+        if kind == _LENGTH and part in texts:
+            texts[part] = bytes(data[first:last])
+    return texts
 
 
 def _fields(data: memoryview, begin: int, end: int) -> Iterator[tuple[int, int, int, int]]:

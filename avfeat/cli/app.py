@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from avfeat.cli.bench import bench_command
+from avfeat.cli.classify import classify
 from avfeat.cli.doctor import doctor
 from avfeat.cli.embed import embed
 from avfeat.cli.eval import evaluation
@@ -39,6 +40,7 @@ app.command()(verify)
 app.command()(doctor)
 app.command("bench")(bench_command)
 app.command()(search)
+app.add_typer(classify, name="classify")
 app.add_typer(synth, name="synth")
 app.add_typer(evaluation, name="eval")
 # The rooms above this one bring their commands with them; this one knows none of them.

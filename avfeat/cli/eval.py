@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,11 +16,9 @@ from avfeat.cli.options import (
     BackendOption,
     BaselinesOption,
     CacheOption,
+    ColumnOptions,
     DataArgument,
     DeviceOption,
-    FileOption,
-    GroupOption,
-    LabelOption,
     ModelOption,
     PictureOption,
     PromptsOption,
@@ -29,9 +27,8 @@ from avfeat.cli.options import (
     WorkersOption,
     with_options,
 )
-from avfeat.cli.printing import JsonOption, note, progress, table, write_json
+from avfeat.cli.printing import JsonOption, list_files, note, progress, table, write_json
 from avfeat.datasets import READERS, DatasetReader
-from avfeat.embedding import Failure
 from avfeat.encoder import Encoder, load
 from avfeat.errors import ArgumentError
 from avfeat.evaluation import (
@@ -58,8 +55,6 @@ from avfeat.evaluation.picture import check_picture, draw_confusion
 from avfeat.evaluation.readers.ave import Split
 from avfeat.extras import check_eval
 
-_SHOWN = 20
-
 evaluation = typer.Typer(no_args_is_help=True, help="Measure how good a bundle is, beside baselines.")
 
 
@@ -83,19 +78,6 @@ class _Setup:
             return None
         model = self.embedders[0]
         return zero_shot(dataset, self.encoder, model, self.store, prompts, workers=workers, progress=progress)
-
-
-@dataclass(frozen=True)
-class _ColumnOptions:
-    """The options that name columns of a CSV."""
-
-    file: FileOption = None
-    label: LabelOption = None
-    group: GroupOption = None
-
-    def named(self) -> readers.Columns:
-        """As readers take them."""
-        return readers.Columns(self.file, self.label, self.group)
 
 
 @dataclass(frozen=True)
@@ -159,7 +141,7 @@ def ave(
         result = evaluate_ave(
             data, setup.embedders, setup.store, protocol, split, workers=common.workers, progress=progress
         )
-    _list(result.missing, result.damaged)
+    list_files(result.missing, result.damaged)
     if confusion is not None:
         draw_confusion(result, confusion)
     if common.json is not None:
@@ -170,10 +152,10 @@ def ave(
 
 
 @evaluation.command()
-@with_options(_ColumnOptions, _CommonOptions)
+@with_options(ColumnOptions, _CommonOptions)
 def knn(
     data: DataArgument,
-    columns: _ColumnOptions,
+    columns: ColumnOptions,
     common: _CommonOptions,
     neighbours_: Annotated[int, typer.Option("--neighbours", "-k", min=1, help="How many of them vote.")] = 1,
     prompts: PromptsOption = None,
@@ -192,8 +174,8 @@ def knn(
 
 
 @evaluation.command()
-@with_options(_ColumnOptions, _CommonOptions)
-def retrieval(data: DataArgument, columns: _ColumnOptions, common: _CommonOptions) -> None:
+@with_options(ColumnOptions, _CommonOptions)
+def retrieval(data: DataArgument, columns: ColumnOptions, common: _CommonOptions) -> None:
     """Recall at 1, 5 and 20 among labelled files, within a modality and across, never of the same group.
 
     avfeat eval retrieval clips.csv --label class --group source --baselines
@@ -247,7 +229,7 @@ def _classify(
     with common.setup() as setup:
         spoken = setup.zero_shot(dataset, prompts, common.workers)
         result = classify(dataset, setup.embedders, setup.store, workers=common.workers, progress=progress)
-    _list(result.missing, result.damaged)
+    list_files(result.missing, result.damaged)
     if confusion is not None:
         draw_confusion(result, confusion)
     if common.json is not None:
@@ -263,7 +245,7 @@ def _show_neighbours(
     bundle: Bundle,
     json: str | None,
 ) -> None:
-    _list(result.missing, result.damaged)
+    list_files(result.missing, result.damaged)
     if json is not None:
         write_json(report.neighbours_json(result, bundle) | report.zero_shot_json(spoken), json)
     if json != "-":
@@ -276,16 +258,3 @@ def _show(lines: list[str], shown: tables.Table, spoken: ZeroShot | None, second
     if spoken is not None:
         print(tables.zero_shot_line(spoken))
     print("took " + ", ".join(f"{what} {spent:.1f} s" for what, spent in seconds.items()))
-
-
-def _list(missing: Mapping[Path, Failure], damaged: Mapping[Path, str]) -> None:
-    """Name the files that a result lacks, in part or altogether."""
-    _first("missing", [failure.message for failure in missing.values()])
-    _first("damaged", [f"{file}: {damage}; what decodes is taken." for file, damage in damaged.items()])
-
-
-def _first(what: str, found: list[Any]) -> None:
-    for text in found[:_SHOWN]:
-        note(f"{what}: {text}")
-    if len(found) > _SHOWN:
-        note(f"{what}: and {len(found) - _SHOWN:,} more; --json lists them all.")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from avfeat.backends import Backend, Device
+from avfeat.datasets import Columns
 from avfeat.errors import ArgumentError
 
 BundleArgument = Annotated[
@@ -78,6 +80,19 @@ GroupOption = Annotated[
         help="Column of the groups that must never stand in two folds; default: group, then source.",
     ),
 ]
+
+
+@dataclass(frozen=True)
+class ColumnOptions:
+    """The options that name columns of a CSV."""
+
+    file: FileOption = None
+    label: LabelOption = None
+    group: GroupOption = None
+
+    def named(self) -> Columns:
+        """As readers take them."""
+        return Columns(self.file, self.label, self.group)
 
 
 def with_options(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:

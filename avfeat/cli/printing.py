@@ -16,9 +16,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from avfeat.embedding import Failure
 from avfeat.plain import visible
 from avfeat.writers.atomic import atomic
 
+_SHOWN = 20
 JsonOption = Annotated[
     str | None, typer.Option("--json", metavar="FILE", help="Write JSON to FILE, or to stdout with -.")
 ]
@@ -71,6 +73,19 @@ def table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
 def note(text: str) -> None:
     """Say something on stderr that is no result."""
     print(lines_of(text), file=sys.stderr)
+
+
+def list_files(missing: Mapping[Path, Failure], damaged: Mapping[Path, str]) -> None:
+    """Name on stderr the files that a result lacks, in part or altogether."""
+    _first("missing", [failure.message for failure in missing.values()])
+    _first("damaged", [f"{file}: {damage}; what decodes is taken." for file, damage in damaged.items()])
+
+
+def _first(what: str, found: list[Any]) -> None:
+    for text in found[:_SHOWN]:
+        note(f"{what}: {text}")
+    if len(found) > _SHOWN:
+        note(f"{what}: and {len(found) - _SHOWN:,} more; --json lists them all.")
 
 
 def lines_of(text: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from avfeat.datasets import LabelledFile, Split
@@ -41,6 +42,7 @@ class Fold:
         val: chooses C. With ``refit`` a part of ``train``, which is not fitted for that choice; without, apart.
         test: tested.
         refit: whether all of ``train`` is fitted with the chosen C.
+        parts: those of ``train`` that choose C in place of ``val``: each in turn, by what is fitted on the others.
     """
 
     name: str
@@ -48,6 +50,15 @@ class Fold:
     val: tuple[int, ...]
     test: tuple[int, ...]
     refit: bool = False
+    parts: tuple[tuple[int, ...], ...] = ()
+
+    def only(self, places: AbstractSet[int]) -> Fold:
+        """The fold without other positions."""
+        train, val, test = (
+            tuple(place for place in part if place in places) for part in (self.train, self.val, self.test)
+        )
+        parts = tuple(tuple(place for place in part if place in places) for part in self.parts)
+        return replace(self, train=train, val=val, test=test, parts=parts)
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,10 @@ class Features:
             return np.concatenate([self.video, self.audio], axis=1)
         return self.video if modality == "video" else self.audio
 
+    def has(self, modality: str) -> bool:
+        """Whether the file has ``video``, ``audio``, or both (``av``)."""
+        return {"video": self.has_video, "audio": self.has_audio}.get(modality, self.has_video and self.has_audio)
+
     @property
     def modalities(self) -> tuple[str, ...]:
         """Those of ``MODALITIES`` that whoever made the features has an encoder for."""

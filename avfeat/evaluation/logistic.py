@@ -48,7 +48,12 @@ class Regression:
 
     def predict(self, rows: Matrix) -> Labels:
         """The likeliest label of each row."""
-        found: Labels = self.classes[np.argmax(rows @ self.weights + self.intercepts, axis=1)]
+        found: Labels = self.classes[np.argmax(self.scores(rows), axis=1)]
+        return found
+
+    def scores(self, rows: Matrix) -> Matrix:
+        """Logits of ``classes``, float64 ``(n, classes)``."""
+        found: Matrix = rows @ self.weights + self.intercepts
         return found
 
 

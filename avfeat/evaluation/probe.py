@@ -19,6 +19,35 @@ Rows = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
+class Probe:
+    """A fitted probe: features are standardised, and a regression gives the classes scores.
+
+    Attributes:
+        mean: float64 ``(d,)``, of the features.
+        scale: float64 ``(d,)``, their deviation; 1 where there is none.
+        regression: on standardised features.
+    """
+
+    mean: Matrix
+    scale: Matrix
+    regression: Regression
+
+    def predict(self, rows: Rows) -> Labels:
+        """The likeliest label of each of ``(n, d)`` rows."""
+        return self.regression.predict(self._scaled(rows))
+
+    def scores(self, rows: Rows, classes: int) -> Matrix:
+        """Logits float64 ``(n, classes)`` of the labels from 0 on; minus infinity for what was not fitted."""
+        found = np.full((len(rows), classes), -np.inf)
+        found[:, self.regression.classes] = self.regression.scores(self._scaled(rows))
+        return found
+
+    def _scaled(self, rows: Rows) -> Matrix:
+        scaled: Matrix = (_double(rows) - self.mean) / self.scale
+        return scaled
+
+
+@dataclass(frozen=True)
 class Probed:
     """What a probe says of the test rows.
 
@@ -26,11 +55,13 @@ class Probed:
         c: the chosen C.
         predicted: int64 ``(n_test,)``, the class of each row.
         validation: accuracy on the validation rows for each C.
+        probe: what predicted them.
     """
 
     c: float
     predicted: Labels
     validation: Mapping[float, float]
+    probe: Probe
 
 
 def linear_probe(
@@ -55,23 +86,56 @@ def linear_probe(
         AvfeatError: a single class in ``train``, or a fit that does not converge.
         BackendError: scikit-learn is not installed.
     """
-    scaler, models = _fit(*train, GRID)
-    rows = scaler.transform(_double(val[0]))
-    validation = {c: float(np.mean(model.predict(rows) == val[1])) for c, model in models.items()}
-    # max takes the first of equals, and the grid ascends.
-    best = max(GRID, key=lambda c: validation[c])
+    probes = fit_probes(*train, GRID)
+    validation = {c: float(np.mean(probe.predict(val[0]) == val[1])) for c, probe in probes.items()}
+    best = best_c(validation)
     if refit is not None:
-        scaler, models = _fit(*refit, [best])
-    return Probed(best, models[best].predict(scaler.transform(_double(test))), validation)
+        probes = fit_probes(*refit, [best])
+    return Probed(best, probes[best].predict(test), validation, probes[best])
 
 
-def _fit(rows: Rows, labels: Labels, grid: Sequence[float]) -> tuple[Any, dict[float, Regression]]:
-    """The scaler, and a model for each C."""
+def cross_validated_probe(parts: Sequence[tuple[Rows, Labels]], test: Rows) -> Probed:
+    """Take the C that is best on all parts, each by what is fitted on the others, fit on all of them, and predict.
+
+    Args:
+        parts: rows ``(n, d)`` and classes ``(n,)``; what leaves others of a single class chooses nothing.
+        test: rows ``(m, d)``.
+
+    Raises:
+        AvfeatError: a single class is all there is to fit, or a fit does not converge.
+        BackendError: scikit-learn is not installed.
+    """
+    right = dict.fromkeys(GRID, 0)
+    for number, (rows, labels) in enumerate(parts):
+        others = joined([part for other, part in enumerate(parts) if other != number])
+        if len(rows) and len(np.unique(others[1])) > 1:
+            for c, probe in fit_probes(*others, GRID).items():
+                right[c] += int((probe.predict(rows) == labels).sum())
+    validation = {c: count / max(sum(len(labels) for _, labels in parts), 1) for c, count in right.items()}
+    best = best_c(validation)
+    probe = fit_probes(*joined(parts), [best])[best]
+    return Probed(best, probe.predict(test), validation, probe)
+
+
+def joined(parts: Sequence[tuple[Rows, Labels]]) -> tuple[Rows, Labels]:
+    """Rows and classes of parts, one below the other."""
+    return np.concatenate([rows for rows, _ in parts]), np.concatenate([labels for _, labels in parts])
+
+
+def best_c(validation: Mapping[float, float]) -> float:
+    """The C of the best accuracy; of equals, the smallest."""
+    # max takes the first of equals, and the grid ascends.
+    return max(GRID, key=lambda c: validation[c])
+
+
+def fit_probes(rows: Rows, labels: Labels, grid: Sequence[float]) -> dict[float, Probe]:
+    """A probe for each C of ``grid``; arguments and errors as of ``linear_probe``."""
     with extra_packages("eval"):
         from sklearn.preprocessing import StandardScaler
     scaler = StandardScaler()
     scaled = scaler.fit_transform(_double(rows))
-    return scaler, dict(zip(grid, fit_all(scaled, labels, grid), strict=True))
+    found = fit_all(scaled, labels, grid)
+    return {c: Probe(scaler.mean_, scaler.scale_, one) for c, one in zip(grid, found, strict=True)}
 
 
 def _double(rows: Rows) -> Matrix:

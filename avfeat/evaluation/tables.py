@@ -8,6 +8,7 @@ from typing import Any
 from avfeat.evaluation import classification, neighbours
 from avfeat.evaluation.features import MODALITIES
 from avfeat.evaluation.neighbours import RANKS, RETRIEVAL
+from avfeat.evaluation.probing import Score
 from avfeat.evaluation.readers.ave import Ave, Split
 from avfeat.evaluation.report import per_class
 from avfeat.evaluation.zero_shot import ZeroShot
@@ -62,7 +63,7 @@ def retrieval_table(result: neighbours.NeighbourResult, tasks: Sequence[str] = R
 
 def zero_shot_line(found: ZeroShot) -> str:
     """Zero-shot accuracy and 95 % interval of each modality, and chance."""
-    said = [f"{name} {_with_interval(value, found.interval[name])}" for name, value in found.accuracy.items()]
+    said = [f"{name} {with_interval(value, found.interval[name])}" for name, value in found.accuracy.items()]
     return f"zero-shot, %, of {found.tested:,} files: {', '.join(said)}; chance {percent(found.chance)}"
 
 
@@ -107,11 +108,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def _score(score: classification.Score | None) -> str:
-    return _NONE if score is None else _with_interval(score.accuracy, score.interval)
+def _score(score: Score | None) -> str:
+    return _NONE if score is None else with_interval(score.accuracy, score.interval)
 
 
-def _with_interval(value: float, interval: tuple[float, float]) -> str:
+def with_interval(value: float, interval: tuple[float, float]) -> str:
+    """A share and its interval as percentages, without their sign."""
     return f"{percent(value)} ({percent(interval[0])} to {percent(interval[1])})"
 
 
@@ -126,7 +128,7 @@ def _knn(measures: Mapping[int, neighbours.Measure] | None) -> str:
 
 
 def _format_measure(found: neighbours.Measure) -> str:
-    return _with_interval(found.value, found.interval)
+    return with_interval(found.value, found.interval)
 
 
 def _parts(counts: Mapping[str, int]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -12,13 +13,25 @@ from avfeat.embedding import Embedding
 from avfeat.encoder import Encoder, load
 from avfeat.errors import ArgumentError
 from avfeat.index.align import Query
-from avfeat.index.collection import Collection, Vectors, unit
+from avfeat.index.collection import Vectors, unit
 
 FINEST = 0.5
 """Seconds between the windows of a query, at most: they need not lie on the grid of what they are a copy of."""
 
 
-def encoder_of(collection: Collection, model: str | None = None, device: str = "auto") -> Encoder:
+class MadeWith(Protocol):
+    """Something on disk that goes with one bundle: an index, or a classifier."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+
+    @property
+    def bundle(self) -> str:
+        """The sha256 of the bundle."""
+
+
+def encoder_of(collection: MadeWith, model: str | None = None, device: str = "auto") -> Encoder:
     """The encoder that an index was made with: ``model``, or of the bundles that ship the one that it was.
 
     Raises:
@@ -32,11 +45,11 @@ def encoder_of(collection: Collection, model: str | None = None, device: str = "
     given = "none that ships with avfeat" if model is None else f"not {bundles[model].name}"
     raise ArgumentError(
         f"{collection.path}: was made with the bundle {collection.bundle[:12]}..., {given}; name it with --model "
-        "(encoder=), or embed again."
+        "(encoder=), or make it again."
     )
 
 
-def check_bundle(collection: Collection, bundle: str, what: str) -> None:
+def check_bundle(collection: MadeWith, bundle: str, what: str) -> None:
     """Raise ``ArgumentError`` where vectors of two bundles would be compared."""
     if bundle != collection.bundle:
         raise ArgumentError(
