@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from avfeat.embedding import Embedding, Failure, WindowEmbedding
     from avfeat.encoder import Encoder, load
     from avfeat.errors import ArgumentError, AvfeatError, BackendError, BundleError, MediaError, OutputError
+    from avfeat.index.duplicates import duplicates
     from avfeat.index.search import search
     from avfeat.reading import read, read_many
 
@@ -32,6 +33,7 @@ __all__ = [
     "OutputError",
     "WindowEmbedding",
     "__version__",
+    "duplicates",
     "load",
     "read",
     "read_many",
@@ -47,6 +49,7 @@ _HOMES = {
     "load": "encoder",
     "read": "reading",
     "read_many": "reading",
+    "duplicates": "index.duplicates",
     "search": "index.search",
 }
 
