@@ -91,9 +91,7 @@ def _offsets(shape: tuple[int, ...], speed: float) -> list[NDArray[np.int64]]:
     return [every[begin : begin + at_once] for begin in range(0, len(every), at_once)]
 
 
-def _best_line(
-    fine: Similar, offsets: NDArray[np.int64], speed: float, threshold: float, least: int
-) -> Run | None:
+def _best_line(fine: Similar, offsets: NDArray[np.int64], speed: float, threshold: float, least: int) -> Run | None:
     count = len(fine)
     windows = np.arange(count)
     places = offsets[:, None] + np.rint(PARTS * speed * windows).astype(np.int64)
