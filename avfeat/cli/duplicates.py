@@ -31,7 +31,7 @@ def duplicates(
 
     avfeat duplicates clips.lance --json - --fail      for scripts: pairs and groups; status 1 if there are any
     """
-    collection = load_collection(index)
+    collection = load_collection(index, features=True)
     with progress("comparing", len(collection.sources)) as advance:
         found = find(collection, threshold, advance)
     if json is not None:

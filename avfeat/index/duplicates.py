@@ -15,7 +15,7 @@ from avfeat.index.collection import Collection, load_collection
 from avfeat.index.likeness import Likeness
 from avfeat.index.overlap import best_run
 
-THRESHOLD = 0.9
+THRESHOLD = 0.7
 _NEAR = 0.9
 """Files are compared if two of their windows come so near to the threshold: what lies between two windows of the
 other is less like each than like both."""
@@ -67,7 +67,7 @@ def duplicates(index: str | os.PathLike[str], *, threshold: float = THRESHOLD) -
         OutputError: the index is not there, or not whole.
         BackendError: the index needs a package that is not installed.
     """
-    return find(load_collection(Path(check_path("index", index))), threshold)
+    return find(load_collection(Path(check_path("index", index)), features=True), threshold)
 
 
 def find(
@@ -89,7 +89,9 @@ def _compared(collection: Collection, likeness: Likeness, one: int, other: int, 
     # The order in an index must not matter: the longer one is what gets windows in between.
     short, long = sorted((one, other), key=lambda file: (_count(collection, file), collection.sources[file]))
     similar = likeness.block(collection.rows_of(short), collection.rows_of(long))
-    run = best_run(similar, likeness.steps(long), threshold, min(_LEAST, (len(similar) + 1) // 2))
+    run = best_run(
+        similar, likeness.steps(collection.rows_of(long)), threshold, min(_LEAST, (len(similar) + 1) // 2)
+    )
     if run is None:
         return None
     speed = (run.end - run.begin) / (run.last - run.first) if run.last > run.first else 1.0

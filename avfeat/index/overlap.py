@@ -71,11 +71,15 @@ def best_run(similar: Similar, steps: NDArray[np.float32], threshold: float, lea
         threshold: what a similarity has to be above, to gain.
         least: windows of a run.
     """
-    fine = between(similar, steps)
+    # Windows that compare with nothing are passed over.
+    windows = np.flatnonzero(np.isfinite(similar).any(axis=1))
+    if len(windows) < least:
+        return None
+    fine = between(similar[windows], steps)
     best: Run | None = None
     for speed in SPEEDS:
         for offsets in _offsets(similar.shape, speed):
-            found = _best_line(fine, offsets, speed, threshold, least)
+            found = _best_line(fine, windows, offsets, speed, threshold, least)
             # The first speed, which is none, stands unless another is better.
             if found is not None and (best is None or found.gain > best.gain + 1e-6):
                 best = found
@@ -91,17 +95,21 @@ def _offsets(shape: tuple[int, ...], speed: float) -> list[NDArray[np.int64]]:
     return [every[begin : begin + at_once] for begin in range(0, len(every), at_once)]
 
 
-def _best_line(fine: Similar, offsets: NDArray[np.int64], speed: float, threshold: float, least: int) -> Run | None:
-    count = len(fine)
-    windows = np.arange(count)
+def _best_line(
+    fine: Similar,
+    windows: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    speed: float,
+    threshold: float,
+    least: int,
+) -> Run | None:
+    count = len(windows)
     places = offsets[:, None] + np.rint(PARTS * speed * windows).astype(np.int64)
     inside = (places >= 0) & (places < fine.shape[1])
-    values = fine[windows, np.where(inside, places, 0)]
+    values = fine[np.arange(count), np.where(inside, places, 0)]
     comparable = inside & np.isfinite(values)
     gains = np.where(comparable, values - threshold, -1e6).astype(np.float64)
     sums = np.concatenate([np.zeros((len(offsets), 1)), np.cumsum(gains, axis=1)], axis=1)
-    if count < least:
-        return None
     lowest = np.minimum.accumulate(sums[:, : count + 1 - least], axis=1)
     gained = sums[:, least:] - lowest
     line, stop = np.unravel_index(int(np.argmax(gained)), gained.shape)
@@ -112,4 +120,4 @@ def _best_line(fine: Similar, offsets: NDArray[np.int64], speed: float, threshol
     first = int(np.argmin(sums[line, : last + 2 - least]))
     score = float(values[line, first : last + 1].mean(dtype=np.float64))
     begin, end = places[line, first] / PARTS, places[line, last] / PARTS
-    return Run(first, last, float(begin), float(end), score, gain)
+    return Run(int(windows[first]), int(windows[last]), float(begin), float(end), score, gain)
