@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import os
 import subprocess
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -156,11 +158,83 @@ def embed(data: Path, part: PartOption = "dev", threads: int = 1, queries: bool 
         for result in run(make_plan(["originals", "copies"], "all.lance"), encoder, EmbedSettings(workers=1)):
             if isinstance(result, TaskFailed):
                 raise SystemExit(f"{result}")
-        for path in sorted(Path("copies").rglob("*.*")):
+        # Clip by clip, so that an interrupted run has all kinds of some.
+        for path in sorted(
+            (file for file in Path("copies").rglob("*") if file.is_file()), key=lambda one: one.stem
+        ):
             query = Path("queries", path).with_name(f"{path.name}.npz")
             if queries and not query.exists():
                 query.parent.mkdir(parents=True, exist_ok=True)
                 encoder.embed(str(path), hop=FINEST, still=True).save(query)
+
+
+@app.command()
+def measure(data: Path, part: PartOption = "dev", threshold: float | None = None) -> None:
+    """Print recall by kind, precision, and what search finds, each with a 95 % interval by drawing sources."""
+    from avfeat.index.collection import load_collection
+    from avfeat.index.duplicates import THRESHOLD, find
+
+    os.chdir(folder_of(data, part))
+    with Path("copies.csv").open(newline="") as file:
+        copies = {row["file"]: row for row in csv.DictReader(file)}
+    sources = clips_of(part)
+    source = {f"originals/{name}": one for name, one in sources.items()}
+    source |= {name: row["source"] for name, row in copies.items()}
+    found = find(load_collection(Path("all.lance"), features=True), threshold or THRESHOLD)
+    pairs = {(pair.a, pair.b) for pair in found.pairs}
+    wrong = [pair for pair in sorted(pairs) if source[pair[0]] != source[pair[1]]]
+    for row in copies.values():
+        name = f"originals/{row['original']}"
+        row["found"] = bool({(row["file"], name), (name, row["file"])} & pairs)
+    searched(copies)
+    for kind in KINDS:
+        show(kind, [row for row in copies.values() if row["kind"] == kind])
+    show("all", list(copies.values()))
+    right = sum(row["found"] for row in copies.values())
+    different = sum(source[a] != source[b] for a, b in itertools.combinations(source, 2))
+    precision = right / max(1, right + len(wrong))
+    typer.echo(f"precision {precision:.4f}: {len(wrong)} of {different:,} pairs of different sources")
+    for a, b in wrong:
+        typer.echo(f"  {a}  {b}")
+
+
+def searched(copies: dict[str, dict[str, Any]]) -> None:
+    """Note for each copy whether search finds its original first, and where it begins within a second."""
+    import avfeat
+    from avfeat.index.collection import load_collection
+    from avfeat.index.search import Searcher
+
+    searcher = Searcher("all.lance")
+    originals = [name for name in searcher.collection.sources if name.startswith("originals")]
+    searcher.collection = load_collection(Path("all.lance"), originals)
+    for name, row in copies.items():
+        query = Path("queries", f"{name}.npz")
+        if query.exists():
+            best = searcher.find(avfeat.read(query), top=1)[0]
+            row["first"] = best.file == f"originals/{row['original']}"
+            row["moment"] = row["first"] and abs(best.start - float(row["begin"])) <= 1
+
+
+def show(kind: str, rows: list[dict[str, Any]]) -> None:
+    """Shares of copies with their intervals."""
+    shares = []
+    for name in ("found", "first", "moment"):
+        by_source = defaultdict(list)
+        for row in rows:
+            if name in row:
+                by_source[row["source"]].append(row[name])
+        values = list(by_source.values())
+        if values:
+            rng = np.random.default_rng(0)
+            drawn = [
+                np.concatenate([values[n] for n in rng.integers(len(values), size=len(values))])
+                for _ in range(1000)
+            ]
+            low, high = np.quantile([one.mean() for one in drawn], [0.025, 0.975])
+            shares.append(
+                f"{name} {np.concatenate(values).mean():6.1%} ({low:.1%} to {high:.1%}, {sum(map(len, values))})"
+            )
+    typer.echo(f"{kind:14} " + "  ".join(shares))
 
 
 if __name__ == "__main__":

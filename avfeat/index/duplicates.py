@@ -13,7 +13,7 @@ from avfeat.arguments import check_path, is_number, shown
 from avfeat.errors import ArgumentError
 from avfeat.index.collection import Collection, load_collection
 from avfeat.index.likeness import Likeness
-from avfeat.index.overlap import best_run
+from avfeat.index.overlap import Run, best_run
 
 THRESHOLD = 0.7
 _NEAR = 0.9
@@ -94,13 +94,10 @@ def _compared(collection: Collection, likeness: Likeness, one: int, other: int, 
     )
     if run is None:
         return None
-    speed = (run.end - run.begin) / (run.last - run.first) if run.last > run.first else 1.0
-    times = {
-        short: _reach(collection, short, run.first, run.last, 1.0),
-        long: _reach(collection, long, run.begin, run.end, speed),
-    }
+    times = _times(collection, short, long, run)
     a, b = sorted(times, key=lambda file: collection.sources[file])
-    return Overlap(collection.sources[a], collection.sources[b], round(run.score, 6), *times[a], *times[b])
+    names = collection.sources[a], collection.sources[b]
+    return Overlap(*names, round(min(1.0, run.score), 6), *times[a], *times[b])
 
 
 def _count(collection: Collection, file: int) -> int:
@@ -108,15 +105,20 @@ def _count(collection: Collection, file: int) -> int:
     return rows.stop - rows.start
 
 
-def _reach(collection: Collection, file: int, first: float, last: float, speed: float) -> tuple[float, float]:
-    """From when to when some windows go, which may lie between those of the file."""
-    rows = collection.rows_of(file)
-    starts = collection.start[rows]
-    length = float(collection.end[rows.start] - starts[0])
-    begin, end = np.interp([first, last], np.arange(len(starts)), starts) + length / 2
-    half = length * speed / 2
-    low = max(0.0, float(starts[0]), float(begin) - half)
-    return round(low, 6), round(min(float(collection.durations[file]), float(end) + half), 6)
+def _times(collection: Collection, short: int, long: int, run: Run) -> dict[int, tuple[float, float]]:
+    """From when to when a run goes in both files, within each."""
+    ours, theirs = (collection.start[collection.rows_of(file)] for file in (short, long))
+    length = float(collection.end[0] - collection.start[0])
+    first, last = float(ours[run.first]), float(ours[run.last])
+    begin, end = np.interp([run.begin, run.end], np.arange(len(theirs)), theirs).tolist()
+    # Windows lie on each other by their middles; at another speed their ends do not.
+    behind = ((begin + end) - run.speed * (first + last)) / 2 + (1 - run.speed) * length / 2
+    durations = collection.durations[[short, long]].tolist()
+    low, high = max(0.0, first), min(last + length, durations[0])
+    low = max(low, -behind / run.speed)
+    high = min(high, (durations[1] - behind) / run.speed)
+    begin, end = (max(0.0, run.speed * time + behind) for time in (low, high))
+    return {short: (round(low, 6), round(high, 6)), long: (round(begin, 6), round(end, 6))}
 
 
 def _groups(pairs: list[Overlap]) -> list[list[str]]:

@@ -13,6 +13,9 @@ SPEEDS = (1.0, 1.25, 0.8)
 PARTS = 4
 """Offsets that are tried between one window and the next."""
 
+_MARGIN = 0.02
+"""What a window has to gain more, on average, for another speed than the file's own."""
+
 _CELLS = 1 << 22
 """Similarities of offsets that are held at a time."""
 
@@ -28,6 +31,7 @@ class Run:
         last: the last one, which belongs to it.
         begin: which window of the other lies on the first; between two windows, a fraction.
         end: which on the last.
+        speed: seconds of the other that go by for each of the first.
         score: mean similarity.
         gain: the sum of what the similarities are above the threshold.
     """
@@ -36,6 +40,7 @@ class Run:
     last: int
     begin: float
     end: float
+    speed: float
     score: float
     gain: float
 
@@ -80,8 +85,7 @@ def best_run(similar: Similar, steps: NDArray[np.float32], threshold: float, lea
     for speed in SPEEDS:
         for offsets in _offsets(similar.shape, speed):
             found = _best_line(fine, windows, offsets, speed, threshold, least)
-            # The first speed, which is none, stands unless another is better.
-            if found is not None and (best is None or found.gain > best.gain + 1e-6):
+            if found is not None and (best is None or found.gain > best.gain + _MARGIN * len(windows)):
                 best = found
     return best
 
@@ -120,4 +124,4 @@ def _best_line(
     first = int(np.argmin(sums[line, : last + 2 - least]))
     score = float(values[line, first : last + 1].mean(dtype=np.float64))
     begin, end = places[line, first] / PARTS, places[line, last] / PARTS
-    return Run(int(windows[first]), int(windows[last]), float(begin), float(end), score, gain)
+    return Run(int(windows[first]), int(windows[last]), float(begin), float(end), speed, score, gain)

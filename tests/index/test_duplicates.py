@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from avfeat.index.collection import Collection, Vectors, unit
 from avfeat.index.duplicates import find
 
 WIDTH, HOP = 64, 2.0
+NOTHING = np.zeros((6, WIDTH))
 
 
 def seen(source: int, times: np.ndarray, speed: float = 1.0) -> np.ndarray:
@@ -84,19 +84,50 @@ def test_files_that_share_a_part_overlap_there() -> None:
     assert (pair.a_start, pair.a_end, pair.b_start, pair.b_end) == (8, 16, 4, 12)
 
 
+def pairs_of(
+    files: dict[str, tuple[np.ndarray, np.ndarray | None]], threshold: float = 0.8
+) -> set[tuple[str, str]]:
+    return {(pair.a, pair.b) for pair in find(gather(files), threshold).pairs}
+
+
 def test_what_is_seen_decides_and_what_is_heard_only_without() -> None:
     files = {
         "seen": (whole(1), whole(11)),
         "dubbed": (whole(1), whole(12)),
         "silent": (whole(1), None),
         "same sound": (whole(2), whole(11)),
-        "sound alone": (np.zeros((6, WIDTH)), whole(11)),
+        "sound alone": (NOTHING, whole(11)),
+        "sound again": (NOTHING, whole(11)),
     }
-    found = find(gather(files), 0.8)
-    pairs = {(pair.a, pair.b) for pair in found.pairs}
-    assert set(itertools.combinations(["dubbed", "seen", "silent"], 2)) <= pairs
-    assert ("seen", "sound alone") in pairs and ("same sound", "sound alone") in pairs
-    assert ("same sound", "seen") not in pairs and ("dubbed", "sound alone") not in pairs
+    same = [("dubbed", "seen"), ("dubbed", "silent"), ("seen", "silent"), ("sound again", "sound alone")]
+    assert pairs_of(files) == set(same)
+
+
+def test_the_same_sound_adds_to_what_is_seen() -> None:
+    worse = whole(1) + 1.5 * np.random.default_rng(9).standard_normal((6, WIDTH))
+    files = {"a": (whole(1), whole(11)), "b": (worse, whole(11)), "c": (worse + whole(5) / 2, whole(12))}
+    assert pairs_of(files, 0.85) == {("a", "b"), ("b", "c")}
+    alone = find(gather({name: (video, None) for name, (video, _) in files.items()}), 0.3)
+    together = find(gather(files), 0.3)
+    scores = [{(pair.a, pair.b): pair.score for pair in found.pairs} for found in (alone, together)]
+    assert scores[1]["a", "b"] == pytest.approx(min(1, scores[0]["a", "b"] + 0.3), abs=1e-5)
+
+
+def test_what_stands_still_makes_no_pair() -> None:
+    black, hum = np.ones((6, WIDTH)), -np.ones((6, WIDTH))
+    files = {
+        "black": (black, whole(11)),
+        "black, other sound": (black, whole(12)),
+        "black, silent": (black, None),
+        "black, hums": (black, hum),
+        "hums": (NOTHING, hum),
+        "hums again": (NOTHING, hum),
+        "black, same sound": (black, whole(11)),
+        "film": (np.concatenate([black[:3], whole(1)]), None),
+        "other film": (np.concatenate([black[:3], whole(2)]), None),
+        "late film": (np.concatenate([whole(1)[2:], black[:2]]), None),
+    }
+    assert pairs_of(files) == {("black", "black, same sound"), ("film", "late film")}
 
 
 def test_a_file_that_repeats_itself_is_no_pair() -> None:
@@ -141,7 +172,7 @@ def test_files_are_compared_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_collection_without_pairs_or_modality() -> None:
     alone = gather({"a": (whole(1), None)})
     assert find(alone, 0.8) == module.Duplicates([], [])
-    sounds = gather({"a": (np.zeros((6, WIDTH)), whole(1)), "b": (np.zeros((6, WIDTH)), whole(1))})
+    sounds = gather({"a": (NOTHING, whole(1)), "b": (NOTHING, whole(1))})
     assert len(find(sounds, 0.8).pairs) == 1
     video = sounds.vectors["video"]
     none = replace(
