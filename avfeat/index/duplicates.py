@@ -20,8 +20,8 @@ _NEAR = 0.9
 """Files are compared if two of their windows come so near to the threshold: what lies between two windows of the
 other is less like each than like both."""
 
-_LEAST = 3
-"""Windows that lie on each other, or half of the shorter file's."""
+_LEAST, _SECONDS = 3, 4.0
+"""Windows and seconds that lie on each other, or half of the shorter file's."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,10 @@ def _compared(collection: Collection, likeness: Likeness, one: int, other: int, 
     if run is None:
         return None
     times = _times(collection, short, long, run)
+    begin, end = times[short]
+    # A last window may be hardly covered.
+    if end - begin < min(_SECONDS, float(collection.durations[short]) / 2):
+        return None
     a, b = sorted(times, key=lambda file: collection.sources[file])
     names = collection.sources[a], collection.sources[b]
     return Overlap(*names, round(min(1.0, run.score), 6), *times[a], *times[b])

@@ -47,8 +47,10 @@ class Likeness:
         return found
 
     def steps(self, rows: slice) -> NDArray[np.float32]:
-        """Similarity of each window of a file with its next one, ``(n - 1,)``."""
-        return np.clip(np.diagonal(self.block(rows, rows), 1), -1, 1)
+        """Cosine of each window of a file with its next one, ``(n - 1,)``: of what is seen, else heard."""
+        now, after = slice(rows.start, rows.stop - 1), slice(rows.start + 1, rows.stop)
+        seen, heard = (np.einsum("nd,nd->n", one[now], one[after]) for one in (self._video, self._audio))
+        return np.where(self._seen[now] & self._seen[after], seen, heard)
 
     def candidates(self, least: float) -> Iterator[tuple[int, list[int]]]:
         """Each file, and those after it of which some window is ``least`` alike to one of its own."""

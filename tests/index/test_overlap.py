@@ -82,9 +82,14 @@ def test_a_run_is_found_where_it_lies(first: int, shift: float, speed: float) ->
 def test_windows_that_do_not_compare_end_a_run() -> None:
     rows = directions(1, 9)
     similar = rows @ rows.T
-    similar[4] = np.nan
+    similar[4, 4] = np.nan
     run = best_run(similar, steps_of(rows), 0.5, 2)
     assert run is not None and (run.first, run.last) in ((0, 3), (5, 8))
+    # One that compares with nothing at all is passed over.
+    similar[4] = np.nan
+    run = best_run(similar, steps_of(rows), 0.5, 2)
+    assert run is not None and (run.first, run.last, run.begin, run.end) == (0, 8, 0, 8)
+    assert run.score == pytest.approx(1, abs=1e-4)
     similar[:] = np.nan
     assert best_run(similar, steps_of(rows), 0.5, 1) is None
 
