@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from avfeat.embedding import Embedding, Failure, WindowEmbedding
     from avfeat.encoder import Encoder, load
     from avfeat.errors import ArgumentError, AvfeatError, BackendError, BundleError, MediaError, OutputError
+    from avfeat.index.duplicates import duplicates
     from avfeat.index.search import search
     from avfeat.reading import read, read_many
 
@@ -39,6 +40,7 @@ __all__ = [
     "Prediction",
     "WindowEmbedding",
     "__version__",
+    "duplicates",
     "fit_classifier",
     "load",
     "load_classifier",
@@ -61,6 +63,7 @@ _HOMES = {
     "load": "encoder",
     "read": "reading",
     "read_many": "reading",
+    "duplicates": "index.duplicates",
     "search": "index.search",
 }
 

@@ -15,6 +15,7 @@ import typer
 from avfeat.cli.bench import bench_command
 from avfeat.cli.classify import classify
 from avfeat.cli.doctor import doctor
+from avfeat.cli.duplicates import duplicates
 from avfeat.cli.embed import embed
 from avfeat.cli.eval import evaluation
 from avfeat.cli.info import info
@@ -41,6 +42,7 @@ app.command()(doctor)
 app.command("bench")(bench_command)
 app.command()(search)
 app.add_typer(classify, name="classify")
+app.command()(duplicates)
 app.add_typer(synth, name="synth")
 app.add_typer(evaluation, name="eval")
 # The rooms above this one bring their commands with them; this one knows none of them.

@@ -15,6 +15,12 @@ from avfeat.index.collection import Collection, Vectors
 Combine = Literal["mean", "max"]
 Floats = NDArray[np.float64]
 
+Pair = tuple[Modality | Literal["text"], Modality]
+"""Which of a query's vectors is compared with which of an index."""
+
+_WEIGHTS: dict[Pair, float] = {("video", "video"): 0.7, ("audio", "audio"): 0.3}
+"""What each counts in a mean; others count alike. Copies with another sound, or noise on it, are still found."""
+
 _CELLS = 1 << 24
 """Similarities that are held at a time."""
 
@@ -35,10 +41,6 @@ class Query:
         """From when to when it goes; a single window to its end."""
         first, last = float(self.start[0]), float(self.end[-1])
         return first, last if len(self.start) == 1 else max(min(last, self.duration), float(self.start[-1]))
-
-
-Pair = tuple[Modality | Literal["text"], Modality]
-"""Which of a query's vectors is compared with which of an index."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ def lay(query: Query, collection: Collection, pairs: Sequence[Pair], combine: Co
     Args:
         query: what is looked for; several windows lie on the collection's grid or on a finer one.
         collection: where.
-        pairs: which vectors are compared; of a window's similarities, the mean or the greatest counts.
+        pairs: which vectors are compared; of a window's similarities, the mean (0.7 of video, 0.3 of audio) or the
+            greatest counts.
         combine: which.
     """
     hop = collection.hop()
@@ -126,7 +129,7 @@ def _similarities(
     """Similarities ``(n, windows)`` of all windows with some of the query's; NaN where nothing compares."""
     count = len(query.start[rows])
     best = np.full((len(collection), count), -np.inf, np.float32)
-    total, number = np.zeros_like(best), np.zeros_like(best)
+    total, weights = np.zeros_like(best), np.zeros_like(best)
     for ours, theirs in pairs:
         one, other = query.vectors.get(ours), collection.vectors.get(theirs)
         if one is None or other is None:
@@ -134,8 +137,9 @@ def _similarities(
         similar = other.rows @ one.rows[rows].T
         both = other.there[:, None] & one.there[rows][None]
         np.maximum(best, similar, out=best, where=both)
-        np.add(total, similar, out=total, where=both)
-        number += both
+        weight = np.float32(_WEIGHTS.get((ours, theirs), 1.0))
+        np.add(total, weight * similar, out=total, where=both)
+        weights += weight * both
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = total / number
-    return np.where(number > 0, best if combine == "max" else found, np.float32(np.nan))
+        found = total / weights
+    return np.where(weights > 0, best if combine == "max" else found, np.float32(np.nan))

@@ -75,8 +75,13 @@ class Collection:
         return float(np.median(steps if len(steps) else self.end - self.start))
 
 
-def load_collection(path: Path, sources: Sequence[str] | None = None) -> Collection:
-    """Read an index, or a table of ``embed``; of an index only some sources, where they are named.
+def load_collection(path: Path, sources: Sequence[str] | None = None, features: bool = False) -> Collection:
+    """Read an index, or a table of ``embed``.
+
+    Args:
+        path: of it.
+        sources: of an index, which to read; None for all.
+        features: whether to read the features of each modality, even where there is a shared space.
 
     Raises:
         ArgumentError: neither.
@@ -90,13 +95,13 @@ def load_collection(path: Path, sources: Sequence[str] | None = None) -> Collect
         )
     if not path.exists():
         raise OutputError(f"{path}: no such index; make it with: avfeat embed FOLDER -o {path}")
-    return _from_index(path, sources) if suffix == INDEX else _from_parquet(path)
+    return _from_index(path, sources, features) if suffix == INDEX else _from_parquet(path, features)
 
 
-def _from_index(path: Path, sources: Sequence[str] | None) -> Collection:
+def _from_index(path: Path, sources: Sequence[str] | None, features: bool) -> Collection:
     windows = open_windows(path)
     entries = {entry.source: entry for entry in index_entries(path)}
-    columns, shared = _columns(windows.schema)
+    columns, shared = _columns(windows.schema, features)
     tables = [
         table
         for table in pieces(batches_of(windows, list(columns), sources))
@@ -108,9 +113,9 @@ def _from_index(path: Path, sources: Sequence[str] | None) -> Collection:
     return _gathered(path, tables, metas, [entries[name].path for name in names], columns, shared)
 
 
-def _from_parquet(path: Path) -> Collection:
+def _from_parquet(path: Path, features: bool) -> Collection:
     with open_parquet(path) as file:
-        columns, shared = _columns(file.schema_arrow)
+        columns, shared = _columns(file.schema_arrow, features)
         metas = parquet_metas(file)
         tables = list(pieces(file.iter_batches(_AT_ONCE, columns=list(columns))))
     if len(metas) != len(tables):
@@ -118,7 +123,7 @@ def _from_parquet(path: Path) -> Collection:
     return _gathered(path, tables, metas, [meta["source"] for meta in metas], columns, shared)
 
 
-def _columns(schema: Any) -> tuple[dict[str, Modality | None], bool]:
+def _columns(schema: Any, features: bool) -> tuple[dict[str, Modality | None], bool]:
     """The columns to read, with the modality that each is the vectors of; whether these are of a shared space."""
     import pyarrow
 
@@ -127,7 +132,7 @@ def _columns(schema: Any) -> tuple[dict[str, Modality | None], bool]:
     def has(name: str) -> bool:
         return name in schema.names and pyarrow.types.is_fixed_size_list(schema.field(name).type)
 
-    shared = any(has(f"{modality}_shared") for modality in MODALITIES)
+    shared = not features and any(has(f"{modality}_shared") for modality in MODALITIES)
     for modality in MODALITIES:
         name = f"{modality}_shared" if shared else modality
         if has(name):
