@@ -79,12 +79,15 @@ def write_page(path: Path, drawn: Map, shown: Sequence[Shown]) -> int:
 
 
 def _policy(*scripts: str) -> str:
-    """No network, and no script but these: ``Content-Security-Policy``, level 2."""
+    """No network, and no script but these: ``Content-Security-Policy``, level 2.
+
+    ``unsafe-eval`` is for plotly's WebGL traces, whose regl makes functions for shaders; for these scripts alone.
+    """
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(one.encode()).digest()).decode()}'" for one in scripts
     )
     return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+        f"default-src 'none'; script-src {hashes} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
         "media-src 'self' file:; base-uri 'none'; form-action 'none'"
     )
 

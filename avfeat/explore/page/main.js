@@ -14,6 +14,7 @@ function say() {
   if (count < data.of) notes.push(`Too many ${what} to draw: these are a sample, spread evenly over the index.`);
   if (data.without) notes.push(`${many(data.without)} ${what} without ${data.by === "both" ? "frames or sound" : data.by} are not on the map.`);
   if (data.files.films < files.count) notes.push(`Frames are kept of ${many(data.files.films)} of ${many(files.count)} files, to bound the size of the page.`);
+  if (!hasWebGL) notes.push("This browser has no WebGL: the map is drawn without it, slower.");
   const failed = Object.keys(data.files.failures).length;
   if (failed) notes.push(`${many(failed)} file${failed > 1 ? "s" : ""} could not be read when the page was made.`);
   byId("about").replaceChildren(...notes.map((note) => element("p", {}, note)));
@@ -51,6 +52,7 @@ function connect() {
   byId("csv").onclick = saveCsv;
   byId("clear").onclick = clearSelection;
   for (const id of ["strip", "line"]) byId(id).onclick = seek;
+  new ResizeObserver(() => Plotly.Plots.resize(map)).observe(map);
   addEventListener("resize", () => { if (shownFile !== null) drawTimeline(shownFile); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     drawMap().then(connectMap);

@@ -8,6 +8,7 @@ const PALETTE = [
 const RAMP = ["#8b2a52", "#d1605e", "#e8c9a0", "#5aa9a0", "#1f5f7a"];
 const MOST_NAMES = 40;
 const map = document.getElementById("map");
+const hasWebGL = Boolean(document.createElement("canvas").getContext("webgl"));
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 // By title: the number of each point's group (-1: none), and the names of the groups.
@@ -51,15 +52,15 @@ function layout() {
 
 function drawMap() {
   const dots = {
-    type: "scattergl", mode: "markers", x: points.x, y: points.y, marker: marker(), hoverinfo: "none",
+    type: hasWebGL ? "scattergl" : "scatter", mode: "markers", x: points.x, y: points.y, marker: marker(), hoverinfo: "none",
     selected: {marker: {opacity: 1}}, unselected: {marker: {opacity: .12}},
   };
   const rings = {
-    type: "scatter", mode: "markers", x: [], y: [], hoverinfo: "skip",
+    type: "scatter", mode: "markers", x: [], y: [], hoverinfo: "skip", unselected: {marker: {opacity: 1}},
     marker: {color: "rgba(0,0,0,0)", size: [], line: {color: style("--ink"), width: []}},
   };
   map.replaceChildren();
-  return Plotly.newPlot(map, [dots, rings], layout(), {displayModeBar: false, scrollZoom: true, responsive: true, doubleClick: "reset"});
+  return Plotly.newPlot(map, [dots, rings], layout(), {displayModeBar: false, scrollZoom: true, doubleClick: "reset"});
 }
 
 function ring(chosen, others) {

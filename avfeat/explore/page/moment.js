@@ -14,7 +14,7 @@ function frameBox(file, time, width, height) {
   }
   const aspect = film.url ? film.aspect : 16 / 9, wide = Math.min(width, height * aspect);
   box.style.width = `${wide}px`;
-  box.style.height = `${wide / aspect}px`;
+  box.style.aspectRatio = aspect;
   const at = Math.min(film.parts - 1, Math.max(0, Math.floor(time / files.durations[file] * film.parts)));
   if (film.url) showPart(box, film, at);
   else box.append(wave(film.peaks, at, film.parts));
@@ -65,6 +65,8 @@ function choose(i) {
   showNeighbours(near);
   ring(i, near.map((one) => one.point));
   drawTimeline(points.file[i]);
+  // Where the moment lies below the map.
+  if (innerWidth <= 860) document.getElementById("moment").scrollIntoView({behavior: "smooth", block: "nearest"});
 }
 
 function showMoment(i) {

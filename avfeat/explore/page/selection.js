@@ -12,11 +12,15 @@ function showSelection(found) {
   const inFiles = new Set(found.map((i) => points.file[i])).size, many = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
   document.getElementById("selected").textContent =
     data.kind === "windows" ? `${many(found.length, "window")} of ${many(inFiles, "file")} selected` : `${many(inFiles, "file")} selected`;
-  document.getElementById("list").replaceChildren(...found.slice(0, MOST_LISTED).map((i) => {
-    const button = element("button", {type: "button"}, nameOf(points.file[i]), " ", element("small", {}, words(i)));
-    button.onclick = () => choose(i);
+  const byFile = Map.groupBy(found, (i) => points.file[i]);
+  const lines = [...byFile].slice(0, MOST_LISTED).map(([file, some]) => {
+    const times = data.kind === "files" ? "" : some.length === 1 ? timesOf(some[0]) : many(some.length, "window");
+    const button = element("button", {type: "button"}, nameOf(file), " ", element("small", {}, times));
+    button.onclick = () => choose(some[0]);
     return element("li", {}, button);
-  }), ...(found.length > MOST_LISTED ? [element("li", {className: "quiet"}, "and more: save the list")] : []));
+  });
+  if (byFile.size > MOST_LISTED) lines.push(element("li", {className: "quiet"}, "and more: save the list"));
+  document.getElementById("list").replaceChildren(...lines);
 }
 
 function rowsOf(found) {

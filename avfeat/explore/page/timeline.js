@@ -6,15 +6,16 @@ let shownFile = null;
 
 function drawTimeline(file) {
   const section = document.getElementById("time"), line = document.getElementById("line");
-  section.hidden = false;
+  document.getElementById("empty").hidden = true;
   shownFile = file;
   const film = filmOf(file), duration = files.durations[file], wide = section.clientWidth > 620 && agreement;
   const until = wide ? .86 : 1;
   drawStrip(film, until);
+  section.classList.toggle("wide", Boolean(wide));
   const quiet = style("--quiet"), accent = style("--accent"), rule = style("--rule"), traces = [], shapes = [];
   const axis = {color: quiet, gridcolor: rule, zeroline: false, fixedrange: true};
   if (film?.peaks) {
-    const n = film.peaks.length, x = Array.from(film.peaks, (_, k) => (k + .5) * duration / n), y = Array.from(film.peaks, (peak) => peak / 255);
+    const n = film.peaks.length, loudest = Math.max(16, ...film.peaks), x = Array.from(film.peaks, (_, k) => (k + .5) * duration / n), y = Array.from(film.peaks, (peak) => peak / loudest);
     traces.push({x: [...x, ...[...x].reverse()], y: [...y, ...y.map((value) => -value).reverse()], fill: "toself", mode: "lines", line: {width: 0}, fillcolor: style("--none"), yaxis: "y2", hoverinfo: "skip"});
   }
   if (agreement) {
@@ -34,7 +35,7 @@ function drawTimeline(file) {
     yaxis: {...axis, domain: [0, .66], range: [values[0], values.at(-1)], nticks: 4, visible: Boolean(agreement)},
     yaxis2: {...axis, domain: [.72, 1], range: [-1, 1], visible: false},
   }, {displayModeBar: false, responsive: true});
-  moveHead(data.kind === "windows" ? points.start[chosen] : 0);
+  moveHead(document.querySelector("#moment video")?.currentTime || (data.kind === "windows" ? points.start[chosen] : 0));
   sayChance(file);
 }
 
@@ -53,7 +54,7 @@ function sayChance(file) {
   const found = agreementsOf(file).filter((value) => value !== null), {share, pairs, quantiles} = data.agreement;
   const above = found.filter((value) => value > quantiles[1]).length;
   const own = found.length ? `${above} of ${found.length} windows of this file lie above the middle of chance. ` : "This file has no window with both. ";
-  words.textContent = `Cosine of sound and picture in each window; grey: the middle 90 % of ${pairs.toLocaleString("en")} mismatched pairs. ${own}Over all, a window beats a mismatched pair ${(share * 100).toFixed(0)} % of the time (chance: 50 %).`;
+  words.textContent = `Cosine of sound and picture in each window; grey: the middle 90 % of ${pairs.toLocaleString("en")} mismatched pairs${document.getElementById("time").classList.contains("wide") ? "; right: all windows (blue) beside these pairs (grey)" : ""}. ${own}Over all, a window beats a mismatched pair ${(share * 100).toFixed(0)} % of the time (chance: 50 %).`;
 }
 
 // As many frames as fit, each in the middle of its share of the time.
@@ -67,7 +68,7 @@ function drawStrip(film, until) {
   const n = Math.max(1, Math.min(film.parts, Math.floor(width / one)));
   strip.replaceChildren(...Array.from({length: n}, (_, k) => {
     const cell = element("div", {className: "frame"}), inner = element("div", {className: "frame"});
-    inner.style.cssText = `width:${one}px;margin:0 auto`;
+    inner.style.cssText = `width:${one}px;max-width:none;margin:0 auto`;
     showPart(inner, film, Math.floor((k + .5) / n * film.parts));
     cell.append(inner);
     return cell;
