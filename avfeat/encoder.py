@@ -7,9 +7,7 @@ import itertools
 import math
 import os
 import threading
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from types import TracebackType
 from typing import Any, Unpack
@@ -28,8 +26,9 @@ from avfeat.media import Source, Window, Windows, array_windows, media_windows
 from avfeat.media.rules import RuleOptions, Rules
 from avfeat.media.source import source_name
 from avfeat.processors import available_processors
-from avfeat.stop import SLICE, WORKER, stopped_by
+from avfeat.stop import stopped_by
 from avfeat.text import TextTower, checked_texts
+from avfeat.threads import keep_order
 
 # Windows that a graph is given at a time. On a CPU one keeps the caches warm (8 are slower); a GPU wants more.
 BATCH = {"cpu": 1, "cuda": 16}
@@ -197,7 +196,7 @@ class Encoder:
 
         def results() -> Iterator[Embedding | Failure]:
             with closing(decoders):
-                yield from _keep_order(attempt, waiting, workers, stop)
+                yield from keep_order(attempt, waiting, workers, stop)
 
         return results()
 
@@ -438,35 +437,6 @@ def in_batches(windows: Iterable[Window], most: int) -> Iterator[list[Window]]:
             taken, size = [], None
     if taken:
         yield taken
-
-
-def _keep_order(
-    function: Callable[[Source], Embedding | Failure],
-    sources: Iterable[Source],
-    workers: int,
-    stop: threading.Event,
-) -> Iterator[Embedding | Failure]:
-    """Map on threads, in order, with a bounded number of results ahead of the consumer.
-
-    Closing it (an error, Ctrl-C) sets ``stop``, so that nobody waits for hours of video.
-    """
-    pending: deque[Future[Embedding | Failure]] = deque()
-    waiting = iter(sources)
-    with ThreadPoolExecutor(workers, thread_name_prefix=WORKER) as pool:
-        try:
-            for source in itertools.islice(waiting, 2 * workers):
-                pending.append(pool.submit(function, source))
-            while pending:
-                while not wait([pending[0]], SLICE).done:
-                    pass
-                result = pending.popleft().result()
-                for source in itertools.islice(waiting, 1):
-                    pending.append(pool.submit(function, source))
-                yield result
-        finally:
-            stop.set()
-            for future in pending:
-                future.cancel()
 
 
 def _checked_sources(sources: Iterable[Source]) -> Iterator[Source]:

@@ -18,6 +18,7 @@ from avfeat.cli.doctor import doctor
 from avfeat.cli.duplicates import duplicates
 from avfeat.cli.embed import embed
 from avfeat.cli.eval import evaluation
+from avfeat.cli.explore import explore
 from avfeat.cli.info import info
 from avfeat.cli.search import search
 from avfeat.cli.synth import synth
@@ -43,6 +44,7 @@ app.command("bench")(bench_command)
 app.command()(search)
 app.add_typer(classify, name="classify")
 app.command()(duplicates)
+app.command()(explore)
 app.add_typer(synth, name="synth")
 app.add_typer(evaluation, name="eval")
 # The rooms above this one bring their commands with them; this one knows none of them.

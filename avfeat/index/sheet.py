@@ -81,8 +81,18 @@ def place_of(name: Path, index: Path) -> Path:
     return beside if not name.exists() and beside.exists() else name
 
 
+def link_to(place: Path, folder: Path) -> str:
+    """A file as seen from the page's folder, so that both can be moved together."""
+    try:
+        path = os.path.relpath(place.absolute(), folder.absolute())
+    except ValueError:
+        # On another drive.
+        return place.absolute().as_uri()
+    return f"./{quote(os.fsencode(path.replace(os.sep, '/')))}"
+
+
 def _figure(moment: Moment, folder: Path) -> str:
-    link = escape(_link(moment, folder))
+    link = escape(f"{link_to(moment.place, folder)}#t={moment.start:.3f},{moment.end:.3f}")
     times = f"{moment.start:.1f} to {moment.end:.1f} s"
     words = f'<a href="{link}">{_text(moment.file)}</a><br>{times} {_text(moment.word)}'
     try:
@@ -106,16 +116,6 @@ def _shown(moment: Moment, link: str) -> str:
 def _image(moment: Moment, time: float) -> str | None:
     picture = frame_at(moment.place, time)
     return None if picture is None else f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
-
-
-def _link(moment: Moment, folder: Path) -> str:
-    """The file as seen from the page's folder, so that both can be moved together."""
-    try:
-        path = os.path.relpath(moment.place.absolute(), folder.absolute())
-    except ValueError:
-        # On another drive.
-        return f"{moment.place.absolute().as_uri()}#t={moment.start:.3f},{moment.end:.3f}"
-    return f"./{quote(os.fsencode(path.replace(os.sep, '/')))}#t={moment.start:.3f},{moment.end:.3f}"
 
 
 def _text(words: str) -> str:
