@@ -97,6 +97,7 @@ class Manifest:
         parity: how far the files are from their reference, free form.
         listed: the files that have a checksum, all of which have been compared.
         text: the encoder of sentences, or None.
+        motion: whether the video encoder compares frames with each other; False where it sees them one by one.
     """
 
     name: str
@@ -112,3 +113,4 @@ class Manifest:
     parity: Mapping[str, Any]
     listed: frozenset[str] = frozenset()
     text: TextGraph | None = None
+    motion: bool = True

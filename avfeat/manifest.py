@@ -126,6 +126,7 @@ class _Reader(JsonValues):
             parity=self.take(self.values, "parity", dict),
             listed=frozenset(self.take(self.values, "sha256", dict)),
             text=self._text({"video": video_graph, "audio": audio_graph}),
+            motion=self.take({"motion": True, **(video or {})}, "motion", bool),
         )
 
     def _video_spec(self, video: Mapping[str, Any], seconds: float) -> VideoSpec:

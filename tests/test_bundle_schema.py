@@ -53,6 +53,8 @@ MORE = [
     (("seconds",), 1e6),
     (("video", "size"), 15),
     (("video", "size"), 4321),
+    (("video", "motion"), "yes"),
+    (("video", "motion"), 1),
     (("audio", "sample_rate"), 768_001),
     (("audio", "outputs", "features", "dim"), 2**20 + 1),
     *((FRAMES, {**DENSE, key: value}) for key, value in (("rows", 0), ("dim", 0), ("first", -1), ("period", 0))),

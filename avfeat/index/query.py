@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -15,6 +16,7 @@ from avfeat.errors import ArgumentError
 from avfeat.index.align import Query
 from avfeat.index.collection import Vectors, unit
 
+_LOG = logging.getLogger("avfeat")
 FINEST = 0.5
 """Seconds between the windows of a query, at most: they need not lie on the grid of what they are a copy of."""
 
@@ -74,7 +76,15 @@ def make_query(encoder: Encoder, source: Any, hop: float, text: bool) -> Query:
     if not text:
         # A whole part of the index's hop: each window then lies on the grid at some offset.
         parts = max(1, round(hop / FINEST))
-        return query_of(encoder.embed(source, hop=hop / parts, still=True))
+        found = encoder.embed(source, hop=hop / parts, still=True)
+        if stands_still(found, encoder.bundle):
+            _LOG.warning(
+                "%s: is one frame, in which nothing moves; the video encoder of %s looks at motion, too, so that "
+                "what shows the same may score lower.",
+                found.source,
+                encoder.bundle.name,
+            )
+        return query_of(found)
     if not isinstance(source, str):
         raise ArgumentError(f"A query by text is a text, not {shown(source)}.")
     embed_text = getattr(encoder, "embed_text", None)
@@ -83,6 +93,18 @@ def make_query(encoder: Encoder, source: Any, hop: float, text: bool) -> Query:
     rows = np.asarray(embed_text([source]), np.float32)
     moment = np.zeros(1)
     return Query(moment, moment, 0.0, {"text": unit(rows, np.ones(1, bool))})
+
+
+def stands_still(found: Embedding, bundle: Bundle) -> bool:
+    """Whether a video encoder that looks at motion was given a single frame."""
+    spec = bundle.video
+    return (
+        spec is not None
+        and bundle.motion
+        and spec.frames > 1
+        and bool(found.has_video.any())
+        and found.duration * spec.fps < 1
+    )
 
 
 def query_of(embedding: Embedding) -> Query:

@@ -155,6 +155,8 @@ def export_backbones(
     expected = Expected.from_reference(library, probes, clips)
     check_distances(expected)
     manifest = _manifest(window, golden, steps, _origins(video, audio), name, licence, data)
+    if video is not None:
+        manifest["video"]["motion"] = video.fps is not None
     files: dict[str, bytes] = {GOLDEN: npz(golden)}
     for modality, (network, example) in graphs.items():
         follow(f"writing {modality}")

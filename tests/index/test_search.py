@@ -63,7 +63,9 @@ def test_a_clip_is_found_in_an_index(index: Path, folder: Path, encoder: avfeat.
     assert avfeat.search(index, encoder.embed(query), top=1)[0].file == best.file
 
 
-def test_a_sound_and_a_picture_are_found(index: Path, folder: Path, encoder: avfeat.Encoder) -> None:
+def test_a_sound_and_a_picture_are_found(
+    index: Path, folder: Path, encoder: avfeat.Encoder, caplog: pytest.LogCaptureFixture
+) -> None:
     searcher = Searcher(index, encoder)
     assert searcher.find(folder / "clips" / "sound.wav", "audio")[0].file.endswith("sound.wav")
     assert searcher.find(folder / "clips" / "sound.wav", "both")[0].file.endswith("sound.wav")
@@ -71,6 +73,9 @@ def test_a_sound_and_a_picture_are_found(index: Path, folder: Path, encoder: avf
     # A picture stands still: it is compared with what is seen, and never with a sound alone.
     seen = searcher.find(folder / "frame.png", "video")
     assert {Path(hit.file).suffix for hit in seen} == {".mp4", ".mkv"} and seen[0].score > 0.5
+    assert [line.split(";")[0] for line in caplog.messages] == [
+        f"{folder / 'frame.png'}: is one frame, in which nothing moves"
+    ]
     # What is heard is compared with what is seen: of a sound alone, with clips that have pictures.
     across = searcher.find(folder / "clips" / "sound.wav", "across")
     assert {Path(hit.file).suffix for hit in across} == {".mp4", ".mkv"}

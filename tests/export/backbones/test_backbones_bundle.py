@@ -81,6 +81,7 @@ def test_an_image_network_of_transformers(tmp_path: Path, media: Path) -> None:
     graph = done.bundle.graph("video")
     assert graph.widths == (32, 0) and done.bundle.text is None
     assert done.bundle.audio is None and done.bundle.video is not None and done.bundle.video.frames == 2
+    assert not done.bundle.motion
     with avfeat.load(tmp_path / "bundle") as encoder:
         found = encoder.embed(next(media.iterdir()))
     assert found.video.shape[1] == 32 and found.audio.shape[1] == 0 and found.has_video.all()
