@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -103,8 +103,12 @@ class TextTower:
         device: where it really runs: ``cpu`` or ``cuda``.
     """
 
-    def __init__(self, folder: Path, graph: TextGraph, device: str, threads: int) -> None:
+    def __init__(
+        self, folder: Path, graph: TextGraph, device: str, threads: int, listed: Set[str] = frozenset()
+    ) -> None:
         """Load the tokenizer and the graph of a bundle that lies in ``folder``.
+
+        ``listed`` are the names of files there that the graph may have values in.
 
         Raises:
             BackendError: tokenizers or onnxruntime is not installed, or CUDA asked for and not there.
@@ -114,13 +118,14 @@ class TextTower:
             raise BundleError(f"{folder}: has no onnx file for text; export the bundle again.")
         self._graph = graph
         self._tokenizer = Tokenizer(folder / graph.tokenizer, graph.mask is not None)
-        self._file = OnnxFile(folder / graph.files["onnx"], graph.inputs, [graph.shared], device, threads)
+        path = folder / graph.files["onnx"]
+        self._file = OnnxFile(path, graph.inputs, [graph.shared], device, threads, listed)
         self.device = self._file.device
 
     @classmethod
     def of(cls, bundle: Bundle, device: str, threads: int) -> TextTower:
         """That of a bundle; errors as of ``TextTower``, and ``BundleError`` for a bundle without one."""
-        return cls(bundle.path, bundle.text_graph(), device, threads)
+        return cls(bundle.path, bundle.text_graph(), device, threads, bundle.listed)
 
     def embed(self, texts: Sequence[str]) -> FloatRows:
         """Sentences to float32 ``(n, d)``, each row of length 1.

@@ -57,6 +57,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "avfeat/evaluation/logistic.py": (f"{_EVALUATION}/test_evaluation_probe.py",),
     "avfeat/evaluation/picture.py": (f"{_EVALUATION}/test_evaluation_handcrafted.py",),
     "avfeat/bundle.py": ("tests/test_bundle.py", "tests/cli/test_cli_others.py"),
+    "avfeat/manifest.py": ("tests/test_bundle.py", "tests/cli/test_cli_others.py"),
     "avfeat/job.py": ("tests/test_job.py", "tests/cli/test_cli_embed.py"),
     "avfeat/evaluation/random_": (f"{_EVALUATION}/test_random_init.py",),
     "avfeat/evaluation/readers": (

@@ -189,6 +189,31 @@ def test_tables_of_many_carry_them(embedding: Embedding, tmp_path: Path) -> None
     assert pyarrow.parquet.read_table(tmp_path / "all.parquet").num_rows == 8
 
 
+def test_a_table_is_gone_on_with(folder: Path, short: Path, avfeat_command, dense: avfeat.Encoder) -> None:
+    for name in ("a.mkv", "b.mkv", "c.mkv"):
+        Path(name).write_bytes(short.read_bytes())
+    said = ("--model", folder, "-o", "t.parquet", "--hop", 0.5)
+    assert avfeat_command("embed", "a.mkv", "b.mkv", *said).status == 0
+    first = Path("t.parquet").read_bytes()
+    ran = avfeat_command("embed", "a.mkv", "b.mkv", *said)
+    assert ran.status == 0 and Path("t.parquet").read_bytes() == first
+    wanted = dense.embed(short, hop=0.5)
+    for added, hop in ((("c.mkv",), 0.5), ((), 1.0)):
+        ran = avfeat_command("embed", "a.mkv", "b.mkv", *added, *said[:-1], hop)
+        assert ran.status == 0, ran.err
+        rows = list(avfeat.read_many("t.parquet"))
+        assert [Path(row.source).name for row in rows] == ["a.mkv", "b.mkv", *added]
+        again = wanted if hop == 0.5 else dense.embed(short, hop=hop)
+        for row in rows:
+            assert row.video_frames is not None and row.audio_frames is not None
+            np.testing.assert_array_equal(row.video_frames, again.video_frames)
+            np.testing.assert_array_equal(row.audio_frame_times, again.audio_frame_times)
+    # What was cut off is made again.
+    Path("t.parquet").write_bytes(Path("t.parquet").read_bytes()[:-100])
+    assert avfeat_command("embed", "a.mkv", *said).status == 0
+    assert [len(row) for row in avfeat.read_many("t.parquet")] == [len(wanted)]
+
+
 def test_evaluations_leave_them_out(dense: avfeat.Encoder, short: Path) -> None:
     (found,) = BundleEmbedder(dense).embed_many([short], hop=1.0, start=0.0, workers=1)
     assert isinstance(found, Embedding) and dense_of(found) == {} and found.video.any()

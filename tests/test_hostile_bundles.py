@@ -184,6 +184,79 @@ def test_values_in_another_file_that_is_not_listed(tmp_path: Path, location: str
         open_session(bundle, "audio", "onnx", "cpu", 1)
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"length": "6273"},
+        {"length": "4"},
+        {"length": "-1"},
+        {"length": str(2**63)},
+        {"offset": "1"},
+        {"offset": "-1"},
+        {"offset": str(2**62)},
+        {"offset": "x"},
+    ],
+    ids=lambda entry: "-".join(*entry.items()),
+)
+def test_values_that_lie_elsewhere_in_the_file_than_they_are(
+    entry: dict[str, str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files, values = with_values_at("loose")
+    model = onnx.load_from_string(files["audio.onnx"])
+    (held,) = (one for one in model.graph.initializer if one.external_data)
+    for key, value in entry.items():
+        held.external_data.add(key=key, value=value)
+    files["audio.onnx"] = model.SerializeToString()
+    bundle = write_bundle(tmp_path / "b", default_manifest(), {**files, "loose": values})
+    with pytest.raises(BundleError, match=r"audio\.onnx: ONNX Runtime cannot load it") as raised:
+        open_session(bundle, "audio", "onnx", "cpu", 1)
+    # It is said once, on one line.
+    assert "\n" not in str(raised.value) and capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kept", [0, 100, -4])
+def test_values_that_are_not_all_there(kept: int, tmp_path: Path) -> None:
+    files, values = with_values_at("loose")
+    bundle = write_bundle(tmp_path / "b", default_manifest(), {**files, "loose": values[:kept]})
+    with pytest.raises(BundleError, match=r"audio\.onnx: ONNX Runtime cannot load it"):
+        open_session(bundle, "audio", "onnx", "cpu", 1)
+
+
+def test_links_within_and_out_of_a_bundle(tmp_path: Path) -> None:
+    files, values = with_values_at("loose")
+    bundle = write_bundle(tmp_path / "b", default_manifest(), {**files, "loose": values}).path
+    # As caches of model hubs have them: every file is a link into one folder.
+    for folder in ("blobs", "linked", "mixed"):
+        (tmp_path / folder).mkdir()
+    for number, path in enumerate(sorted(bundle.iterdir())):
+        (tmp_path / "blobs" / str(number)).write_bytes(path.read_bytes())
+        (tmp_path / "linked" / path.name).symlink_to(tmp_path / "blobs" / str(number))
+        if path.name == "loose":
+            (tmp_path / "mixed" / path.name).symlink_to(path)
+        else:
+            (tmp_path / "mixed" / path.name).write_bytes(path.read_bytes())
+    waveform = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 16_000)).astype(np.float32)
+    opened = [open_session(Bundle.open(one), "audio", "onnx", "cpu", 1) for one in (bundle, tmp_path / "linked")]
+    rows = [session.run(waveform).features for session in opened]
+    np.testing.assert_array_equal(*rows)
+    # A checksum says what it holds; newer versions of ONNX Runtime mind where it lies.
+    try:
+        found = open_session(Bundle.open(tmp_path / "mixed"), "audio", "onnx", "cpu", 1).run(waveform).features
+        np.testing.assert_array_equal(found, rows[0])
+    except BundleError as error:
+        assert "audio.onnx: ONNX Runtime cannot load it" in str(error) and "escapes model directory" in str(error)
+
+
+def test_files_that_changed_places(tmp_path: Path) -> None:
+    files, values = with_values_at("loose")
+    bundle = write_bundle(tmp_path / "b", default_manifest(), {**files, "loose": values}).path
+    (bundle / "video.onnx").rename(bundle / "x")
+    (bundle / "loose").rename(bundle / "video.onnx")
+    (bundle / "x").rename(bundle / "loose")
+    with pytest.raises(BundleError, match="differs from its checksum"):
+        Bundle.open(bundle)
+
+
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(tmp_path_factory: Any, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.onnx"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import multiprocessing
 import shutil
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import numpy as np
+import onnx
 import pytest
 from bundles import LONGEST, WORDS, word_vectors
 from test_bundle import FILES, dotted
@@ -66,6 +69,67 @@ def test_threads_share_one_tower(spoken: Path) -> None:
         np.testing.assert_allclose(row, expected(WORDS[number % 5], len(row)), atol=1e-6)
     with pytest.raises(ArgumentError, match="is closed"):
         encoder.embed_text(["a dog"])
+
+
+@pytest.fixture(scope="module")
+def apart(spoken: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle with the words' vectors in a file beside the graph."""
+    model = onnx.load_from_string((spoken / "text.onnx").read_bytes())
+    (table,) = (one for one in model.graph.initializer if one.name == "table")
+    values = table.raw_data
+    table.ClearField("raw_data")
+    table.data_location = onnx.TensorProto.EXTERNAL
+    table.external_data.add(key="location", value="text.onnx.data")
+    files = {"text.onnx": model.SerializeToString(), "text.onnx.data": values}
+    return rewritten(spoken, tmp_path_factory.mktemp("apart") / "bundle", files)
+
+
+def test_values_may_lie_beside_the_graph(apart: Path, spoken: Path, tmp_path: Path, avfeat_command: Any) -> None:
+    wanted = avfeat.load(spoken, device="cpu", threads=1).embed_text(["a dog barks"])
+    with avfeat.load(apart, device="cpu", threads=1) as encoder:
+        np.testing.assert_array_equal(encoder.embed_text(["a dog barks"]), wanted)
+    assert all(check.ok for check in verify(Bundle.open(apart), "cpu"))
+    described = json.loads(avfeat_command("info", apart, "--json", "-").out)["text"]
+    assert set(described["bytes"]) == {"text.onnx", "text.onnx.data", "words.json"}
+    unlisted = rewritten(spoken, tmp_path / "unlisted", {"text.onnx": (apart / "text.onnx").read_bytes()})
+    (unlisted / "text.onnx.data").write_bytes((apart / "text.onnx.data").read_bytes())
+    with pytest.raises(BundleError, match=r"text\.onnx: has values in another file, which no checksum covers"):
+        avfeat.load(unlisted, device="cpu").embed_text(["a dog"])
+
+
+def test_an_encoder_with_text_goes_to_another_process(apart: Path) -> None:
+    with avfeat.load(apart, device="cpu", threads=1) as encoder:
+        here = encoder.embed_text(["a dog", "the cat"])
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            there = pool.apply(Encoder.embed_text, (encoder, ["a dog", "the cat"]))
+    np.testing.assert_array_equal(here, there)
+
+
+def test_closing_while_others_embed(spoken: Path) -> None:
+    """Each call ends in its rows, or in the sentence that the encoder is closed."""
+    for _ in range(3):
+        encoder = avfeat.load(spoken, device="cpu", threads=1)
+        begun = threading.Event()
+
+        def embed(encoder: Encoder = encoder, begun: threading.Event = begun) -> list[np.ndarray | str]:
+            found: list[np.ndarray | str] = []
+            while not found or not isinstance(found[-1], str):
+                try:
+                    found.append(encoder.embed_text(["a dog barks"]))
+                except ArgumentError as error:
+                    found.append(str(error))
+                begun.set()
+            return found
+
+        with ThreadPoolExecutor(4) as pool:
+            running = [pool.submit(embed) for _ in range(4)]
+            assert begun.wait(60)
+            encoder.close()
+            for one in running:
+                *rows, last = one.result(60)
+                assert "is closed" in last
+                for row in rows:
+                    np.testing.assert_allclose(row[0], expected("a dog barks", row.shape[1]), atol=1e-6)
 
 
 @pytest.mark.parametrize(

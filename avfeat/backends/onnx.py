@@ -125,7 +125,8 @@ class OnnxFile:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        # What goes wrong is raised, in one sentence; its own lines on stderr would say it again.
+        options.log_severity_level = 4
         # Spinning threads would take the cores that decoding needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = self._open(runtime, options, device)
@@ -149,7 +150,7 @@ class OnnxFile:
             )
         except Exception as error:  # onnxruntime has no common base for its many exceptions
             shape = batches[0].shape
-            raise BackendError(f"{self._path}: ONNX Runtime cannot run it on {shape} ({error}).") from error
+            raise BackendError(f"{self._path}: ONNX Runtime cannot run it on {shape} ({_said(error)}).") from error
         return found
 
     def _open(self, runtime: Any, options: Any, device: str) -> Any:
@@ -176,7 +177,12 @@ class OnnxFile:
         try:
             return runtime.InferenceSession(str(self._path), options, providers=providers)
         except Exception as error:  # onnxruntime has no common base for its many exceptions
-            raise BundleError(f"{self._path}: ONNX Runtime cannot load it ({error}).") from error
+            raise BundleError(f"{self._path}: ONNX Runtime cannot load it ({_said(error)}).") from error
+
+
+def _said(error: Exception) -> str:
+    """What ONNX Runtime says, on one line."""
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def _check_external(path: Path, listed: Set[str]) -> None:

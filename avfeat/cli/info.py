@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from avfeat.bundle import DATA_SUFFIX, FORMAT, VERSION, Bundle, Graph, find_bundle
+from avfeat.bundle import DATA_SUFFIX, FORMAT, VERSION, Bundle, Graph, TextGraph, find_bundle
 from avfeat.cli.options import BundleArgument
 from avfeat.cli.printing import JsonOption, facts, write_json
 from avfeat.media import AudioSpec, VideoSpec
@@ -59,7 +59,7 @@ def _encoder(bundle: Bundle, spec: VideoSpec | AudioSpec | None, graph: Graph | 
     }
 
 
-def _names(bundle: Bundle, graph: Graph) -> Iterator[str]:
+def _names(bundle: Bundle, graph: Graph | TextGraph) -> Iterator[str]:
     """The files of an encoder, and those that hold values of theirs."""
     for name in graph.files.values():
         yield name
@@ -72,7 +72,7 @@ def _text(bundle: Bundle) -> dict[str, Any] | None:
     graph = bundle.text
     if graph is None:
         return None
-    names = [*graph.files.values(), graph.tokenizer]
+    names = [*_names(bundle, graph), graph.tokenizer]
     return {
         "with": list(graph.compares),
         "files": dict(graph.files),

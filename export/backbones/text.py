@@ -19,7 +19,7 @@ from avfeat.errors import ArgumentError
 from avfeat.export.backbones.sentences import Spoken
 from avfeat.export.errors import ParityError
 from avfeat.export.formats.example import Example
-from avfeat.export.formats.onnx import finish_model, write_onnx
+from avfeat.export.formats.onnx import finish_files, write_onnx
 from avfeat.export.parity.gate import ParityRow, devices
 from avfeat.text import TextTower, Tokenizer
 from avfeat.training.backbones.backbone import AudioBackbone, TextBackbone, VideoBackbone, as_outputs
@@ -132,17 +132,19 @@ def write_text(tower: TextBackbone, compares: Modality, metadata: Mapping[str, A
         (folder / TOKENIZER).write_text(tower.tokenizer, "utf-8")
         spoken.check_tokens(Tokenizer(folder / TOKENIZER, graph.mask is not None))
         model = write_onnx(tower.network, _examples(tower, tokens), ["shared"])
-        (folder / FILE).write_bytes(finish_model(model, {**metadata, "modality": "text", **said}))
-        measured = _measured(folder, graph, spoken)
-        files = {file: (folder / file).read_bytes() for file in (FILE, TOKENIZER)}
+        files = {TOKENIZER: tower.tokenizer.encode()}
+        files |= finish_files(model, {**metadata, "modality": "text", **said}, FILE)
+        for file, content in files.items():
+            (folder / file).write_bytes(content)
+        measured = _measured(folder, graph, spoken, frozenset(files))
     golden: dict[str, NDArray[Any]] = {"text": np.array(GOLDEN_SENTENCES)}
     golden |= {name: part.numpy() for name, part in zip(tower.inputs, tokens, strict=True)}
     return WrittenText(said, {**golden, "text_shared": rows.numpy()}, files, measured, spoken.distance)
 
 
-def _measured(folder: Path, graph: TextGraph, spoken: Spoken) -> tuple[ParityRow, ...]:
+def _measured(folder: Path, graph: TextGraph, spoken: Spoken, listed: frozenset[str]) -> tuple[ParityRow, ...]:
     threads = torch.get_num_threads()
-    rows = tuple(spoken.measure(TextTower(folder, graph, device, threads)) for device in devices("onnx"))
+    rows = tuple(spoken.measure(TextTower(folder, graph, device, threads, listed)) for device in devices("onnx"))
     if not all(row.ok for row in rows):
         raise ParityError("text onnx: parity check failed; nothing was written.", rows)
     return rows

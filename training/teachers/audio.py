@@ -28,14 +28,18 @@ class AudioTeacher(nn.Module):
             student: whose windows it will hear.
 
         Raises:
-            ArgumentError: windows that are too short for it.
+            ArgumentError: windows that are too short for it, or too long.
         """
         super().__init__()
-        shortest, origin = backbone.shortest, backbone.origin
+        shortest, longest, origin = backbone.shortest, backbone.longest, backbone.origin
         if student.seconds < shortest:
             raise ArgumentError(
                 f"hears windows of {shortest:g} s or longer, not {student.seconds:g}; "
                 f"set encoders.seconds={shortest:g}."
+            )
+        if longest is not None and student.seconds > longest:
+            raise ArgumentError(
+                f"hears {longest:g} s of sound at most, not {student.seconds:g}; set encoders.seconds={longest:g}."
             )
         self._network, self._classifier = backbone.network, backbone.classifier
         self._resample = Resample(student.sample_rate, backbone.rate)

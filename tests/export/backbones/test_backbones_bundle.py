@@ -88,7 +88,9 @@ def test_an_image_network_of_transformers(tmp_path: Path, media: Path) -> None:
     assert not found.has_audio.any()
 
 
-@pytest.mark.parametrize(("kind", "size"), [("clip", "original"), ("dinov2", "network")])
+@pytest.mark.parametrize(
+    ("kind", "size"), [("clip", "original"), pytest.param("dinov2", "network", marks=pytest.mark.nightly)]
+)
 def test_embed_gives_what_the_library_gives_for_the_frames_of_a_file(
     kind: str, size: FrameSize, tmp_path: Path, media: Path
 ) -> None:

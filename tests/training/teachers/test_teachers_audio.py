@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ from torchaudio.functional import resample
 
 from avfeat.errors import ArgumentError
 from avfeat.training.backbones import mn04_sounds
+from avfeat.training.backbones.backbone import AudioBackbone, Origin
 from avfeat.training.backbones.mn04 import Mn04
 from avfeat.training.networks import PairSpec
 from avfeat.training.networks.published import WeightsError
+from avfeat.training.teachers.audio import AudioTeacher
 from avfeat.training.teachers.lesson import Lesson
 from avfeat.training.teachers.registry import open_teacher
 
@@ -73,6 +76,14 @@ def test_windows_that_are_too_short_are_refused(network: Mn04, tmp_path: Path) -
     with pytest.raises(ArgumentError, match=r"hears windows of 1 s or longer, not 0\.5; set encoders\.seconds=1"):
         short = PairSpec("tiny_shift", "tiny_mel", seconds=0.5)
         open_teacher("audio", f"mn04_as:{tmp_path / 'mn04.pt'}", short, 1)
+
+
+def test_longer_windows_than_a_network_hears(network: Mn04) -> None:
+    # As CLAP, which cuts them at random.
+    heard = AudioBackbone(network, 32_000, lambda waveform: (), Origin("clap", "MIT"), longest=1.0)
+    assert AudioTeacher(heard, STUDENT).lesson.dim == 384
+    with pytest.raises(ArgumentError, match=r"hears 1 s of sound at most, not 1\.5; set encoders\.seconds=1\."):
+        AudioTeacher(heard, replace(STUDENT, seconds=1.5))
 
 
 def test_a_network_of_transformers_hears_it_too(tmp_path: Path) -> None:
