@@ -15,7 +15,7 @@ from avfeat.index.collection import Collection, load_collection
 from avfeat.index.likeness import Likeness
 from avfeat.index.overlap import Run, best_run
 
-THRESHOLD = 0.7
+THRESHOLD = 0.67
 _NEAR = 0.9
 """Files are compared if two of their windows come so near to the threshold: what lies between two windows of the
 other is less like each than like both."""
