@@ -106,7 +106,7 @@ def _compared(collection: Collection, likeness: Likeness, one: int, other: int, 
 
 def _count(collection: Collection, file: int) -> int:
     rows = collection.rows_of(file)
-    return rows.stop - rows.start
+    return int(rows.stop - rows.start)
 
 
 def _times(collection: Collection, short: int, long: int, run: Run) -> dict[int, tuple[float, float]]:
