@@ -53,18 +53,18 @@ def duplicates(
 
 
 def _write_page(html: Path, index: Path, collection: Collection, found: Duplicates) -> None:
+    """Groups, with the moment of each file that is most like one of another."""
     from avfeat.index.sheet import Moment, Row, place_of, write_sheet
 
     places = dict(zip(collection.sources, collection.places, strict=True))
-    rows = [
-        Row(
-            f"score {pair.score:.3f}",
-            [
-                Moment(pair.a, place_of(places[pair.a], index), pair.a_start, pair.a_end),
-                Moment(pair.b, place_of(places[pair.b], index), pair.b_start, pair.b_end),
-            ],
-        )
-        for pair in found.pairs
-    ]
-    with progress("drawing", 2 * len(rows)) as advance:
+    best: dict[str, Moment] = {}
+    for pair in found.pairs:
+        for file, other, start, end in (
+            (pair.a, pair.b, pair.a_start, pair.a_end),
+            (pair.b, pair.a, pair.b_start, pair.b_end),
+        ):
+            word = f"score {pair.score:.3f} with {other}"
+            best.setdefault(file, Moment(file, place_of(places[file], index), start, end, word))
+    rows = [Row(f"{len(group)} files", [best[file] for file in group]) for group in found.groups]
+    with progress("drawing", len(best)) as advance:
         write_sheet(html, f"Duplicates in {index.name}", rows, advance)

@@ -15,7 +15,7 @@ from avfeat.index.collection import Collection, load_collection
 from avfeat.index.likeness import Likeness
 from avfeat.index.overlap import Run, best_run
 
-THRESHOLD = 0.7
+THRESHOLD = 0.67
 _NEAR = 0.9
 """Files are compared if two of their windows come so near to the threshold: what lies between two windows of the
 other is less like each than like both."""
@@ -106,7 +106,7 @@ def _compared(collection: Collection, likeness: Likeness, one: int, other: int, 
 
 def _count(collection: Collection, file: int) -> int:
     rows = collection.rows_of(file)
-    return rows.stop - rows.start
+    return int(rows.stop - rows.start)
 
 
 def _times(collection: Collection, short: int, long: int, run: Run) -> dict[int, tuple[float, float]]:

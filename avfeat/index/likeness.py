@@ -50,7 +50,8 @@ class Likeness:
         """Cosine of each window of a file with its next one, ``(n - 1,)``: of what is seen, else heard."""
         now, after = slice(rows.start, rows.stop - 1), slice(rows.start + 1, rows.stop)
         seen, heard = (np.einsum("nd,nd->n", one[now], one[after]) for one in (self._video, self._audio))
-        return np.where(self._seen[now] & self._seen[after], seen, heard)
+        found: Similar = np.where(self._seen[now] & self._seen[after], seen, heard)
+        return found
 
     def candidates(self, least: float) -> Iterator[tuple[int, list[int]]]:
         """Each file, and those after it of which some window is ``least`` alike to one of its own."""
@@ -85,7 +86,8 @@ class Likeness:
 
 def same_sound(cosine: Similar) -> Similar:
     """0 up to ``SAME_SOUND``, from there up to 1."""
-    return np.clip((cosine - np.float32(SAME_SOUND)) / np.float32(1 - SAME_SOUND), 0, 1)
+    found: Similar = np.clip((cosine - np.float32(SAME_SOUND)) / np.float32(1 - SAME_SOUND), 0, 1)
+    return found
 
 
 def _moving(collection: Collection, modality: Modality) -> tuple[Rows, Mask]:
