@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,9 +37,9 @@ class Layout:
 def lay_out(vectors: Rows, seed: int) -> Layout:
     """Lay points out in two dimensions, so that those with like vectors lie together.
 
-    UMAP (McInnes, Healy, Melville: https://arxiv.org/abs/1802.03426) over cosine distances, from where PCA puts the
-    points; PCA where UMAP is not installed or there are too few points. The same seed gives the same map on one
-    machine.
+    UMAP (McInnes, Healy, Melville: https://arxiv.org/abs/1802.03426) over the exact nearest neighbours by cosine,
+    from where PCA puts the points; PCA where UMAP is not installed or there are too few points. The same seed gives
+    the same map on one machine.
 
     Args:
         vectors: ``(n, d)`` of unit length.
@@ -50,10 +51,16 @@ def lay_out(vectors: Rows, seed: int) -> Layout:
     umap = _umap()
     if umap is None:
         return Layout("PCA", "UMAP is not installed: pip install 'avfeat[search]'", start)
-    spread = 10 / max(float(np.abs(start).max()), np.finfo(np.float32).tiny)
+    spread = 10 / max(float(np.abs(start).max()), 1e-6)
+    nearest = _nearest(vectors)
     # One job: several would give another map each time.
-    reducer = umap.UMAP(n_neighbors=NEIGHBOURS, metric="cosine", init=start * spread, random_state=seed, n_jobs=1)
-    places = np.asarray(reducer.fit_transform(vectors), np.float32)
+    reducer = umap.UMAP(
+        n_neighbors=NEIGHBOURS, precomputed_knn=nearest, init=start * spread, random_state=seed, n_jobs=1
+    )
+    with warnings.catch_warnings():
+        # That no other points can be put on the map, and that of few points it finds the neighbours itself.
+        warnings.simplefilter("ignore", UserWarning)
+        places = np.asarray(reducer.fit_transform(vectors), np.float32)
     return Layout("UMAP", "", places - places.mean(axis=0))
 
 
@@ -92,6 +99,17 @@ def clusters_of(places: NDArray[np.float32], file: NDArray[np.int64]) -> NDArray
     renamed[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
     found[found >= 0] = renamed[found[found >= 0]]
     return found
+
+
+def _nearest(vectors: Rows) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Of each point the nearest, itself first, and their Euclidean distances, which rank as cosines do.
+
+    UMAP's own search, an approximate one, is compiled for a minute each time.
+    """
+    with extra_packages("search"):
+        from sklearn.neighbors import NearestNeighbors
+    distances, places = NearestNeighbors(n_neighbors=NEIGHBOURS, algorithm="brute").fit(vectors).kneighbors(vectors)
+    return places, distances.astype(np.float32)
 
 
 def _umap() -> Any:

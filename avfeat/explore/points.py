@@ -15,7 +15,7 @@ from avfeat.index.collection import Collection, Mask, Rows, Vectors
 Kind = Literal["windows", "files"]
 By = Literal["video", "audio", "both"]
 
-MOST = 100_000
+MOST = 50_000
 """Points on a map; of more, a sample that is spread evenly over the index."""
 
 

@@ -133,7 +133,8 @@ def browsers_play(path: Path) -> bool:
 
 def _smaller(pixels: Pixels, side: int) -> Pixels:
     wide, high = _even(pixels, min(1.0, side / max(pixels.shape[:2])))
-    return VideoFrame.from_ndarray(pixels, format="rgb24").reformat(wide, high, interpolation="AREA").to_ndarray()
+    frame = VideoFrame.from_ndarray(pixels, format="rgb24").reformat(wide, high, interpolation="AREA")
+    return frame.to_ndarray().astype(np.uint8, copy=False)
 
 
 def _even(pixels: Pixels, scale: float) -> tuple[int, int]:

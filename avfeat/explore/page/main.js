@@ -14,7 +14,7 @@ function say() {
   if (count < data.of) notes.push(`Too many ${what} to draw: these are a sample, spread evenly over the index.`);
   if (data.without) notes.push(`${many(data.without)} ${what} without ${data.by === "both" ? "frames or sound" : data.by} are not on the map.`);
   if (data.files.films < files.count) notes.push(`Frames are kept of ${many(data.files.films)} of ${many(files.count)} files, to bound the size of the page.`);
-  if (!hasWebGL) notes.push("This browser has no WebGL: the map is drawn without it, slower.");
+  if (drawn.length < count) notes.push(`This browser draws without a graphics card: of ${many(count)} points it shows ${many(drawn.length)}, spread evenly, and the lasso takes these. The nearest are found among all.`);
   const failed = Object.keys(data.files.failures).length;
   if (failed) notes.push(`${many(failed)} file${failed > 1 ? "s" : ""} could not be read when the page was made.`);
   byId("about").replaceChildren(...notes.map((note) => element("p", {}, note)));
@@ -32,10 +32,12 @@ function clearSelection() {
 }
 
 function connectMap() {
-  map.on("plotly_hover", (event) => { if (event.points[0].curveNumber === 0) showCard(event.points[0].pointIndex, event.event); });
+  // Those of the rings around what is chosen do not count.
+  const indices = (event) => (event?.points ?? []).filter((one) => one.curveNumber === 0).map((one) => drawn[one.pointIndex]);
+  map.on("plotly_hover", (event) => indices(event).slice(0, 1).forEach((i) => showCard(i, event.event)));
   map.on("plotly_unhover", () => { card.hidden = true; });
-  map.on("plotly_click", (event) => { if (event.points[0].curveNumber === 0) choose(event.points[0].pointIndex); });
-  map.on("plotly_selected", (event) => showSelection((event?.points ?? []).filter((one) => one.curveNumber === 0).map((one) => one.pointIndex)));
+  map.on("plotly_click", (event) => indices(event).slice(0, 1).forEach(choose));
+  map.on("plotly_selected", (event) => showSelection(indices(event)));
   map.on("plotly_deselect", () => showSelection([]));
 }
 

@@ -8,7 +8,6 @@ const PALETTE = [
 const RAMP = ["#8b2a52", "#d1605e", "#e8c9a0", "#5aa9a0", "#1f5f7a"];
 const MOST_NAMES = 40;
 const map = document.getElementById("map");
-const hasWebGL = Boolean(document.createElement("canvas").getContext("webgl"));
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 // By title: the number of each point's group (-1: none), and the names of the groups.
@@ -25,18 +24,27 @@ colourings.push({title: "file", names: Array.from({length: files.count}, (_, fil
 if (agreement) colourings.push({title: "agreement of sound and picture", values: Float32Array.from({length: count}, (_, i) => agreementAt(i) ?? NaN)});
 let colouring = colourings[0];
 
+// Without a graphics card, few points can be moved smoothly: then those drawn are a sample, spread evenly.
+const renderer = (() => {
+  const gl = document.createElement("canvas").getContext("webgl"), info = gl?.getExtension("WEBGL_debug_renderer_info");
+  return gl ? String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER)) : null;
+})();
+const most = renderer === null ? 5000 : /swiftshader|llvmpipe|software|basic render/i.test(renderer) ? 25000 : Infinity;
+const drawn = Int32Array.from({length: Math.min(count, most)}, (_, k) => (count <= most ? k : Math.floor(k * count / most)));
+const pick = (values) => Float32Array.from(drawn, (i) => values[i]);
+
 const colourOf = (code) => (code < 0 ? style("--none") : PALETTE[code % PALETTE.length]);
 
 function marker() {
-  const size = count > 30000 ? 3 : count > 6000 ? 4.5 : count > 1000 ? 6 : 9;
+  const size = drawn.length > 20000 ? 3 : drawn.length > 6000 ? 4.5 : drawn.length > 1000 ? 6 : 9;
   if (colouring.values) {
     const [low, , high] = data.agreement.quantiles;
-    return {size, opacity: .85, color: colouring.values, cmin: low, cmax: high, colorscale: RAMP.map((c, k) => [k / (RAMP.length - 1), c])};
+    return {size, opacity: .85, color: pick(colouring.values), cmin: low, cmax: high, colorscale: RAMP.map((c, k) => [k / (RAMP.length - 1), c])};
   }
   const colours = [...PALETTE, style("--none")], last = colours.length - 1;
   return {
     size, opacity: .85, cmin: 0, cmax: last,
-    color: Float32Array.from(colouring.codes, (code) => (code < 0 ? last : code % PALETTE.length)),
+    color: pick(colouring.codes).map((code) => (code < 0 ? last : code % PALETTE.length)),
     colorscale: colours.map((c, k) => [k / last, c]),
   };
 }
@@ -52,7 +60,7 @@ function layout() {
 
 function drawMap() {
   const dots = {
-    type: hasWebGL ? "scattergl" : "scatter", mode: "markers", x: points.x, y: points.y, marker: marker(), hoverinfo: "none",
+    type: renderer ? "scattergl" : "scatter", mode: "markers", x: pick(points.x), y: pick(points.y), marker: marker(), hoverinfo: "none",
     selected: {marker: {opacity: 1}}, unselected: {marker: {opacity: .12}},
   };
   const rings = {
@@ -114,7 +122,7 @@ function isolate(button, code) {
   const on = button.getAttribute("aria-pressed") !== "true";
   for (const other of document.querySelectorAll("#legend button")) other.setAttribute("aria-pressed", String(on && other === button));
   const chosen = [];
-  if (on) colouring.codes.forEach((value, i) => { if (value === code) chosen.push(i); });
+  if (on) drawn.forEach((i, k) => { if (colouring.codes[i] === code) chosen.push(k); });
   Plotly.restyle(map, {selectedpoints: [on ? chosen : null]}, [0]);
 }
 
