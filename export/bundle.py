@@ -169,7 +169,7 @@ def golden_arrays(model: Model, reference: Reference) -> dict[str, NDArray[Any]]
 def _manifest(model: Model, formats: Sequence[Backend], precision: Precision) -> dict[str, Any]:
     spec, weights_origin = model.spec, model.weights_origin
     window = WindowSpec.from_pair(spec)
-    files = {modality: {form: file_name(modality, form) for form in formats} for modality in MODALITIES}
+    files = {modality: {str(form): file_name(modality, form) for form in formats} for modality in MODALITIES}
     pair: dict[Modality, ModalityEncoder] = {"video": model.pair.video, "audio": model.pair.audio}
     widths = {modality: {"features": one.dim, "shared": one.shared_dim} for modality, one in pair.items()}
     return {

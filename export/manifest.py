@@ -33,7 +33,7 @@ def encoder(
 def _video(window: WindowSpec) -> tuple[list[Any], dict[str, Any]]:
     spec = window.video
     assert spec is not None
-    own = {"fps": spec.fps, "frames": spec.frames, "size": spec.size}
+    own: dict[str, Any] = {"fps": spec.fps, "frames": spec.frames, "size": spec.size}
     own |= {} if spec.size is None else {"aspect": spec.aspect}
     return ["batch", spec.frames, "height", "width", 3], own
 

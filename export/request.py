@@ -63,12 +63,12 @@ class Request:
         if self.run is None:
             if (self.formats, self.precision) != (("onnx",), "fp32"):
                 raise ArgumentError(f"{' and '.join(given)}: networks of others are written as onnx in fp32.")
-            for option, value, choices in (
+            for option, chosen, choices in (
                 ("--pool", self.pool, POOLS),
                 ("--frame-size", self.frame_size, FRAME_SIZES),
             ):
-                if value not in choices:
-                    raise ArgumentError(f"{option} must be one of {', '.join(choices)}, not {value!r}.")
+                if chosen not in choices:
+                    raise ArgumentError(f"{option} must be one of {', '.join(choices)}, not {chosen!r}.")
             return
         # A run says itself what a window is.
         windows = {"--frames": self.frames, "--text": self.text, "--seconds": self.seconds}

@@ -128,8 +128,7 @@ def _scaled(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
     if pixels.shape[:2] == (height, width):
         return pixels
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-    scaled: NDArray[np.uint8] = frame.reformat(width, height, interpolation=_SCALING).to_ndarray()
-    return scaled
+    return frame.reformat(width, height, interpolation=_SCALING).to_ndarray().astype(np.uint8, copy=False)
 
 
 def upright(pixels: NDArray[np.uint8], matrix: tuple[int, int, int, int] | None) -> NDArray[np.uint8]:

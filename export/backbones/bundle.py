@@ -80,7 +80,7 @@ class Library:
         assert self.video is not None
         taken = self.video.pipeline(frames)
         if self.video.fps is not None:
-            return by_name(as_outputs(self.video.network(taken[None])), False)
+            return by_name(as_outputs(self.video.network(taken[None])), self.video.rows is not None)
         found = pool_frames(as_outputs(self.video.network(taken)), len(frames), self.pool)
         return by_name(found, self.pool == "none")
 

@@ -27,6 +27,7 @@ class RawFrames(nn.Module):
         look: Look = backbone.look
         self.network, self.frames, self.pool = backbone.network, frames, pool
         self.together = backbone.fps is not None
+        self.dropped = backbone.rows is not None and pool != "none"
         self.resample = Resample(look)
         self.register_buffer("mean", torch.tensor(look.mean).reshape(3, 1, 1))
         self.register_buffer("std", torch.tensor(look.std).reshape(3, 1, 1))
@@ -36,7 +37,8 @@ class RawFrames(nn.Module):
         pictures = (self.resample(frames.flatten(0, 1)) / 255.0 - self.mean) / self.std
         if self.together:
             clips = torch.unflatten(pictures, 0, (-1, self.frames)).transpose(1, 2)
-            return as_outputs(self.network(clips))
+            found = as_outputs(self.network(clips))
+            return found[:-1] if self.dropped else found
         return pool_frames(as_outputs(self.network(pictures)), self.frames, self.pool)
 
 

@@ -84,7 +84,7 @@ def one_space(
     if audio is not None and out == "audio":
         pipeline = audio.pipeline
         alone = _FeaturesAlone(audio.network)
-        audio = replace(audio, network=alone, pipeline=lambda heard: pipeline(heard)[:1])
+        audio = replace(audio, network=alone, pipeline=lambda heard: _without_shared(pipeline(heard)))
     return video, audio
 
 
@@ -101,13 +101,18 @@ def left_out(video: VideoBackbone | None, audio: AudioBackbone | None, text: Mod
     return "video" if text == "audio" else "audio"
 
 
+def _without_shared(found: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Features, and rows within a window where there are some."""
+    return found[0], *found[2:]
+
+
 class _FeaturesAlone(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, taken: Tensor) -> Tensor:
-        return as_outputs(self.network(taken))[0]
+    def forward(self, taken: Tensor) -> tuple[Tensor, ...]:
+        return _without_shared(as_outputs(self.network(taken)))
 
 
 def write_text(tower: TextBackbone, compares: Modality, metadata: Mapping[str, Any]) -> WrittenText:

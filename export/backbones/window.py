@@ -68,8 +68,8 @@ def steps_of(window: WindowSpec, video: VideoBackbone | None, audio: AudioBackbo
         ArgumentError: none does.
     """
     found: dict[Modality, Steps] = {}
-    if video is not None and video.fps is None and window.video is not None:
-        found["video"] = Steps.of_video(window.video.fps)
+    if video is not None and window.video is not None and (video.fps is None or video.rows is not None):
+        found["video"] = Steps.of_video(window.video.fps, *(video.rows or ()))
     if audio is not None and audio.steps is not None:
         found["audio"] = audio.steps
     asked = [backbone.origin.spec for backbone in (video, audio) if backbone is not None]

@@ -83,9 +83,9 @@ class Steps:
     period: float
 
     @classmethod
-    def of_video(cls, fps: float) -> Steps:
-        """Those of frames, which are on screen at ``(i + 0.5) / fps``."""
-        return cls(0.5 / fps, 1 / fps)
+    def of_video(cls, fps: float, first: float = 0.0, step: float = 1.0) -> Steps:
+        """Those of frames, on screen at ``(i + 0.5) / fps``; or of every ``step``-th of them, from ``first`` on."""
+        return cls((first + 0.5) / fps, step / fps)
 
     def within(self, seconds: float) -> int:
         """How many rows lie in a window."""
@@ -120,7 +120,8 @@ class VideoBackbone:
     Attributes:
         network: in evaluation mode. Scaled frames, ``(n, 3, height, width)`` of an image network or
             ``(n, 3, T, height, width)`` of a video network, to features ``(n, dim)``, or to features and an
-            embedding in a space that it shares with other networks ``(n, shared)``.
+            embedding in a space that it shares with other networks ``(n, shared)``; behind these, of a video
+            network with ``rows``, rows ``(n, R, dim)``.
         look: what its frames are.
         pipeline: the same, done by its own library: uint8 frames ``(T, height, width, 3)`` of one window to what
             ``network`` is given for them.
@@ -130,6 +131,8 @@ class VideoBackbone:
         classifier: features to class scores before the softmax; None without classes.
         text: opens the network of sentences that it was trained with; None for a network without one.
         any_count: whether a video network takes any number of frames.
+        rows: of a video network that gives rows within a window: the frame in the middle of what the first is of,
+            counted from 0, and how many frames lie between two rows.
     """
 
     network: nn.Module
@@ -141,6 +144,7 @@ class VideoBackbone:
     classifier: nn.Module | None = None
     text: Callable[[], TextBackbone] | None = None
     any_count: bool = False
+    rows: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)

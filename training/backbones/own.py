@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from avfeat.arguments import is_number
 from avfeat.errors import ArgumentError
 from avfeat.suggest import suggestion
-from avfeat.training.backbones.backbone import AudioBackbone, Kernel, Look, Origin, VideoBackbone, as_outputs
+from avfeat.training.backbones.backbone import AudioBackbone, Kernel, Look, Origin, Steps, VideoBackbone, as_outputs
 from avfeat.training.backbones.loaded import fingerprint_of, versions
 from avfeat.training.data.sources.address import Address
 
@@ -27,7 +27,10 @@ _VIDEO = {"size": 224, "resize": None, "kernel": "bilinear", "mean": (0.0,) * 3,
     "licence": "not stated",
     "trained": True,
 }
-_AUDIO = {"sample_rate": 16_000, "seconds": 2.0, "licence": "not stated", "trained": True}
+_AUDIO = {"sample_rate": 16_000, "seconds": 2.0, "first": None, "period": None} | {
+    "licence": "not stated",
+    "trained": True,
+}
 
 
 def own_frames(name: str, address: Address) -> VideoBackbone:
@@ -60,21 +63,37 @@ def own_frames(name: str, address: Address) -> VideoBackbone:
 
 
 def own_audio(name: str, address: Address) -> AudioBackbone:
-    """A network of sound: calling ``name`` gives it, and a dictionary of ``sample_rate``, ``seconds``, ``licence``.
+    """A network of sound: calling ``name`` gives it, and a dictionary of what it takes.
+
+    That is ``sample_rate``, ``seconds`` and ``licence``; of a network that gives rows within a window behind its
+    features, ``first`` and ``period``, too: the instant of the first row, and the time between two, in seconds.
 
     Raises:
         ArgumentError: no such function, it raises, or gives something else.
     """
     network, takes = _call(name, address, _AUDIO)
-    _check(address, takes, ("sample_rate", "seconds"))
-    _check_outputs(network, torch.zeros(2, round(takes["seconds"] * takes["sample_rate"])), address)
+    _check(address, takes, ("sample_rate", "seconds", "period"))
+    steps = _steps(address, takes)
+    taken = torch.zeros(2, round(takes["seconds"] * takes["sample_rate"]))
+    _check_outputs(network, taken, address, rows=steps is not None)
 
     def pipeline(waveform: NDArray[np.float32]) -> tuple[Tensor, ...]:
         return as_outputs(network(torch.from_numpy(waveform)[None]))
 
-    return AudioBackbone(
-        network, int(takes["sample_rate"]), pipeline, _origin(address, takes, network), float(takes["seconds"])
-    )
+    rate, origin = int(takes["sample_rate"]), _origin(address, takes, network)
+    return AudioBackbone(network, rate, pipeline, origin, float(takes["seconds"]), steps=steps)
+
+
+def _steps(address: Address, takes: Mapping[str, Any]) -> Steps | None:
+    """When rows within a window are, if the network is said to give some."""
+    first, period = takes["first"], takes["period"]
+    if period is None and first is None:
+        return None
+    if period is None or not (first is None or (is_number(first) and first >= 0)):
+        raise ArgumentError(
+            f"{address.text}: rows need a period in seconds, and first, from 0 on; not {period!r} and {first!r}."
+        )
+    return Steps(float(first or 0.0), float(period))
 
 
 def _call(name: str, address: Address, known: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
@@ -119,7 +138,7 @@ def _check(address: Address, takes: Mapping[str, Any], numbers: Sequence[str], c
     """What must be a positive number is one, if it is a number or is not left to avfeat; colours are three."""
     for name in numbers:
         value = takes[name]
-        left = value is None and name in ("fps", "resize")
+        left = value is None and name in ("fps", "resize", "period")
         if not left and not (name == "resize" and isinstance(value, list | tuple)) and not _positive(value):
             raise ArgumentError(f"{address.text}: {name} must be a positive number, not {value!r}.")
     for name in colours:
@@ -133,7 +152,7 @@ def _positive(value: Any) -> bool:
     return is_number(value) and value > 0
 
 
-def _check_outputs(network: nn.Module, taken: Tensor, address: Address) -> None:
+def _check_outputs(network: nn.Module, taken: Tensor, address: Address, rows: bool = False) -> None:
     try:
         with torch.inference_mode():
             found = network(taken)
@@ -141,13 +160,14 @@ def _check_outputs(network: nn.Module, taken: Tensor, address: Address) -> None:
         why = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no reason'}"
         raise ArgumentError(f"{address.text}: cannot take {tuple(taken.shape)} ({why}).") from error
     outputs = as_outputs(found) if isinstance(found, Tensor | tuple | list) else ()
-    right = [isinstance(one, Tensor) and one.ndim == 2 and len(one) == len(taken) for one in outputs]
-    if not (1 <= len(right) <= 2 and all(right)):
+    ranks = [one.ndim if isinstance(one, Tensor) and one.ndim and len(one) == len(taken) else 0 for one in outputs]
+    if ranks not in ([[2, 3], [2, 2, 3]] if rows else [[2], [2, 2]]):
         said = [list(one.shape) if isinstance(one, Tensor) else type(one).__name__ for one in outputs]
         what = type(found).__name__ if not said else " and ".join(map(str, said))
+        behind = ", and rows (n, T, d) behind them, as there is a period" if rows else ""
         raise ArgumentError(
             f"{address.text}: forward must give a tensor (n, d), or features and unit vectors of a shared space, "
-            f"each (n, d), and gives {what} for n = {len(taken)}."
+            f"each (n, d){behind}, and gives {what} for n = {len(taken)}."
         )
 
 

@@ -53,7 +53,9 @@ def torchvision_frames(name: str, address: Address) -> VideoBackbone:
         frames = int(published.meta.get("min_temporal_size") or _FRAMES)
         rate = float(published.meta.get("frame_rate") or _FPS)
         count = max(frames, _FRAMES)
-        return VideoBackbone(headless, _look(preset, False), _video(preset), origin, count, rate, classifier)
+        look = _look(preset, False)
+        headless, rows = _with_rows(headless, count, look)
+        return VideoBackbone(headless, look, _video(preset), origin, count, rate, classifier, rows=rows)
     if not isinstance(preset, ImageClassification):
         raise ArgumentError(f"{address.text}: classifies neither images nor video; take another network.")
     return VideoBackbone(headless, _look(preset, True), _images(preset), origin, classifier=classifier)
@@ -75,6 +77,41 @@ def _headless(network: nn.Module, address: Address) -> tuple[nn.Module, nn.Modul
     classifier = network.get_submodule(place)
     network.set_submodule(place, nn.Identity())
     return network, classifier
+
+
+class _OverSpace(nn.Module):
+    """Means over height and width alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((3, 4))
+
+
+class _Rows(nn.Module):
+    """A network that pools means over time, height and width, and the rows that they are of: one a step of time."""
+
+    def __init__(self, network: nn.Module, steps: int) -> None:
+        super().__init__()
+        self.network, self.steps = network, steps
+
+    def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        rows = torch.unflatten(self.network(clips), 1, (-1, self.steps)).transpose(1, 2)
+        return rows.mean(1), rows
+
+
+def _with_rows(network: nn.Module, count: int, look: Look) -> tuple[nn.Module, tuple[float, float] | None]:
+    """The network with rows within a window, and when these are; itself, if it pools something else than means."""
+    pool = getattr(network, "avgpool", None)
+    if not isinstance(pool, nn.AdaptiveAvgPool3d) or pool.output_size not in (1, (1, 1, 1)):
+        return network, None
+    clips = torch.zeros(1, 3, count, *look.crop)
+    with torch.inference_mode():
+        dim = network(clips).shape[1]
+        cast(Any, network).avgpool = _OverSpace()
+        steps = network(clips).shape[1] // dim
+    step = count / steps
+    # Patches are of `step` frames; a convolution's rows lie around every `step`-th frame.
+    first = (step - 1) / 2 if hasattr(network, "patch_embed") else 0.0
+    return _Rows(network, steps), (first, step)
 
 
 def _look(preset: Any, antialias: bool) -> Look:

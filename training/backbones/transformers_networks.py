@@ -78,6 +78,7 @@ def _pe_video(name: str, address: Address, model: Any, origin: Origin) -> VideoB
         FPS,
         text=partial(pe_text, name, address, model, "video"),
         any_count=True,
+        rows=(0.0, 1.0),
     )
 
 

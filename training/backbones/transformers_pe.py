@@ -31,15 +31,16 @@ def pe_frames(model: Any, processor: Any) -> tuple[nn.Module, Callable[[NDArray[
 
 
 class _Frames(nn.Module):
-    """Clips ``(n, 3, T, height, width)`` to what the encoder pools, and to the space of video, sound and text."""
+    """Clips ``(n, 3, T, height, width)`` to what the encoder pools, to the shared space, and to rows of frames."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.encoder, self.head = model.video_encoder, model.video_head
 
-    def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
-        pooled = self.encoder(pixel_values_videos=clips.transpose(1, 2).contiguous()).pooler_output
-        return pooled, nn.functional.normalize(self.head(pooled), dim=1)
+    def forward(self, clips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        found = self.encoder(pixel_values_videos=clips.transpose(1, 2).contiguous())
+        shared = nn.functional.normalize(self.head(found.pooler_output), dim=1)
+        return found.pooler_output, shared, found.last_hidden_state
 
 
 def pe_sound(

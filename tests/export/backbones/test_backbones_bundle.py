@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torchvision
 import transformers as hf
 from foreign import save_network
 
@@ -17,6 +18,7 @@ from avfeat.bundle import Bundle
 from avfeat.errors import ArgumentError, AvfeatError
 from avfeat.export.backbones import POOLS, FrameSize, Look, export_backbones, open_audio, open_video
 from avfeat.export.backbones import bundle as writing
+from avfeat.export.backbones.window import choose_window, steps_of
 from avfeat.export.errors import ParityError
 from avfeat.media import decode
 from avfeat.training.backbones.backbone import as_outputs
@@ -146,9 +148,23 @@ def test_a_video_network_of_torchvision_takes_what_its_weights_took() -> None:
     found = open_video("torchvision:r3d_18?weights=none")
     assert (found.frames, found.fps) == (16, 15.0)
     assert (found.look.size, found.look.aspect, found.look.crop) == (171, "stretch", (112, 112))
-    frames = np.zeros((16, 40, 60, 3), np.uint8)
+    frames = np.random.default_rng(0).integers(0, 256, (16, 40, 60, 3), np.uint8)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        own = torchvision.models.video.r3d_18().eval()
+    own.fc = torch.nn.Identity()
     with torch.inference_mode():
-        assert found.network(found.pipeline(frames)[None]).shape == (1, 512)
+        clips = found.pipeline(frames)[None]
+        features, rows = found.network(clips)
+        wanted = own(clips)
+        steps = own.layer4(own.layer3(own.layer2(own.layer1(own.stem(clips))))).mean((3, 4))
+    torch.testing.assert_close(features, wanted)
+    # Three of its layers halve time: a row lies around every eighth frame.
+    torch.testing.assert_close(rows, steps.transpose(1, 2))
+    assert found.rows == (0.0, 8.0) and rows.shape == (1, 2, 512)
+    window = choose_window(found, None, None, None)
+    steps_in_time = steps_of(window, found, None)["video"]
+    assert (steps_in_time.first, steps_in_time.period) == pytest.approx((0.5 / 15, 8 / 15), rel=1e-6)
 
 
 @pytest.mark.parametrize(("name", "width"), [("squeezenet1_1", 512), ("shufflenet_v2_x0_5", 1024), ("s3d", 1024)])

@@ -132,6 +132,24 @@ def frames():
 
 def sound():
     return Loudness(), {}
+
+class Steps(nn.Module):
+    def forward(self, waveform):
+        rows = nn.functional.avg_pool1d(waveform.abs().unsqueeze(1), 400).transpose(1, 2)
+        rows = torch.cat([rows, rows.square()], 2)
+        return rows.mean(1), rows
+
+def steps():
+    return Steps(), {"sample_rate": 8000, "first": 0.025, "period": 0.05}
+
+def no_period():
+    return Steps(), {"sample_rate": 8000}
+
+def first_alone():
+    return Steps(), {"sample_rate": 8000, "first": 0.025}
+
+def no_rows():
+    return Loudness(), {"sample_rate": 8000, "period": 0.05}
 """
 
 
@@ -159,6 +177,36 @@ def test_a_network_without_rows(own: Path, apart: Bundle, tmp_path: Path) -> Non
     ):
         export_backbones(tmp_path / "bundle", None, open_audio(f"{own}:sound"), pool="none")
     assert not (tmp_path / "bundle").exists()
+
+
+def test_a_function_of_ones_own_may_give_rows(own: Path, media: Path, tmp_path: Path) -> None:
+    heard = open_audio(f"{own}:steps")
+    done = export_backbones(tmp_path / "bundle", None, heard, seconds=SECONDS, pool="none", media=media)
+    rows = done.bundle.graph("audio").frames
+    assert rows is not None and (rows.rows, rows.dim, rows.first, rows.period) == (10, 2, 0.025, 0.05)
+    waveform = np.random.default_rng(0).uniform(-1, 1, 8000).astype(np.float32)
+    with avfeat.load(done.bundle.path, device="cpu", threads=1) as encoder:
+        found = encoder.embed_arrays(None, None, waveform, 8000)
+    loud = np.abs(waveform).reshape(2, 10, 400).mean(2)
+    assert found.audio_frames is not None and found.audio_frame_times is not None
+    np.testing.assert_allclose(found.audio_frames, np.stack([loud, loud**2], 2), rtol=1e-4)
+    np.testing.assert_allclose(found.audio_frame_times[1], 0.525 + 0.05 * np.arange(10))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "no_period",
+            r"must give a tensor \(n, d\), .* each \(n, d\), and gives \[2, 2\] and \[2, 40, 2\]",
+        ),
+        ("first_alone", r"rows need a period in seconds, and first, from 0 on; not None and 0\.025"),
+        ("no_rows", r"and rows \(n, T, d\) behind them, as there is a period, and gives \[2, \d+\] for n = 2"),
+    ],
+)
+def test_rows_and_their_times_go_together(own: Path, name: str, said: str) -> None:
+    with pytest.raises(ArgumentError, match=said):
+        open_audio(f"{own}:{name}")
 
 
 def test_large_values_lie_in_a_file_beside_the_graph(own: Path, apart: Bundle, tmp_path: Path) -> None:

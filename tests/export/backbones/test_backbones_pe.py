@@ -42,6 +42,8 @@ def test_both_towers_are_in_one_space(both: ExportedBundle) -> None:
     assert all(check.ok for check in verify(bundle, "cpu"))
     rows = bundle.graph("audio").frames
     assert rows is not None and (rows.rows, rows.first, rows.period) == (50, 0.005, 0.01)
+    rows = bundle.graph("video").frames
+    assert rows is not None and (rows.rows, rows.first, rows.period) == (4, 0.0625, 0.125)
 
 
 @pytest.mark.nightly
@@ -103,8 +105,8 @@ def test_towers_give_what_the_library_gives(folder: Path) -> None:
     with torch.inference_mode():
         shown = torch.from_numpy(frames).permute(0, 3, 1, 2) / 255 * 2 - 1
         torch.testing.assert_close(video.pipeline(frames), shown.transpose(0, 1), atol=1e-5, rtol=0)
-        features, shared = video.network(video.pipeline(frames)[None])
-        assert features.shape == shared.shape == (1, 32)
+        features, shared, rows = video.network(video.pipeline(frames)[None])
+        assert features.shape == shared.shape == (1, 32) and rows.shape == (1, 5, 32)
         for samples in (1600, 1601, 16_123):
             waveform = rng.normal(0, 0.1, (2, samples)).astype(np.float32)
             found = audio.network(torch.from_numpy(waveform))
