@@ -190,8 +190,8 @@ def measure(data: Path, part: PartOption = "dev", threshold: float | None = None
     for kind in KINDS:
         show(kind, [row for row in copies.values() if row["kind"] == kind])
     show("all", list(copies.values()))
-    right = sum(row["found"] for row in copies.values())
-    different = sum(source[a] != source[b] for a, b in itertools.combinations(source, 2))
+    right = sum(bool(row["found"]) for row in copies.values())
+    different = sum(bool(source[a] != source[b]) for a, b in itertools.combinations(source, 2))
     precision = right / max(1, right + len(wrong))
     typer.echo(f"precision {precision:.4f}: {len(wrong)} of {different:,} pairs of different sources")
     for a, b in wrong:

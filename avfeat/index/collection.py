@@ -69,10 +69,11 @@ class Collection:
         last = len(self) if file + 1 == len(self.first) else int(self.first[file + 1])
         return slice(int(self.first[file]), last)
 
-    def hop(self) -> float:
-        """Seconds from a window to the next: the median over files; of files of one window, its length."""
-        steps = np.diff(self.start)[np.diff(self.file) == 0]
-        return float(np.median(steps if len(steps) else self.end - self.start))
+    def hop(self, file: int | None = None) -> float:
+        """Seconds from a window to the next, of a file or of all: their median; without any, the length of one."""
+        rows = slice(0, len(self)) if file is None else self.rows_of(file)
+        steps = np.diff(self.start[rows])[np.diff(self.file[rows]) == 0]
+        return float(np.median(steps if len(steps) else self.end[rows] - self.start[rows]))
 
 
 def load_collection(path: Path, sources: Sequence[str] | None = None, features: bool = False) -> Collection:

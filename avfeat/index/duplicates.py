@@ -89,9 +89,9 @@ def _compared(collection: Collection, likeness: Likeness, one: int, other: int, 
     # The order in an index must not matter: the longer one is what gets windows in between.
     short, long = sorted((one, other), key=lambda file: (_count(collection, file), collection.sources[file]))
     similar = likeness.block(collection.rows_of(short), collection.rows_of(long))
-    run = best_run(
-        similar, likeness.steps(collection.rows_of(long)), threshold, min(_LEAST, (len(similar) + 1) // 2)
-    )
+    least = min(_LEAST, (len(similar) + 1) // 2)
+    hops = collection.hop(short) / collection.hop(long)
+    run = best_run(similar, likeness.steps(collection.rows_of(long)), threshold, least, hops)
     if run is None:
         return None
     times = _times(collection, short, long, run)

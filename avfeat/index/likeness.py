@@ -14,8 +14,8 @@ from avfeat.index.collection import Collection, Mask, Rows
 Similar = NDArray[np.float32]
 
 STILL = 0.995
-"""A window that is so like the one before or after it shows or sounds nothing that changes. Of real clips, none is
-(the most is 0.986); stills, black and silence are."""
+"""A window that is so like the next that does not overlap it shows or sounds nothing that changes. Of real clips,
+none is (the most is 0.986); stills, black and silence are."""
 
 SAME_SOUND, SOUND = 0.8, 0.3
 """From which similarity on a sound counts, and how much the same sound adds to what is seen."""
@@ -96,11 +96,21 @@ def _moving(collection: Collection, modality: Modality) -> tuple[Rows, Mask]:
     if vectors is None or not vectors.rows.shape[1]:
         return np.zeros((len(collection), 1), np.float32), np.zeros(len(collection), bool)
     there = vectors.there.copy()
-    still = np.einsum("nd,nd->n", vectors.rows[:-1], vectors.rows[1:]) >= STILL
-    still &= collection.file[:-1] == collection.file[1:]
-    there[:-1] &= ~still
-    there[1:] &= ~still
+    now, after = _apart(collection)
+    still = np.einsum("nd,nd->n", vectors.rows[now], vectors.rows[after]) >= STILL
+    there[now[still]] = there[after[still]] = False
     return (vectors.rows if there.all() else np.where(there[:, None], vectors.rows, 0)), there
+
+
+def _apart(collection: Collection) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Windows, and the first of the same file that begins when each has ended."""
+    span = float(collection.end.max() - collection.start.min()) + 1
+    # Files one after the other on one line of time.
+    starts = collection.file * span + collection.start
+    after = np.searchsorted(starts, collection.file * span + collection.end - 1e-6)
+    now = np.flatnonzero(after < len(starts))
+    now = now[collection.file[after[now]] == collection.file[now]]
+    return now, after[now]
 
 
 def _blocks(count: int) -> Iterator[tuple[int, int]]:

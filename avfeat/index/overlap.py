@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 SPEEDS = (1.0, 1.25, 0.8)
-"""How many windows of the one go by for each of the other."""
+"""How many seconds of the one go by for each of the other."""
 
 PARTS = 4
 """Offsets that are tried between one window and the next."""
@@ -65,7 +65,9 @@ def between(similar: Similar, steps: NDArray[np.float32]) -> Similar:
     return found
 
 
-def best_run(similar: Similar, steps: NDArray[np.float32], threshold: float, least: int) -> Run | None:
+def best_run(
+    similar: Similar, steps: NDArray[np.float32], threshold: float, least: int, hops: float = 1.0
+) -> Run | None:
     """The run that gains the most above ``threshold``; None where none of ``least`` windows does.
 
     Each line of an offset and a speed is searched for the part of the greatest sum (Kadane's algorithm).
@@ -75,6 +77,7 @@ def best_run(similar: Similar, steps: NDArray[np.float32], threshold: float, lea
         steps: float32 ``(m - 1,)``, similarity of each window of the other with its next one.
         threshold: what a similarity has to be above, to gain.
         least: windows of a run.
+        hops: how many hops of the other one of the file's is.
     """
     # Windows that compare with nothing are passed over.
     windows = np.flatnonzero(np.isfinite(similar).any(axis=1))
@@ -83,18 +86,18 @@ def best_run(similar: Similar, steps: NDArray[np.float32], threshold: float, lea
     fine = between(similar[windows], steps)
     best: Run | None = None
     for speed in SPEEDS:
-        for offsets in _offsets(similar.shape, speed):
-            found = _best_line(fine, windows, offsets, speed, threshold, least)
+        for offsets in _offsets(similar.shape, speed * hops):
+            found = _best_line(fine, windows, offsets, speed * hops, threshold, least)
             if found is not None and (best is None or found.gain > best.gain + _MARGIN * len(windows)):
-                best = found
+                best = replace(found, speed=speed)
     return best
 
 
-def _offsets(shape: tuple[int, ...], speed: float) -> list[NDArray[np.int64]]:
+def _offsets(shape: tuple[int, ...], pace: float) -> list[NDArray[np.int64]]:
     """Where window 0 can lie, in parts of a window of the other, some lines at a time."""
     count, others = shape
     # By their middles: a window of 2 s that goes 1.25 times as fast shows 2.5 s.
-    every = np.arange(-round(PARTS * speed * (count - 1)), PARTS * (others - 1) + 1)
+    every = np.arange(-round(PARTS * pace * (count - 1)), PARTS * (others - 1) + 1)
     at_once = max(1, _CELLS // count)
     return [every[begin : begin + at_once] for begin in range(0, len(every), at_once)]
 
@@ -103,12 +106,12 @@ def _best_line(
     fine: Similar,
     windows: NDArray[np.int64],
     offsets: NDArray[np.int64],
-    speed: float,
+    pace: float,
     threshold: float,
     least: int,
 ) -> Run | None:
     count = len(windows)
-    places = offsets[:, None] + np.rint(PARTS * speed * windows).astype(np.int64)
+    places = offsets[:, None] + np.rint(PARTS * pace * windows).astype(np.int64)
     inside = (places >= 0) & (places < fine.shape[1])
     values = fine[np.arange(count), np.where(inside, places, 0)]
     comparable = inside & np.isfinite(values)
@@ -124,4 +127,4 @@ def _best_line(
     first = int(np.argmin(sums[line, : last + 2 - least]))
     score = float(values[line, first : last + 1].mean(dtype=np.float64))
     begin, end = places[line, first] / PARTS, places[line, last] / PARTS
-    return Run(int(windows[first]), int(windows[last]), float(begin), float(end), speed, score, gain)
+    return Run(int(windows[first]), int(windows[last]), float(begin), float(end), pace, score, gain)

@@ -55,7 +55,7 @@ def test_version(avfeat_command, arguments: list[str]) -> None:
 def test_help_names_the_commands(avfeat_command, flag: str) -> None:
     ran = avfeat_command(flag)
     assert (ran.status, ran.err) == (0, "")
-    for command in ("embed", "info", "verify", "doctor", "bench"):
+    for command in ("embed", "info", "verify", "doctor", "bench", "search", "duplicates"):
         assert command in ran.out
 
 

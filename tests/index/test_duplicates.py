@@ -27,12 +27,13 @@ def seen(source: int, times: np.ndarray, speed: float = 1.0) -> np.ndarray:
     return np.array(parts).mean(axis=1)
 
 
-def gather(files: dict[str, tuple[np.ndarray, np.ndarray | None]]) -> Collection:
-    """A collection of files by their vectors of what is seen, and of what is heard."""
+def gather(files: dict[str, tuple[np.ndarray, np.ndarray | None]], hops: tuple[float, ...] = ()) -> Collection:
+    """A collection of files by their vectors of what is seen, and of what is heard; hops of each in seconds."""
     counts = np.array([len(video) for video, _ in files.values()])
     first = np.cumsum(counts) - counts
     file = np.repeat(np.arange(len(counts)), counts)
-    start = (np.arange(counts.sum()) - first[file]) * HOP
+    every = np.array(hops or [HOP] * len(counts))
+    start = (np.arange(counts.sum()) - first[file]) * every[file]
     video = np.concatenate([video for video, _ in files.values()])
     audio = [np.zeros_like(video) if audio is None else audio for video, audio in files.values()]
     heard = np.concatenate(audio)
@@ -46,7 +47,7 @@ def gather(files: dict[str, tuple[np.ndarray, np.ndarray | None]]) -> Collection
         "",
         names,
         tuple(map(Path, names)),
-        counts * HOP,
+        (counts - 1) * every + 2,
         first,
         file,
         start,
@@ -135,6 +136,21 @@ def test_a_file_that_repeats_itself_is_no_pair() -> None:
     assert find(gather({"a": (loop, None), "b": (whole(2), None)}), 0.8).pairs == []
     pair = find(gather({"a": (loop, None), "b": (loop, None)}), 0.8).pairs[0]
     assert (pair.a_start, pair.a_end, pair.b_start, pair.b_end) == (0, 18, 0, 18)
+
+
+def test_files_of_other_hops_are_laid_on_each_other() -> None:
+    fine = seen(1, 4 + np.arange(7))
+    pair = find(gather({"a": (fine, None), "b": (whole(1, 12), None)}, (1.0, 2.0)), 0.8).pairs[0]
+    assert (pair.a_start, pair.a_end, pair.b_start, pair.b_end) == (0, 8, 4, 12)
+
+
+def test_what_changes_slowly_does_not_stand_still() -> None:
+    angles = 0.07 * np.arange(12)
+    slow = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    # Each is like the next, with which it shares 1.5 s, but not like the one that begins when it ends.
+    assert slow[0] @ slow[1] > 0.995 > slow[0] @ slow[4]
+    assert find(gather({"a": (slow, None), "b": (slow, None)}, (0.5, 0.5)), 0.8).groups == [["a", "b"]]
+    assert find(gather({"a": (slow, None), "b": (slow, None)}), 0.8).groups == []
 
 
 def test_groups_join_what_pairs_join() -> None:
