@@ -65,7 +65,7 @@ function drawMap() {
   };
   const rings = {
     type: "scatter", mode: "markers", x: [], y: [], hoverinfo: "skip", unselected: {marker: {opacity: 1}},
-    marker: {color: "rgba(0,0,0,0)", size: [], line: {color: style("--ink"), width: []}},
+    marker: {color: [], size: [], line: {color: [], width: 2}},
   };
   map.replaceChildren();
   return Plotly.newPlot(map, [dots, rings], layout(), {displayModeBar: false, scrollZoom: true, doubleClick: "reset"});
@@ -75,7 +75,9 @@ function ring(chosen, others) {
   const all = [chosen, ...others];
   Plotly.restyle(map, {
     x: [all.map((i) => points.x[i])], y: [all.map((i) => points.y[i])],
-    "marker.size": [all.map((_, k) => (k ? 12 : 18))], "marker.line.width": [all.map((_, k) => (k ? 1 : 2.5))],
+    "marker.size": [all.map((_, k) => (k ? 11 : 16))],
+    "marker.color": [all.map((_, k) => (k ? "rgba(0,0,0,0)" : style("--ink")))],
+    "marker.line.color": [all.map((_, k) => style(k ? "--ink" : "--panel"))],
   }, [1]);
 }
 
