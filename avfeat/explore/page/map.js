@@ -63,9 +63,10 @@ function drawMap() {
     type: renderer ? "scattergl" : "scatter", mode: "markers", x: pick(points.x), y: pick(points.y), marker: marker(), hoverinfo: "none",
     selected: {marker: {opacity: 1}}, unselected: {marker: {opacity: .12}},
   };
+  // Of the same type: others lie below.
   const rings = {
-    type: "scatter", mode: "markers", x: [], y: [], hoverinfo: "skip", unselected: {marker: {opacity: 1}},
-    marker: {color: [], size: [], line: {color: [], width: 2}},
+    type: dots.type, mode: "markers", x: [], y: [], hoverinfo: "skip", selected: {marker: {opacity: 1}}, unselected: {marker: {opacity: 1}},
+    marker: {opacity: 1, color: [], size: [], line: {color: [], width: 2}},
   };
   map.replaceChildren();
   return Plotly.newPlot(map, [dots, rings], layout(), {displayModeBar: false, scrollZoom: true, doubleClick: "reset"});
