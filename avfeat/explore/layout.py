@@ -93,7 +93,12 @@ def clusters_of(places: NDArray[np.float32], file: NDArray[np.int64]) -> NDArray
     smallest = max(_SMALLEST, len(places) // 100, 2 * of_a_file + 1)
     if len(places) < 2 * smallest:
         return np.full(len(places), NO_CLUSTER, np.int64)
-    found: NDArray[np.int64] = HDBSCAN(min_cluster_size=smallest, copy=True).fit_predict(places).astype(np.int64)
+    # Leaves: the many small groups of a map, where the default gives one large one and its outliers.
+    found: NDArray[np.int64] = (
+        HDBSCAN(smallest, min_samples=_SMALLEST, cluster_selection_method="leaf", copy=True)
+        .fit_predict(places)
+        .astype(np.int64)
+    )
     sizes = np.bincount(found[found >= 0])
     renamed = np.empty(len(sizes), np.int64)
     renamed[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))

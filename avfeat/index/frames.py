@@ -22,7 +22,7 @@ from avfeat.media.spec import Pixels
 WIDTH = 320
 """Of a picture, in pixels; smaller frames stay as they are."""
 
-BINS = 12
+BINS = 24
 """Of the waveform, for each frame of a film."""
 
 _RATE = 8000

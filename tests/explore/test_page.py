@@ -94,7 +94,7 @@ def test_a_click_plays_the_moment_lists_neighbours_and_opens_the_timeline(seen: 
     assert "no window with both" in page.locator("#chance").inner_text()
     page.locator("#neighbours button", has_text="script").click()
     assert "mismatched pairs" in page.locator("#chance").inner_text()
-    assert "of 3 windows of this file" in page.locator("#chance").inner_text()
+    assert "of 3 lie above the middle of chance" in page.locator("#chance").inner_text()
     # A click on the timeline goes to that moment.
     box = page.locator("#strip").bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.95, box["y"] + 5)

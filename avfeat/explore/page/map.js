@@ -63,9 +63,10 @@ function drawMap() {
     type: renderer ? "scattergl" : "scatter", mode: "markers", x: pick(points.x), y: pick(points.y), marker: marker(), hoverinfo: "none",
     selected: {marker: {opacity: 1}}, unselected: {marker: {opacity: .12}},
   };
+  // Of the same type: others lie below.
   const rings = {
-    type: "scatter", mode: "markers", x: [], y: [], hoverinfo: "skip", unselected: {marker: {opacity: 1}},
-    marker: {color: "rgba(0,0,0,0)", size: [], line: {color: style("--ink"), width: []}},
+    type: dots.type, mode: "markers", x: [], y: [], hoverinfo: "skip", selected: {marker: {opacity: 1}}, unselected: {marker: {opacity: 1}},
+    marker: {opacity: 1, color: [], size: [], line: {color: [], width: 2}},
   };
   map.replaceChildren();
   return Plotly.newPlot(map, [dots, rings], layout(), {displayModeBar: false, scrollZoom: true, doubleClick: "reset"});
@@ -75,7 +76,9 @@ function ring(chosen, others) {
   const all = [chosen, ...others];
   Plotly.restyle(map, {
     x: [all.map((i) => points.x[i])], y: [all.map((i) => points.y[i])],
-    "marker.size": [all.map((_, k) => (k ? 12 : 18))], "marker.line.width": [all.map((_, k) => (k ? 1 : 2.5))],
+    "marker.size": [all.map((_, k) => (k ? 11 : 16))],
+    "marker.color": [all.map((_, k) => (k ? "rgba(0,0,0,0)" : style("--ink")))],
+    "marker.line.color": [all.map((_, k) => style(k ? "--ink" : "--panel"))],
   }, [1]);
 }
 

@@ -52,9 +52,9 @@ function sayChance(file) {
     return;
   }
   const found = agreementsOf(file).filter((value) => value !== null), {share, pairs, quantiles} = data.agreement;
-  const above = found.filter((value) => value > quantiles[1]).length;
-  const own = found.length ? `${above} of ${found.length} windows of this file lie above the middle of chance. ` : "This file has no window with both. ";
-  words.textContent = `Cosine of sound and picture in each window; grey: the middle 90 % of ${pairs.toLocaleString("en")} mismatched pairs${document.getElementById("time").classList.contains("wide") ? "; right: all windows (blue) beside these pairs (grey)" : ""}. ${own}Over all, a window beats a mismatched pair ${(share * 100).toFixed(0)} % of the time (chance: 50 %).`;
+  const above = found.filter((value) => value > quantiles[1]).length, wide = document.getElementById("time").classList.contains("wide");
+  const own = found.length ? `Here ${above} of ${found.length} lie above the middle of chance.` : "This file has no window with both.";
+  words.textContent = `Cosine of sound and picture, window by window. Grey: ${pairs.toLocaleString("en")} mismatched pairs (band: the middle 90 %); ${wide ? "blue at the right: all windows, which" : "all windows"} beat such a pair ${(share * 100).toFixed(0)} % of the time (chance: 50 %). ${own}`;
 }
 
 // As many frames as fit, each in the middle of its share of the time.
