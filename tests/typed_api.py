@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO, assert_type
 
@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 import avfeat
-from avfeat import Bundle, Embedding, Encoder, Failure, WindowEmbedding
+from avfeat import (
+    Bundle,
+    Classifier,
+    Embedding,
+    Encoder,
+    Failure,
+    FittedClassifier,
+    Prediction,
+    WindowEmbedding,
+)
 from avfeat.media import Decoded, decode, probe
 
 
@@ -52,6 +61,15 @@ def everything(path: Path, file: BinaryIO, data: bytes, frames: NDArray[np.uint8
     assert_type(decoded, Decoded)
     encoder.embed_arrays(decoded.frames, decoded.fps, decoded.waveform, decoded.sample_rate)
     assert_type(probe(path).duration, float | None)
+    report = avfeat.fit_classifier(path, "model.onnx", encoder=encoder)
+    assert_type(report, FittedClassifier)
+    assert_type(report.accuracy, float)
+    with avfeat.load_classifier("model.onnx", encoder=encoder) as classifier:
+        assert_type(classifier, Classifier)
+        for anything in (path, data, file, e):
+            assert_type(classifier.predict(anything, hop=0.5, timeout=30), Prediction)
+        assert_type(classifier.predict_many([path]), Generator[Prediction | Failure, None, None])
+        assert_type(classifier.predict(path).probabilities, dict[str, float])
     with avfeat.load() as other:
         assert_type(other, Encoder)
     try:

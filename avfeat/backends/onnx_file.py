@@ -11,6 +11,7 @@ import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from avfeat.plain import open_plain
@@ -32,7 +33,8 @@ _INNER = {
 _METADATA = 14
 """Of ModelProto: entries of key and value."""
 
-_NODE_OPERATOR, _NODE_DOMAIN = 4, 7
+_NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
+_TENSOR_DIMS, _TENSOR_NAME = 1, 8
 _ENTRY, _ELSEWHERE = 13, 14
 """Of TensorProto: external_data (entries of key and value), and data_location, 0 for values that are inside."""
 
@@ -40,6 +42,15 @@ UNNAMED = ""
 """Stands for a tensor whose values lie elsewhere, and which does not say where: no file has this name."""
 _VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
 _DEEPEST = 64
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of a graph: its operator, and the names of what it takes and gives."""
+
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 def external_files(path: Path) -> frozenset[str]:
@@ -69,31 +80,62 @@ def read_metadata(path: Path, most: int) -> dict[str, str]:
         return found
 
 
-def operators(path: Path) -> frozenset[str]:
-    """The operators of the ONNX file's graph, those of other domains as ``domain.name``.
+def read_graph(path: Path) -> tuple[tuple[Node, ...], dict[str, tuple[int, ...]]]:
+    """The nodes of a plain graph in order, and the shapes of its own values by their names.
 
     Raises:
         OSError: it cannot be read, or is no ordinary file.
-        ValueError: it is no protobuf message, or has functions, training steps or graphs within nodes, which
-            do what no name says.
+        ValueError: it is no protobuf message, or has what is not plain: functions, training steps, graphs or
+            tensors within nodes, operators of other domains, sparse values.
     """
+    nodes: list[Node] = []
+    shapes: dict[str, tuple[int, ...]] = {}
     with _mapped(path) as view:
-        return frozenset(_operators(view, 0, len(view), "model"))
+        for number, _, begin, end in _fields(view, 0, len(view)):
+            kind = _MODEL.get(number)
+            if kind in ("function", "training"):
+                raise ValueError(f"it has a {kind}")
+            for part, _, start, stop in _fields(view, begin, end) if kind == "graph" else ():
+                inner = _GRAPH.get(part)
+                if inner == "node":
+                    nodes.append(_node(view, start, stop))
+                elif inner == "tensor":
+                    name, shape = _shape(view, start, stop)
+                    shapes[name] = shape
+                elif inner is not None:
+                    raise ValueError(f"it has {inner} values")
+    return tuple(nodes), shapes
 
 
-def _operators(data: memoryview, begin: int, end: int, kind: str) -> Iterator[str]:
-    texts = {_NODE_OPERATOR: b"", _NODE_DOMAIN: b""}
+def _node(data: memoryview, begin: int, end: int) -> Node:
+    operator, names = "", dict[int, list[str]]({_NODE_INPUT: [], _NODE_OUTPUT: []})
     for number, wire, start, stop in _fields(data, begin, end):
-        inner = _INNER[kind].get(number)
-        if inner in ("function", "training") or (kind == "attribute" and inner == "graph"):
-            raise ValueError("it has functions, training steps or graphs within nodes")
-        if wire == _LENGTH and kind == "node" and number in texts:
-            texts[number] = bytes(data[start:stop])
-        elif wire == _LENGTH and inner in ("graph", "node", "attribute"):
-            yield from _operators(data, start, stop, inner)
-    if kind == "node":
-        domain, name = texts[_NODE_DOMAIN].decode(), texts[_NODE_OPERATOR].decode()
-        yield f"{domain}.{name}" if domain else name
+        if wire != _LENGTH:
+            continue
+        if number == _NODE_ATTRIBUTE:
+            if any(part in _ATTRIBUTE for part, *_ in _fields(data, start, stop)):
+                raise ValueError("it has graphs or tensors within nodes")
+        elif number == _NODE_DOMAIN and stop > start:
+            raise ValueError("it has operators of other domains")
+        elif number == _NODE_OPERATOR:
+            operator = bytes(data[start:stop]).decode()
+        elif number in names:
+            names[number].append(bytes(data[start:stop]).decode())
+    return Node(operator, tuple(names[_NODE_INPUT]), tuple(names[_NODE_OUTPUT]))
+
+
+def _shape(data: memoryview, begin: int, end: int) -> tuple[str, tuple[int, ...]]:
+    """Name and dimensions of a tensor; these may be written one by one, or packed."""
+    name, dims = "", []
+    for number, wire, start, stop in _fields(data, begin, end):
+        if number == _TENSOR_NAME and wire == _LENGTH:
+            name = bytes(data[start:stop]).decode()
+        elif number == _TENSOR_DIMS:
+            at = start
+            while at < stop:
+                value, at = _varint(data, at, stop)
+                dims.append(value)
+    return name, tuple(dims)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from avfeat.backends.onnx_file import read_metadata
+from avfeat.bundle import MODALITIES
 from avfeat.classify.choice import PROBES
 from avfeat.errors import OutputError
 from avfeat.plain import check_depth
@@ -18,7 +19,6 @@ KEY = "avfeat.json"
 FORMAT, VERSION = "avfeat-classifier", 1
 MOST_BYTES = 2**28
 MOST_CLASSES, MOST_DIM = 100_000, 2**20
-MODALITIES = ("video", "audio")
 _DEEPEST = 16
 
 

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.arguments import check_path
-from avfeat.backends.onnx import OnnxFile
-from avfeat.backends.onnx_file import operators
-from avfeat.bundle import Port
-from avfeat.classify.card import Card, not_a_classifier, read_card
+from avfeat.classify.card import not_a_classifier, read_card
 from avfeat.classify.choice import choose
+from avfeat.classify.graph import open_graph, output_names
 from avfeat.classify.prediction import Prediction
 from avfeat.embedding import Embedding, Failure
 from avfeat.encoder import Encoder
-from avfeat.errors import BackendError, BundleError, MediaError, OutputError
+from avfeat.errors import BackendError, MediaError, OutputError
 from avfeat.evaluation.features import of_file
 from avfeat.index.query import check_bundle, encoder_of
 from avfeat.media import Source
 from avfeat.media.rules import RuleOptions
 
-_OPERATORS = frozenset({"Concat", "Sub", "Div", "MatMul", "Add", "Softmax"})
 _LOOKS_AT = {"av": "video with sound", "video": "video", "audio": "sound"}
 
 
@@ -35,8 +33,7 @@ def load_classifier(
 ) -> Classifier:
     """Open a classifier that ``fit_classifier`` or ``avfeat classify fit`` has written.
 
-    The file may come from anybody: it is data, its size is bounded, and it has the six operators of a classifier
-    and no others.
+    The file may come from anybody: its size is bounded, and its graph is the one that is written, or it is refused.
 
     Args:
         path: of the file.
@@ -131,10 +128,15 @@ class Classifier:
         workers: int | None = None,
         isolate: bool = False,
         **rules: Unpack[RuleOptions],
-    ) -> Iterator[Prediction | Failure]:
-        """Classify many sources in order, several at a time; arguments as of ``Encoder.embed_many``."""
-        for found in self.encoder.embed_many(sources, hop=hop, workers=workers, isolate=isolate, **rules):
-            yield found if isinstance(found, Failure) else self.predict_embedding(found)
+    ) -> Generator[Prediction | Failure, None, None]:
+        """Classify many sources in order, several at a time; arguments as of ``Encoder.embed_many``.
+
+        Closing it stops the work.
+        """
+        results = self.encoder.embed_many(sources, hop=hop, workers=workers, isolate=isolate, **rules)
+        with closing(cast("Generator[Embedding | Failure, None, None]", results)):
+            for found in results:
+                yield found if isinstance(found, Failure) else self.predict_embedding(found)
 
     def predict_embedding(self, embedding: Embedding) -> Prediction | Failure:
         """Classify what is embedded already; a failure if it has nothing that the classifier looks at.
@@ -199,26 +201,3 @@ class Classifier:
         for rows in found:
             if rows.shape != (2, len(self.labels)) or not np.allclose(rows.sum(axis=1), 1, atol=1e-3):
                 raise not_a_classifier(self.path, "what it computes are no probabilities of its labels")
-
-
-def output_names(card: Card) -> list[str]:
-    """What a classifier's graph gives: probabilities of each probe, for files and for windows."""
-    return [f"{name}_{what}" for name in card.probes for what in ("file", "window")]
-
-
-def open_graph(path: Path, card: Card) -> OnnxFile:
-    """The graph of a classifier, which has no other operators than one needs.
-
-    Raises:
-        OutputError: it has, or is not what its description says.
-    """
-    try:
-        others = operators(path) - _OPERATORS
-        if others:
-            raise ValueError(f"it has operators of other kinds, such as {min(others)}")
-        inputs = [Port(name, "float32", ("batch", dim)) for name, dim in card.dims.items()]
-        outputs = [Port(name, "float32", ("batch", len(card.labels))) for name in output_names(card)]
-        return OnnxFile(path, inputs, outputs, "cpu", 1)
-    except (OSError, ValueError, BundleError) as error:
-        why = "its graph is not what its description says" if isinstance(error, BundleError) else error
-        raise not_a_classifier(path, why) from error

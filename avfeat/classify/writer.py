@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avfeat.backends.onnx_file import Node
 from avfeat.classify.calibration import softmax
-from avfeat.classify.card import KEY, MODALITIES, Card
-from avfeat.classify.model import open_graph, output_names
+from avfeat.classify.card import KEY, Card
+from avfeat.classify.graph import OUTPUTS, nodes_of, open_graph, output_names, sides_of
 from avfeat.errors import AvfeatError
 from avfeat.evaluation.probe import Probe
 from avfeat.extras import extra_packages
@@ -33,6 +34,10 @@ class CalibratedProbe:
     probe: Probe
     file_temperature: float
     window_temperature: float
+
+    def temperature(self, what: str) -> float:
+        """Of what is one of ``OUTPUTS``."""
+        return self.file_temperature if what == "file" else self.window_temperature
 
 
 def write_classifier(
@@ -56,20 +61,16 @@ def write_classifier(
     """
     with extra_packages("eval"):
         from onnx import TensorProto, checker, helper
-    classes = len(card.labels)
-    inputs = [_port(name, card.dims[name]) for name in MODALITIES if name in card.dims]
-    nodes, values, outputs = [], [], []
-    for name in card.probes:
-        made, own = _nodes(name, probes[name], classes)
-        nodes += made
-        values += own
-        outputs += [_port(f"{name}_{what}", classes) for what in ("file", "window")]
+    dims = {**card.dims, **dict.fromkeys(output_names(card), len(card.labels))}
+    ports = {
+        name: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", dim]) for name, dim in dims.items()
+    }
     graph = helper.make_graph(
-        nodes,
+        [_node(node) for node in nodes_of(card)],
         "classifier",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs],
-        values,
+        [ports[name] for name in card.dims],
+        [ports[name] for name in output_names(card)],
+        [_tensor(name, value) for probe in card.probes for name, value in _values(probe, probes[probe], card)],
     )
     model = helper.make_model(
         graph,
@@ -97,51 +98,36 @@ def _check(
     for name, got in zip(output_names(card), found, strict=True):
         probe, _, what = name.partition("_")
         made = probes[probe]
-        taken = np.concatenate([rows[side] for side in (MODALITIES if probe == "av" else (probe,))], axis=1)
-        temperature = made.file_temperature if what == "file" else made.window_temperature
-        wanted = softmax(made.probe.scores(taken, len(card.labels)) / temperature)
+        taken = np.concatenate([rows[side] for side in sides_of(probe)], axis=1)
+        wanted = softmax(made.probe.scores(taken, len(card.labels)) / made.temperature(what))
         apart = float(np.abs(got - wanted).max())
         if not apart <= _CLOSE:
             raise AvfeatError(f"The classifier's {name} is {apart:.1e} off in ONNX Runtime; please report this.")
 
 
-def _port(name: str, dim: int) -> tuple[str, list[str | int]]:
-    return name, ["batch", dim]
+def _node(node: Node) -> Any:
+    from onnx import helper
+
+    axis: dict[str, Any] = {"axis": 1} if node.operator in ("Concat", "Softmax") else {}
+    return helper.make_node(node.operator, node.inputs, node.outputs, **axis)
 
 
-def _nodes(name: str, made: CalibratedProbe, classes: int) -> tuple[list[Any], list[Any]]:
-    """Standardise, weigh, divide by the temperature, softmax: nodes, and the values that they take."""
-    from onnx import helper, numpy_helper
+def _tensor(name: str, value: NDArray[Any]) -> Any:
+    from onnx import numpy_helper
 
+    return numpy_helper.from_array(np.asarray(value, np.float32), name)
+
+
+def _values(name: str, made: CalibratedProbe, card: Card) -> Iterator[tuple[str, NDArray[Any]]]:
+    """What the nodes of a probe take, as ``shapes_of`` says."""
     known = made.probe.regression
-    weights = np.zeros((len(made.probe.mean), classes), np.float32)
+    weights = np.zeros((len(made.probe.mean), len(card.labels)))
     weights[:, known.classes] = known.weights
-    intercepts = np.full(classes, _NEVER, np.float32)
+    intercepts = np.full(len(card.labels), _NEVER)
     intercepts[known.classes] = known.intercepts
-    values = {
-        "mean": made.probe.mean,
-        "scale": made.probe.scale,
-        "weights": weights,
-        "intercepts": intercepts,
-        "file_temperature": np.array(made.file_temperature),
-        "window_temperature": np.array(made.window_temperature),
-    }
-    # What a node takes from another, or from the values of this probe.
-    at = {key: f"{name}_{key}" for key in (*values, "joined", "centred", "scaled", "weighed", "logits")}
-    nodes = []
-    begin = name
-    if name == "av":
-        nodes.append(helper.make_node("Concat", list(MODALITIES), [at["joined"]], axis=1))
-        begin = at["joined"]
-    nodes += [
-        helper.make_node("Sub", [begin, at["mean"]], [at["centred"]]),
-        helper.make_node("Div", [at["centred"], at["scale"]], [at["scaled"]]),
-        helper.make_node("MatMul", [at["scaled"], at["weights"]], [at["weighed"]]),
-        helper.make_node("Add", [at["weighed"], at["intercepts"]], [at["logits"]]),
-    ]
-    for what in ("file", "window"):
-        cooled = f"{name}_{what}_logits"
-        nodes.append(helper.make_node("Div", [at["logits"], at[f"{what}_temperature"]], [cooled]))
-        nodes.append(helper.make_node("Softmax", [cooled], [f"{name}_{what}"], axis=1))
-    tensors = [numpy_helper.from_array(np.asarray(value, np.float32), at[key]) for key, value in values.items()]
-    return nodes, tensors
+    yield f"{name}_mean", made.probe.mean
+    yield f"{name}_scale", made.probe.scale
+    yield f"{name}_weights", weights
+    yield f"{name}_intercepts", intercepts
+    for what in OUTPUTS:
+        yield f"{name}_{what}_temperature", np.array(made.temperature(what))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
@@ -114,6 +114,8 @@ def _show(found: FittedClassifier, bundle: str) -> None:
         f"{found.measured.dataset}: {counts['files']:,} files of {counts['groups']:,} groups, {len(found.labels)} "
         f"classes; linear probe, {counts['folds']} folds of groups"
     )
+    if counts["groups"] == counts["files"]:
+        note("note: no groups are named, so each file is one; clips of one recording in two folds would flatter.")
     table(*tables.classification_table(found.measured))
     rows = []
     for row, name in enumerate(found.labels):
@@ -164,12 +166,13 @@ def predict(
         loaded = stack.enter_context(load_classifier(classifier, encoder=encoder, device=device))
         found: list[Prediction] = []
         failures: list[Failure] = []
-        for one in _predict(loaded, inputs, hop, workers):
-            if isinstance(one, Failure):
-                note(f"error: {one.message}")
-                failures.append(one)
-            else:
-                found.append(one)
+        with closing(_predict(loaded, inputs, hop, workers)) as results:
+            for one in results:
+                if isinstance(one, Failure):
+                    note(f"error: {one.message}")
+                    failures.append(one)
+                else:
+                    found.append(one)
     if json is not None:
         about = {"model": str(classifier), "bundle": loaded.bundle, "labels": list(loaded.labels)}
         predictions = [one.to_json() for one in found]
@@ -182,7 +185,7 @@ def predict(
 
 def _predict(
     loaded: Classifier, inputs: Sequence[str], hop: float | None, workers: int | None
-) -> Iterator[Prediction | Failure]:
+) -> Generator[Prediction | Failure, None, None]:
     for is_table, some in groupby(inputs, key=lambda name: Path(name).suffix.lower() in reading.READERS):
         if is_table:
             for name in some:
@@ -196,14 +199,14 @@ def _predict(
 
 def _predict_media(
     loaded: Classifier, inputs: Sequence[str], hop: float | None, workers: int | None
-) -> Iterator[Prediction | Failure]:
+) -> Generator[Prediction | Failure, None, None]:
     stdin = None if sys.stdin is None else getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
     tasks = job.make_plan(inputs, job.STDOUT, stdin=stdin).tasks
     waiting = [task for task in tasks if task.failure is None]
     results = loaded.predict_many(
         (task.source for task in waiting), hop=hop, workers=workers, isolate=len(waiting) > 1
     )
-    with progress("classifying", len(tasks)) as advance:
+    with closing(results), progress("classifying", len(tasks)) as advance:
         for task in tasks:
             yield next(results) if task.failure is None else task.failure
             advance(Path(task.name).name)

@@ -94,32 +94,46 @@ def linear_probe(
     return Probed(best, probes[best].predict(test), validation, probes[best])
 
 
-def cross_validated_probe(parts: Sequence[tuple[Rows, Labels]], test: Rows) -> Probed:
-    """Take the C that is best on all parts, each by what is fitted on the others, fit on all of them, and predict.
+class NestedProbes:
+    """Probes of folds that choose their C among themselves, each fit made once.
 
-    Args:
-        parts: rows ``(n, d)`` and classes ``(n,)``; what leaves others of a single class chooses nothing.
-        test: rows ``(m, d)``.
-
-    Raises:
-        AvfeatError: a single class is all there is to fit, or a fit does not converge.
-        BackendError: scikit-learn is not installed.
+    Where fold 1 is tested and fold 2 judges, C is chosen by the same fits as where these two change roles.
     """
-    right = dict.fromkeys(GRID, 0)
-    for number, (rows, labels) in enumerate(parts):
-        others = joined([part for other, part in enumerate(parts) if other != number])
-        if len(rows) and len(np.unique(others[1])) > 1:
-            for c, probe in fit_probes(*others, GRID).items():
-                right[c] += int((probe.predict(rows) == labels).sum())
-    validation = {c: count / max(sum(len(labels) for _, labels in parts), 1) for c, count in right.items()}
-    best = best_c(validation)
-    probe = fit_probes(*joined(parts), [best])[best]
-    return Probed(best, probe.predict(test), validation, probe)
 
+    def __init__(self, rows: Rows, labels: Labels) -> None:
+        """Take rows ``(n, d)`` and classes ``(n,)``."""
+        self._rows, self._labels = rows, labels
+        self._fits: dict[tuple[int, ...], dict[float, Probe]] = {}
 
-def joined(parts: Sequence[tuple[Rows, Labels]]) -> tuple[Rows, Labels]:
-    """Rows and classes of parts, one below the other."""
-    return np.concatenate([rows for rows, _ in parts]), np.concatenate([labels for _, labels in parts])
+    def probe(self, parts: Sequence[Sequence[int]], test: Sequence[int]) -> Probed:
+        """Take the C that is best on all parts, each by what is fitted on the others, fit on all, and predict.
+
+        Args:
+            parts: places of rows; a part that leaves a single class to be fitted chooses nothing.
+            test: places of the rows to predict.
+
+        Raises:
+            AvfeatError: a single class is all there is to fit, or a fit does not converge.
+            BackendError: scikit-learn is not installed.
+        """
+        right, judged = dict.fromkeys(GRID, 0), 0
+        for number, part in enumerate(parts):
+            others = sorted(place for other, one in enumerate(parts) if other != number for place in one)
+            if part and len(np.unique(self._labels[others])) > 1:
+                judged += len(part)
+                for c, probe in self._fit(others).items():
+                    right[c] += int((probe.predict(self._rows[list(part)]) == self._labels[list(part)]).sum())
+        validation = {c: count / max(judged, 1) for c, count in right.items()}
+        best = best_c(validation)
+        whole = sorted(place for part in parts for place in part)
+        probe = fit_probes(self._rows[whole], self._labels[whole], [best])[best]
+        return Probed(best, probe.predict(self._rows[list(test)]), validation, probe)
+
+    def _fit(self, places: list[int]) -> dict[float, Probe]:
+        key = tuple(places)
+        if key not in self._fits:
+            self._fits[key] = fit_probes(self._rows[places], self._labels[places], GRID)
+        return self._fits[key]
 
 
 def best_c(validation: Mapping[float, float]) -> float:

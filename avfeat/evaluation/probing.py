@@ -13,7 +13,7 @@ from avfeat.evaluation.dataset import Dataset, Fold, LabelledItem
 from avfeat.evaluation.features import Collected, stack_features
 from avfeat.evaluation.interval import bootstrap
 from avfeat.evaluation.logistic import Labels
-from avfeat.evaluation.probe import Probed, cross_validated_probe, linear_probe
+from avfeat.evaluation.probe import NestedProbes, Probed, linear_probe
 
 Rows = NDArray[np.float32]
 
@@ -104,12 +104,13 @@ class ProbeTask:
         rows = np.zeros((*self.labels.shape, width), np.float32)
         used = sorted({place for fold in self.folds for place in (*fold.train, *fold.val, *fold.test)})
         rows[used] = stack_features(found.features, (self.items[place].file for place in used), modality)
-        return self._score({fold.name: self._probe(rows, fold) for fold in self.folds})
+        nested = NestedProbes(rows.reshape(-1, width), self.labels.reshape(-1))
+        return self._score({fold.name: self._probe(rows, fold, nested) for fold in self.folds})
 
-    def _probe(self, rows: Rows, fold: Fold) -> Probed:
-        test, _ = self._part(rows, fold.test)
+    def _probe(self, rows: Rows, fold: Fold, nested: NestedProbes) -> Probed:
         if fold.parts:
-            return cross_validated_probe([self._part(rows, part) for part in fold.parts], test)
+            return nested.probe([self._rows_of(part) for part in fold.parts], self._rows_of(fold.test))
+        test, _ = self._part(rows, fold.test)
         val = set(fold.val)
         fitted = [place for place in fold.train if place not in val] if fold.refit else list(fold.train)
         refit = self._part(rows, fold.train) if fold.refit else None
@@ -118,6 +119,11 @@ class ProbeTask:
     def _part(self, rows: Rows, places: Sequence[int]) -> tuple[Rows, Labels]:
         chosen = list(places)
         return rows[chosen].reshape(-1, rows.shape[-1]), self.labels[chosen].reshape(-1)
+
+    def _rows_of(self, places: Sequence[int]) -> list[int]:
+        """The places of items' rows, where those of all items lie one below the other."""
+        each = self.labels.shape[1]
+        return [place * each + row for place in places for row in range(each)]
 
     def _score(self, probed: Mapping[str, Probed]) -> Score:
         confusion = np.zeros((len(self.classes), len(self.classes)), np.int64)

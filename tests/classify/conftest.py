@@ -19,4 +19,5 @@ def made(tmp_path_factory: pytest.TempPathFactory, encoder: Encoder) -> Made:
     table = folder / "clips.csv"
     table.write_text("\n".join(lines))
     store = Store(folder / "store")
-    return Made(table, fit_classifier(table, folder / "model.onnx", encoder=encoder, store=store), store)
+    fitted = fit_classifier(table, folder / "model.onnx", encoder=encoder, store=store, baselines=False)
+    return Made(table, fitted, store)

@@ -30,10 +30,9 @@ def test_it_is_measured_by_what_each_file_has(made: Made) -> None:
     assert found.confusion.tolist() == [[6, 0], [0, 6]] and set(found.recall.values()) == {1.0}
     assert found.counts == {"files": 12, "groups": 6, "folds": 5, "left_out": 0}
     assert found.used == {"video": 1, "audio": 1, "av": 10}
-    model, baseline = found.measured.entries
+    (model,) = found.measured.entries
     # What lacks a modality is left out where that is measured.
     assert {name: len(score.tested) for name, score in model.scores.items()} == {"video": 11, "audio": 11, "av": 10}
-    assert baseline.name == "colours + MFCC" and set(baseline.scores) == set(model.scores)
     assert found.measured.majority == 0.5
     assert found.calibration_error[0] < 0.3 and found.log_loss[0] < 0.4
 

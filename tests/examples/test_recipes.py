@@ -55,13 +55,6 @@ def test_a_data_loader_gives_windows_from_spawned_workers(clip: Path, other_clip
     assert "left out: " in ran.stderr and "x.mp4" in ran.stderr
 
 
-def test_workers_share_the_files_out(clip: Path, other_clip: Path, encoder: avfeat.Encoder) -> None:
-    module = recipe("dataloader")
-    (batch,) = module.loader(encoder, [clip, other_clip], batch=8, workers=0)
-    assert batch["file"].tolist() == [0, 0, 0, 1, 1] and batch["start"].tolist() == [0, 2, 4, 0, 2]
-    np.testing.assert_array_equal(batch["audio"][3:].numpy(), encoder.embed(other_clip).audio)
-
-
 @pytest.fixture(scope="module")
 def match(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """16 s of the same, but for two seconds in the middle that look and sound otherwise."""
