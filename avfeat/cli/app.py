@@ -7,49 +7,55 @@ import os
 import signal
 import sys
 import warnings
-from importlib.metadata import entry_points
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated
 
 import typer
 
-from avfeat.cli.bench import bench_command
-from avfeat.cli.classify import classify
-from avfeat.cli.doctor import doctor
-from avfeat.cli.duplicates import duplicates
-from avfeat.cli.embed import embed
-from avfeat.cli.eval import evaluation
-from avfeat.cli.explore import explore
-from avfeat.cli.info import info
-from avfeat.cli.search import search
-from avfeat.cli.synth import synth
-from avfeat.cli.verify import verify
 from avfeat.errors import ArgumentError, AvfeatError, StoppedError
 from avfeat.plain import visible
 from avfeat.stop import Terminated, raise_on_signal
 from avfeat.version import __version__
 
 _INTERRUPTED = 130
+_GROUP = "avfeat.commands"
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command()(embed)
-app.command()(info)
-app.command()(verify)
-app.command()(doctor)
-app.command("bench")(bench_command)
-app.command()(search)
-app.add_typer(classify, name="classify")
-app.command()(duplicates)
-app.command()(explore)
-app.add_typer(synth, name="synth")
-app.add_typer(evaluation, name="eval")
-# The rooms above this one bring their commands with them; this one knows none of them.
-for _entry in sorted(entry_points(group="avfeat.commands"), key=lambda entry: entry.name):
-    app.command(_entry.name)(_entry.load())
+_COMMANDS = {
+    "embed": "avfeat.cli.embed:embed",
+    "info": "avfeat.cli.info:info",
+    "verify": "avfeat.cli.verify:verify",
+    "doctor": "avfeat.cli.doctor:doctor",
+    "bench": "avfeat.cli.bench:bench_command",
+    "search": "avfeat.cli.search:search",
+    "duplicates": "avfeat.cli.duplicates:duplicates",
+    "explore": "avfeat.cli.explore:explore",
+    "classify": "avfeat.cli.classify:classify",
+    "synth": "avfeat.cli.synth:synth",
+    "eval": "avfeat.cli.eval:evaluation",
+}
+
+
+def make_app(words: Sequence[str] = ()) -> typer.Typer:
+    """The command line; where ``words`` begin with a command, that one alone: importing all takes longer than a clip."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(avfeat)
+    entries = [EntryPoint(name, place, _GROUP) for name, place in _COMMANDS.items()]
+    # The rooms above this one bring their commands with them; this one knows none of them.
+    entries += sorted(entry_points(group=_GROUP), key=lambda entry: entry.name)
+    named = [entry for entry in entries if entry.name in words[:1]]
+    for entry in named or entries:
+        command = entry.load()
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=entry.name)
+        else:
+            app.command(entry.name)(command)
+    return app
 
 
 def _version(value: bool) -> None:
@@ -58,7 +64,6 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def avfeat(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
@@ -77,7 +82,7 @@ def run() -> None:
     warnings.formatwarning = lambda message, *rest, **named: f"warning: {visible(str(message))}\n"
     try:
         with raise_on_signal():
-            app()
+            make_app(sys.argv[1:])()
     except StoppedError as stop:
         _leave(str(stop), stop.status)
     except AvfeatError as error:

@@ -255,8 +255,8 @@ def test_a_missing_package_is_named_with_its_extra(
 def test_an_evaluation_imports_no_torch(tiny_ave: Path, tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "from avfeat.cli.app import app\n"
-        "try:\n    app()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
+        "from avfeat.cli.app import make_app\n"
+        "try:\n    make_app()()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
         "assert 'torch' not in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     )
     given = ["--confusion", str(tmp_path / "c.svg"), "--baselines", "--random-init", "auto"]

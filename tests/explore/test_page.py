@@ -57,9 +57,9 @@ def browser() -> Iterator[Any]:
 def seen(browser: Any, odd_index: Path) -> Seen:
     from typer.testing import CliRunner
 
-    from avfeat.cli.app import app
+    from avfeat.cli.app import make_app
 
-    ran = CliRunner().invoke(app, ["explore", str(odd_index), "-o", str(odd_index.parent / "page.html")])
+    ran = CliRunner().invoke(make_app(), ["explore", str(odd_index), "-o", str(odd_index.parent / "page.html")])
     assert ran.exit_code == 0, ran.output
     return Seen(browser, odd_index.parent / "page.html")
 

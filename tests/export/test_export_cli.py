@@ -10,29 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import typer
 from bundles import without_parity
 from exporting import SPECS
 from processes import begun
 
 import avfeat
-from avfeat.cli import app as application
-from avfeat.export.cli import export
 from avfeat.export.media import ClipWindows
 from avfeat.export.model import open_model
 from avfeat.export.precision import graphs
 from avfeat.training.checkpoint import Checkpoint
 from avfeat.training.networks import PAIRS
-
-
-@pytest.fixture(autouse=True)
-def _command(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = [command.name for command in application.app.registered_commands]
-    if "export" not in names:
-        fresh = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        fresh.registered_commands = [*application.app.registered_commands]
-        fresh.command("export")(export)
-        monkeypatch.setattr(application, "app", fresh)
 
 
 def test_a_run_becomes_a_bundle_that_verifies(
