@@ -180,7 +180,8 @@ def measure(data: Path, part: PartOption = "dev", threshold: float | None = None
     sources = clips_of(part)
     source = {f"originals/{name}": one for name, one in sources.items()}
     source |= {name: row["source"] for name, row in copies.items()}
-    found = find(load_collection(Path("all.lance"), features=True), threshold or THRESHOLD)
+    collection = load_collection(Path("all.lance"), features=True)
+    found = find(collection, threshold or THRESHOLD)
     pairs = {(pair.a, pair.b) for pair in found.pairs}
     wrong = [pair for pair in sorted(pairs) if source[pair[0]] != source[pair[1]]]
     for row in copies.values():
@@ -191,7 +192,7 @@ def measure(data: Path, part: PartOption = "dev", threshold: float | None = None
         show(kind, [row for row in copies.values() if row["kind"] == kind])
     show("all", list(copies.values()))
     right = sum(bool(row["found"]) for row in copies.values())
-    different = sum(bool(source[a] != source[b]) for a, b in itertools.combinations(source, 2))
+    different = sum(bool(source[a] != source[b]) for a, b in itertools.combinations(collection.sources, 2))
     precision = right / max(1, right + len(wrong))
     typer.echo(f"precision {precision:.4f}: {len(wrong)} of {different:,} pairs of different sources")
     for a, b in wrong:
