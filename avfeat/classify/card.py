@@ -29,7 +29,7 @@ class Card:
     Attributes:
         labels: the classes, in the order of the columns.
         dims: numbers in a row of features, by modality that the classifier looks at.
-        probes: those that it has, of ``av``, ``video`` and ``audio``.
+        probes: those that it has, of ``av``, ``video`` and ``audio``; the first that a file has all of speaks.
         bundle: sha256 of the bundle whose features it takes.
         bundle_name: its name.
         avfeat: the version that fitted it.
@@ -94,8 +94,10 @@ def _checked(values: Any) -> Card:
         isinstance(dim, int) and not isinstance(dim, bool) and 1 <= dim <= MOST_DIM for dim in dims.values()
     ):
         raise ValueError("its dims are no whole numbers")
-    if not isinstance(probes, list) or not probes or not all(one in PROBES for one in probes):
+    if not isinstance(probes, list) or not probes or any(one not in PROBES for one in probes):
         raise ValueError("its probes are not some of av, video and audio")
+    if len(set(probes)) < len(probes):
+        raise ValueError("it has a probe twice")
     if set(dims) != {name for one in probes for name in (MODALITIES if one == "av" else (one,))}:
         raise ValueError("its dims are not those that its probes need")
     bundle, name, version = values.get("bundle"), values.get("bundle_name"), values.get("avfeat")

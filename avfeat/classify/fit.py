@@ -15,7 +15,7 @@ from avfeat.arguments import check_path
 from avfeat.classify.card import Card
 from avfeat.classify.groups import with_folds
 from avfeat.classify.held_out import fit_on, hold_out
-from avfeat.classify.report import FittedClassifier, chosen_c, summary
+from avfeat.classify.report import FittedClassifier, chosen_c, preference, summary
 from avfeat.classify.writer import CalibratedProbe, write_classifier
 from avfeat.datasets import Columns
 from avfeat.embedding import Embedding
@@ -114,7 +114,8 @@ def _write(
     measured = replace(measured, majority=max(labels.values()) / labels.total())
     fitted = summary(path, dataset, measured, features, {name: files for name, (files, _) in said.items()})
     probes = {}
-    for name, (files, windows) in said.items():
+    for name in preference(measured.entries[0].scores):
+        files, windows = said[name]
         probe = fit_on(dataset, features, name, c[name], range(len(dataset.items)))
         probes[name] = CalibratedProbe(probe, files.temperature(), windows.temperature())
     card = _card(dataset, encoder, features, fitted, probes)

@@ -14,7 +14,7 @@ from avfeat.embedding import Embedding, FloatRows
 from avfeat.evaluation.dataset import Dataset
 from avfeat.evaluation.features import Features, of_file
 from avfeat.evaluation.logistic import Labels, Matrix
-from avfeat.evaluation.probe import Probe, fit_probes
+from avfeat.evaluation.probe import LEAST, Probe, fit_probes
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def fit_on(
     ]
     rows = np.concatenate([features[item.file].rows(name) for item in able])
     number = {label: index for index, label in enumerate(dataset.classes)}
-    return fit_probes(rows, np.array([number[item.label] for item in able], np.int64), [c])[c]
+    return fit_probes(rows, np.array([number[item.label] for item in able], np.int64), [c], LEAST)[c]
 
 
 def hold_out(

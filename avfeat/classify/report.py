@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfeat.classify.calibration import calibration_error, log_loss, softmax
-from avfeat.classify.choice import choose
+from avfeat.classify.choice import choose, preferred
 from avfeat.classify.groups import groups_by_class
 from avfeat.classify.held_out import Said
 from avfeat.embedding import Failure
@@ -127,7 +127,7 @@ class Answers:
 def answers(
     dataset: Dataset, features: Mapping[Path, Features], scores: Mapping[str, Score], said: Mapping[str, Said]
 ) -> Answers:
-    """Choose for each item the probe that speaks of it, if any does; arguments as of ``summary``."""
+    """Choose for each item the probe that speaks of it, by what was best without its fold."""
     rows = {name: {int(item): row for row, item in enumerate(one.items)} for name, one in said.items()}
     number = {label: index for index, label in enumerate(dataset.classes)}
     taken = {
@@ -135,10 +135,12 @@ def answers(
         for name, score in scores.items()
     }
     calibrated = {name: one.probabilities() for name, one in said.items()}
+    orders = [preferred(_validations(scores, fold.name), len(fold.train)) for fold in dataset.folds]
+    order_of = {place: order for fold, order in zip(dataset.folds, orders, strict=True) for place in fold.test}
     picked: list[tuple[int, str, int]] = []
     for place, item in enumerate(dataset.items):
         found = features.get(item.file)
-        name = None if found is None else choose(found.has_video, found.has_audio, said)
+        name = None if found is None else choose(found.has_video, found.has_audio, order_of[place])
         if name is not None:
             picked.append((place, name, rows[name][place]))
     return Answers(
@@ -150,6 +152,19 @@ def answers(
         calibrated=np.stack([calibrated[name][row] for _, name, row in picked]),
         raw=softmax(np.stack([said[name].logits[row] for _, name, row in picked])),
     )
+
+
+def _validations(scores: Mapping[str, Score], fold: str) -> dict[str, float]:
+    """What each probe has reached without the fold that is tested."""
+    return {name: max(score.probed[fold].validation.values()) for name, score in scores.items()}
+
+
+def preference(scores: Mapping[str, Score]) -> tuple[str, ...]:
+    """The probes in the order in which they are to speak, by the mean of what they reach over the folds."""
+    folds = next(iter(scores.values())).probed
+    each = [_validations(scores, fold) for fold in folds]
+    count = max(len(score.tested) for score in scores.values())
+    return preferred({name: float(np.mean([one[name] for one in each])) for name in scores}, count)
 
 
 def chosen_c(score: Score) -> float:

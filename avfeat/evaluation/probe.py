@@ -15,6 +15,9 @@ from avfeat.extras import extra_packages
 GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Values of C, the inverse strength of the L2 penalty, ascending."""
 
+LEAST = 0.3
+"""Of the median deviation: what features deviate by at least, where folds are small."""
+
 Rows = NDArray[np.floating[Any]]
 
 
@@ -126,13 +129,13 @@ class NestedProbes:
         validation = {c: count / max(judged, 1) for c, count in right.items()}
         best = best_c(validation)
         whole = sorted(place for part in parts for place in part)
-        probe = fit_probes(self._rows[whole], self._labels[whole], [best])[best]
+        probe = fit_probes(self._rows[whole], self._labels[whole], [best], LEAST)[best]
         return Probed(best, probe.predict(self._rows[list(test)]), validation, probe)
 
     def _fit(self, places: list[int]) -> dict[float, Probe]:
         key = tuple(places)
         if key not in self._fits:
-            self._fits[key] = fit_probes(self._rows[places], self._labels[places], GRID)
+            self._fits[key] = fit_probes(self._rows[places], self._labels[places], GRID, LEAST)
         return self._fits[key]
 
 
@@ -142,14 +145,26 @@ def best_c(validation: Mapping[float, float]) -> float:
     return max(GRID, key=lambda c: validation[c])
 
 
-def fit_probes(rows: Rows, labels: Labels, grid: Sequence[float]) -> dict[float, Probe]:
-    """A probe for each C of ``grid``; arguments and errors as of ``linear_probe``."""
+def fit_probes(rows: Rows, labels: Labels, grid: Sequence[float], least: float = 0.0) -> dict[float, Probe]:
+    """A probe for each C of ``grid``; errors as of ``linear_probe``.
+
+    Args:
+        rows: ``(n, d)``.
+        labels: ``(n,)``.
+        grid: inverse strengths of the penalty.
+        least: the share of the median deviation of the features that none is taken to fall short of: one that is
+            all but constant in a few rows would count thousandfold in others.
+    """
     with extra_packages("eval"):
         from sklearn.preprocessing import StandardScaler
     scaler = StandardScaler()
-    scaled = scaler.fit_transform(_double(rows))
-    found = fit_all(scaled, labels, grid)
-    return {c: Probe(scaler.mean_, scaler.scale_, one) for c, one in zip(grid, found, strict=True)}
+    scaler.fit(_double(rows))
+    mean, scale = scaler.mean_, scaler.scale_
+    spread = np.sqrt(scaler.var_)
+    if least and spread.any():
+        scale = np.maximum(spread, least * np.median(spread[spread > 0]))
+    found = fit_all((_double(rows) - mean) / scale, labels, grid)
+    return {c: Probe(mean, scale, one) for c, one in zip(grid, found, strict=True)}
 
 
 def _double(rows: Rows) -> Matrix:

@@ -105,6 +105,8 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "huge dims": (card(dims={"video": 2**60, "audio": 512}), "its dims are no whole numbers"),
     "no dims": (card(dims={"video": 1408}), "its dims are not those that its probes need"),
     "other probes": (card(probes=["text"]), "its probes are not some of"),
+    "a probe twice": (card(probes=["av", "av"]), "it has a probe twice"),
+    "a list of probes": (card(probes=[["av"]]), "its probes are not some of"),
     "no bundle": (card(bundle="x"), "its bundle is no SHA-256"),
     "no figures": (card(figures=None), "figures are not there"),
     "NaN": (weights("video_weights", nan), "what it computes are no probabilities"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from avfeat.errors import AvfeatError
+from avfeat.evaluation import probe
 from avfeat.evaluation.interval import bootstrap
 from avfeat.evaluation.logistic import fit_all
-from avfeat.evaluation.probe import GRID, linear_probe
+from avfeat.evaluation.probe import GRID, NestedProbes, fit_probes, linear_probe
 
 
 def made(n: int, d: int, classes: int, seed: int = 0, rank: int | None = None):
@@ -124,3 +126,38 @@ def test_an_interval_over_videos_is_wider_than_one_over_their_segments() -> None
     videos = [f"v{number // 10}" for number in range(300)]
     wide, narrow = bootstrap(correct, videos), bootstrap(correct, [str(number) for number in range(300)])
     assert wide[1] - wide[0] > 2 * (narrow[1] - narrow[0])
+
+
+def test_a_feature_that_hardly_varies_does_not_explode() -> None:
+    rng = np.random.default_rng(0)
+    rows, labels = rng.normal(size=(40, 6)), np.arange(40) % 2
+    rows[:, 0] += 2 * labels
+    rows[:, 1] = 1e-6 * rng.normal(size=40)
+    others = rng.normal(size=(40, 6))
+    others[:, 0] += 2 * labels
+    (plain,), (steady,) = (list(fit_probes(rows, labels, [1.0], least).values()) for least in (0.0, 0.3))
+    assert np.abs(plain.scores(others, 2)).max() > 1e4 > 100 > np.abs(steady.scores(others, 2)).max()
+    assert (steady.predict(others) == labels).mean() > 0.7
+
+
+def test_folds_choose_c_among_themselves_and_share_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    rows, labels = rng.normal(size=(60, 4)), np.arange(60) % 3
+    rows[:, 0] += 6 * labels
+    parts = [list(range(first, 60, 3)) for first in range(3)] + [[]]
+    made: list[int] = []
+
+    def counted(*arguments: Any) -> Any:
+        made.append(len(arguments[0]))
+        return fit_probes(*arguments)
+
+    monkeypatch.setattr(probe, "fit_probes", counted)
+    nested = NestedProbes(rows, labels)
+    found = nested.probe(parts[:2], parts[2])
+    # Each of the two parts alone is of a single class: nothing can choose, so the smallest C is taken.
+    assert found.validation == dict.fromkeys(GRID, 0.0) and found.c == GRID[0] and made == [40]
+    parts = [list(range(first, first + 20)) for first in (0, 20, 40)]
+    first, second = nested.probe(parts[:2], parts[2]), nested.probe(parts[1:], parts[0])
+    assert made == [40, 20, 20, 40, 20, 40], "what is fitted on the second part serves both"
+    assert (first.predicted == labels[40:]).mean() > 0.8 and first.validation[first.c] > 0.8
+    assert second.c == min(c for c in GRID if second.validation[c] == max(second.validation.values()))
