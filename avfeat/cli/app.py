@@ -37,7 +37,7 @@ _COMMANDS = {
 
 
 def make_app(words: Sequence[str] = ()) -> typer.Typer:
-    """The command line; where ``words`` begin with a command, that one alone: importing all takes longer than a clip."""
+    """The command line; where ``words`` begin with a command, that one alone: all of them take long to import."""
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
