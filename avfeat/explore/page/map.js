@@ -29,7 +29,8 @@ const renderer = (() => {
   const gl = document.createElement("canvas").getContext("webgl"), info = gl?.getExtension("WEBGL_debug_renderer_info");
   return gl ? String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER)) : null;
 })();
-const most = renderer === null ? 5000 : /swiftshader|llvmpipe|software|basic render/i.test(renderer) ? 25000 : Infinity;
+const slow = renderer !== null && /swiftshader|llvmpipe|software|basic render/i.test(renderer);
+const most = renderer === null ? 5000 : slow ? 15000 : Infinity;
 const drawn = Int32Array.from({length: Math.min(count, most)}, (_, k) => (count <= most ? k : Math.floor(k * count / most)));
 const pick = (values) => Float32Array.from(drawn, (i) => values[i]);
 
@@ -69,7 +70,7 @@ function drawMap() {
     marker: {opacity: 1, color: [], size: [], line: {color: [], width: 2}},
   };
   map.replaceChildren();
-  return Plotly.newPlot(map, [dots, rings], layout(), {displayModeBar: false, scrollZoom: true, doubleClick: "reset"});
+  return Plotly.newPlot(map, [dots, rings], layout(), {displayModeBar: false, scrollZoom: true, doubleClick: "reset", plotGlPixelRatio: slow ? 1 : 2});
 }
 
 function ring(chosen, others) {
