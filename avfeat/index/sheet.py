@@ -20,12 +20,19 @@ _PAGE = """<!DOCTYPE html>
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; img-src data:; media-src *; style-src 'unsafe-inline'">
 <title>{title}</title><style>
-body {{ font: 15px/1.4 system-ui, sans-serif; margin: 1rem; color: #222; background: #fafafa }}
-.row {{ display: flex; flex-wrap: wrap; gap: 1rem; margin: 1rem 0; padding-top: 1rem; border-top: 1px solid #ddd }}
-figure {{ margin: 0; width: min(320px, 100%) }} figcaption {{ overflow-wrap: anywhere }}
-img, video {{ width: 100%; background: #000; display: block }} .many img {{ width: 33.3%; float: left }}
+body {{ font: 15px/1.45 system-ui, sans-serif; margin: 0 auto; padding: 1.2rem; max-width: 1320px;
+ color: #222; background: #fafaf8 }}
+h1 {{ font-size: 1.25rem; overflow-wrap: anywhere }}
+.row {{ display: flex; flex-wrap: wrap; gap: 1.2rem 1rem; margin: 1rem 0; padding-top: 1rem;
+ border-top: 1px solid #ddd }}
 .row p {{ width: 100%; margin: 0 }}
-@media (prefers-color-scheme: dark) {{ body {{ color: #ddd; background: #111 }} }}
+figure {{ margin: 0; width: min(300px, 100%) }}
+figcaption {{ overflow-wrap: anywhere; font-size: .9rem; padding-top: .3rem }}
+a {{ color: inherit; font-weight: 600 }}
+img, video {{ width: 100%; aspect-ratio: 16 / 9; object-fit: contain; background: #000; display: block;
+ border-radius: 6px }}
+.many {{ display: flex; gap: 2px }} .many img {{ min-width: 0; aspect-ratio: 16 / 16.2 }}
+@media (prefers-color-scheme: dark) {{ body {{ color: #ddd; background: #131313 }} .row {{ border-color: #333 }} }}
 </style></head><body><h1>{title}</h1>
 {rows}
 </body></html>
