@@ -1,4 +1,4 @@
-"""Highlights of a long video: what is unlike the rest of it, and where sound and picture go together.
+"""Highlights of a long video: what is unlike the rest of it, and where audio and video go together.
 
     python examples/highlights.py match.mp4 --seconds 30 --cut highlights.mp4
     python examples/highlights.py match.mp4 --text 'a crowd cheers' --model BUNDLE_WITH_TEXT

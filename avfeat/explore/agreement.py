@@ -1,4 +1,4 @@
-"""How well sound and picture agree: cosines in the space that they share, and of pairs that are mismatched."""
+"""How well audio and video agree: cosines in the space that they share, and of pairs that are mismatched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Short clips of two classes, with and without sound and picture."""
+"""Short clips of two classes, with and without audio and video."""
 
 from __future__ import annotations
 

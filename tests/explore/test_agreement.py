@@ -1,4 +1,4 @@
-"""How well sound and picture agree."""
+"""How well audio and video agree."""
 
 from __future__ import annotations
 

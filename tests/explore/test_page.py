@@ -141,7 +141,7 @@ def test_colours_can_be_changed_and_set_apart(seen: Seen) -> None:
     page.locator("#legend button").first.click()
     chosen = page.evaluate("map.data[0].selectedpoints.length")
     assert chosen == int(page.locator("#legend button span").first.inner_text()) == 3
-    page.select_option("#colour", "agreement of sound and picture")
+    page.select_option("#colour", "agreement of audio and video")
     assert "mismatched pairs" in page.locator("#legend").inner_text()
 
 

@@ -35,7 +35,7 @@ const common = data.files.shown.start.lastIndexOf("/") + 1;
 const nameOf = (file) => part(data.files.shown, file).slice(common);
 const timesOf = (i) => `${points.start[i].toFixed(1)}–${points.end[i].toFixed(1)} s`;
 
-// Cosines of sound and picture of all windows of a file; null where the index has none.
+// Cosines of audio and video of all windows of a file; null where the index has none.
 const agreement = data.agreement && unpack(Int16Array, data.agreement.windows);
 const firstWindow = new Int32Array(files.count);
 if (agreement) data.agreement.counts.forEach((n, i) => { if (i + 1 < files.count) firstWindow[i + 1] = firstWindow[i] + n; });

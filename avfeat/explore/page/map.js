@@ -21,7 +21,7 @@ colourings.unshift({
   codes: points.cluster,
 });
 colourings.push({title: "file", names: Array.from({length: files.count}, (_, file) => nameOf(file)), codes: points.file});
-if (agreement) colourings.push({title: "agreement of sound and picture", values: Float32Array.from({length: count}, (_, i) => agreementAt(i) ?? NaN)});
+if (agreement) colourings.push({title: "agreement of audio and video", values: Float32Array.from({length: count}, (_, i) => agreementAt(i) ?? NaN)});
 let colouring = colourings[0];
 
 // Without a graphics card, few points can be moved smoothly: then those drawn are a sample, spread evenly.

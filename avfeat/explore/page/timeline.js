@@ -1,5 +1,5 @@
 "use strict";
-// The chosen file over time: frames, loudness, and how well sound and picture agree, beside chance.
+// The chosen file over time: frames, loudness, and how well audio and video agree, beside chance.
 
 const LEFT = 44, RIGHT = 10;
 let shownFile = null;
@@ -48,13 +48,13 @@ function histogram(quiet, accent) {
 function sayChance(file) {
   const words = document.getElementById("chance");
   if (!agreement) {
-    words.textContent = "How well sound and picture agree is not known: that needs a bundle with a shared space, and two files with both.";
+    words.textContent = "How well audio and video agree is not known: that needs a bundle with a shared space, and two files with both.";
     return;
   }
   const found = agreementsOf(file).filter((value) => value !== null), {share, pairs, quantiles} = data.agreement;
   const above = found.filter((value) => value > quantiles[1]).length, wide = document.getElementById("time").classList.contains("wide");
   const own = found.length ? `Here ${above} of ${found.length} lie above the middle of chance.` : "This file has no window with both.";
-  words.textContent = `Cosine of sound and picture, window by window. Grey: ${pairs.toLocaleString("en")} mismatched pairs (band: the middle 90 %); ${wide ? "blue at the right: all windows, which" : "all windows"} beat such a pair ${(share * 100).toFixed(0)} % of the time (chance: 50 %). ${own}`;
+  words.textContent = `Cosine of audio and video, window by window. Grey: ${pairs.toLocaleString("en")} mismatched pairs (band: the middle 90 %); ${wide ? "blue at the right: all windows, which" : "all windows"} beat such a pair ${(share * 100).toFixed(0)} % of the time (chance: 50 %). ${own}`;
 }
 
 // As many frames as fit, each in the middle of its share of the time.
