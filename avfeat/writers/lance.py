@@ -248,7 +248,7 @@ def _delete(table: Any, column: str, values: Sequence[str]) -> None:
 
 
 def _index_vectors(windows: Any) -> None:
-    """An index of each column of the shared space that has none yet, and of the names."""
+    """An index of each column of the shared space that has vectors and no index yet, and of the names."""
     from lancedb.index import BTree, HnswSq
 
     there = {column for one in windows.list_indices() for column in one.columns}
@@ -256,5 +256,5 @@ def _index_vectors(windows: Any) -> None:
         windows.create_index("source", config=BTree())
     for name in ("video_shared", "audio_shared"):
         kind = windows.schema.field(name).type
-        if name not in there and getattr(kind, "list_size", None):
+        if name not in there and getattr(kind, "list_size", None) and windows.count_rows(f"{name} IS NOT NULL"):
             windows.create_index(name, config=HnswSq(distance_type="dot"))

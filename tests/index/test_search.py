@@ -17,6 +17,7 @@ import avfeat
 from avfeat import ArgumentError, MediaError, OutputError
 from avfeat.index import approximate
 from avfeat.index.search import Searcher
+from avfeat.reading.lance import open_windows
 from avfeat.writers import lance
 
 ODD = "</script><img src=x onerror=alert(1)>#1?.mp4"
@@ -139,6 +140,19 @@ def test_a_large_index_is_searched_by_its_nearest_vectors(
     for name in ("clips/other.mkv", "part.mp4"):
         assert searcher.find(folder / name)[0] == exact.find(folder / name)[0]
         assert len({hit.file for hit in searcher.find(folder / name)}) == 2
+
+
+def test_a_large_index_without_sound_is_indexed(
+    folder: Path, encoder: avfeat.Encoder, monkeypatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(lance, "MANY", 1)
+    with lance.open_index(tmp_path / "a.lance", encoder.bundle.sha256, ["a", "b"], ()) as index:
+        for key, name in (("a", "clips/quiet.mp4"), ("b", "part.mp4")):
+            index.put(key, encoder.embed(folder / name))
+    there = {column for one in open_windows(tmp_path / "a.lance").list_indices() for column in one.columns}
+    assert there == {"source", "video_shared"}
+    best = avfeat.search(tmp_path / "a.lance", folder / "part.mp4", encoder=encoder)[0]
+    assert best.file == str(folder / "part.mp4")
 
 
 def test_the_command_prints_writes_and_draws(index: Path, folder: Path, tmp_path: Path, avfeat_command) -> None:
