@@ -303,7 +303,7 @@ def _recall(
 def _by_chance(right: int, of: int, rank: int) -> float:
     """The probability that one of ``right`` among ``of`` comes up in ``rank`` draws without return."""
     drawn = np.arange(min(rank, of))
-    return float(1 - np.prod(np.clip((of - right - drawn) / np.maximum(of - drawn, 1), 0, 1)))
+    return float(1 - np.prod(np.clip((of - right - drawn) / (of - drawn), 0, 1)))
 
 
 def _measure(right: Rows, chance: Rows, groups: NDArray[np.int64]) -> Measure:
