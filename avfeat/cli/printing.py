@@ -34,7 +34,8 @@ def write_json(values: Any, target: str) -> None:
         sys.stdout.write(lines_of(text))
         return
     with atomic(Path(target)) as file:
-        file.write(text.encode())
+        # File names that are no UTF-8 become JSON's own escapes.
+        file.write(text.encode("utf-8", "backslashreplace"))
 
 
 def _finite(values: Any) -> Any:

@@ -44,9 +44,10 @@ class Entry:
 
 
 def file_key(path: str) -> str:
-    """By what an index knows a file, wherever the command is run."""
+    """By what an index knows a file, wherever the command is run; a link is a file of its own."""
+    place = Path(path)
     try:
-        return printable(str(Path(path).resolve()))
+        return printable(str(place.parent.resolve() / place.name))
     except (OSError, ValueError):
         # No file can have this name; embedding it says so.
         return printable(path)
@@ -147,7 +148,7 @@ class IndexWriter:
 
     def take_out_gone(self, folders: Iterable[Path]) -> None:
         """Take out the files that were in these folders and are no longer there."""
-        roots = [Path(file_key(str(folder))) for folder in folders]
+        roots = [Path(printable(str(folder.resolve()))) for folder in folders]
         for key in list(self._entries):
             place = Path(key)
             if any(place.is_relative_to(root) for root in roots) and not place.exists():

@@ -73,6 +73,18 @@ def test_it_adds_updates_and_removes(clips: Path, encoder: Encoder, made: list[P
     assert sorted(held()) == ["clips/2.wav"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+def test_a_link_is_a_file_of_its_own(clips: Path, encoder: Encoder, made: list[Path]) -> None:
+    link = clips / "link.wav"
+    link.symlink_to(made[2])
+    update(encoder)
+    assert sorted(held()) == ["clips/0.wav", "clips/1.wav", "clips/link.wav"]
+    assert set(update(encoder).values()) == {"skipped"}
+    link.unlink()
+    update(encoder)
+    assert sorted(held()) == ["clips/0.wav", "clips/1.wav"]
+
+
 def test_other_settings_are_other_rows(clips: Path, encoder: Encoder) -> None:
     update(encoder)
     assert set(update(encoder, start=-0.5).values()) == {"done"}
