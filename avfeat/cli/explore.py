@@ -14,7 +14,9 @@ from avfeat.explore.points import By, Kind
 
 def explore(
     index: IndexArgument,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The page, such as page.html.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", dir_okay=False, help="The page, such as page.html.")
+    ],
     points: Annotated[Kind, typer.Option(help="What is drawn.")] = "windows",
     by: Annotated[
         By, typer.Option(help="Whether what looks alike lies together, what sounds alike, or both.")

@@ -33,7 +33,8 @@ IndexArgument = Annotated[
     Path, typer.Argument(metavar="INDEX", help="A .lance folder or a .parquet table that embed has written.")
 ]
 HtmlOption = Annotated[
-    Path | None, typer.Option("--html", metavar="FILE", help="Write a page with frames and players to FILE.")
+    Path | None,
+    typer.Option("--html", metavar="FILE", dir_okay=False, help="Write a page with frames and players to FILE."),
 ]
 
 # Those of ``avfeat eval``.
@@ -56,7 +57,10 @@ RandomOption = Annotated[
     ),
 ]
 PictureOption = Annotated[
-    Path | None, typer.Option("--confusion", metavar="FILE", help="Draw the confusion matrix: .png, .svg or .pdf.")
+    Path | None,
+    typer.Option(
+        "--confusion", metavar="FILE", dir_okay=False, help="Draw the confusion matrix: .png, .svg or .pdf."
+    ),
 ]
 PromptsOption = Annotated[
     str | None,

@@ -21,8 +21,18 @@ from avfeat.plain import visible
 from avfeat.writers.atomic import atomic
 
 _SHOWN = 20
+
+
+def _no_folder(target: str | None) -> str | None:
+    """Before any work, as writing to it would fail after it."""
+    if target is not None and Path(target).is_dir():
+        raise typer.BadParameter(f"{visible(target)} is a folder; name a file.")
+    return target
+
+
 JsonOption = Annotated[
-    str | None, typer.Option("--json", metavar="FILE", help="Write JSON to FILE, or to stdout with -.")
+    str | None,
+    typer.Option("--json", metavar="FILE", callback=_no_folder, help="Write JSON to FILE, or to stdout with -."),
 ]
 
 
