@@ -169,7 +169,7 @@ def test_the_spectrogram_of_clap(padding: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--text", "audio"), "--text audio: --audio brings no text; CLIP, SigLIP (--video) and CLAP"),
+        (("--text", "audio"), "--text audio: --audio brings no text; CLIP, SigLIP (--video), CLAP"),
         (("--text", "both"), "--text both: must be video, audio or none"),
     ],
 )
