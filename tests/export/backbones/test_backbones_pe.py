@@ -31,7 +31,7 @@ def both(folder: Path, media: Path, tmp_path_factory: pytest.TempPathFactory) ->
     video, audio = open_video(f"transformers:{folder}"), open_audio(f"transformers:{folder}")
     assert left_out(video, audio, "video") is None
     path = tmp_path_factory.mktemp("both") / "bundle"
-    return export_backbones(path, video, audio, frames=4, seconds=0.5, pool="none", text="video", media=media)
+    return export_backbones(path, video, audio, frames=8, seconds=1.0, pool="none", text="video", media=media)
 
 
 @pytest.mark.nightly
@@ -41,9 +41,9 @@ def test_both_towers_are_in_one_space(both: ExportedBundle) -> None:
     assert bundle.text is not None and bundle.text.compares == ("video",)
     assert all(check.ok for check in verify(bundle, "cpu"))
     rows = bundle.graph("audio").frames
-    assert rows is not None and (rows.rows, rows.first, rows.period) == (50, 0.005, 0.01)
+    assert rows is not None and (rows.rows, rows.first, rows.period) == (100, 0.005, 0.01)
     rows = bundle.graph("video").frames
-    assert rows is not None and (rows.rows, rows.first, rows.period) == (4, 0.0625, 0.125)
+    assert rows is not None and (rows.rows, rows.first, rows.period) == (8, 0.0625, 0.125)
 
 
 @pytest.mark.nightly
@@ -55,8 +55,8 @@ def test_a_file_is_embedded_as_the_library_does_it(both: ExportedBundle, folder:
     file = sorted(media.iterdir())[1]
     decoded = decode(file, fps=8, size=None)
     assert decoded.frames is not None and decoded.waveform is not None
-    clip = torch.from_numpy(decoded.frames[:4]).permute(0, 3, 1, 2)
-    sound = decoded.waveform[:8000]
+    clip = torch.from_numpy(decoded.frames[:8]).permute(0, 3, 1, 2)
+    sound = decoded.waveform[:16_000]
     with torch.inference_mode():
         # All three at once, which is the library's own way.
         found = model(
@@ -75,11 +75,11 @@ def test_a_file_is_embedded_as_the_library_does_it(both: ExportedBundle, folder:
     with avfeat.load(both.bundle.path, device="cpu", threads=1) as encoder:
         e = encoder.embed(file)
         texts = encoder.embed_text(TEXTS)
-    # The library's own call takes 8 frames a second, and avfeat four frames of half a second.
+    # The library's own call takes 8 frames a second, and avfeat eight frames of a second.
     np.testing.assert_allclose(e.video_shared[0], wanted["video"][0], atol=2e-3)
     np.testing.assert_allclose(e.audio_shared[0], wanted["audio"][0], atol=1e-4)
     np.testing.assert_allclose(texts, wanted["text"], atol=1e-5)
-    assert e.audio_frames is not None and e.audio_frames.shape[1:] == (50, 32)
+    assert e.audio_frames is not None and e.audio_frames.shape[1:] == (100, 32)
 
 
 @pytest.mark.nightly
