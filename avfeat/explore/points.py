@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from avfeat.bundle import MODALITIES, Modality
 from avfeat.errors import ArgumentError
-from avfeat.index.collection import Collection, Mask, Rows, Vectors
+from avfeat.index.collection import Collection, Mask, Rows, Vectors, unit
 
 Kind = Literal["windows", "files"]
 By = Literal["video", "audio", "both"]
@@ -87,19 +87,14 @@ def _means(vectors: Vectors, first: NDArray[np.int64]) -> Vectors:
     """Of each file the mean of its windows that have a vector, of unit length."""
     kept = np.where(vectors.there[:, None], vectors.rows, np.float32(0))
     there = np.logical_or.reduceat(vectors.there, first)
-    return Vectors(_unit(np.add.reduceat(kept, first, axis=0)), there)
+    return unit(np.add.reduceat(kept, first, axis=0), there)
 
 
 def _together(parts: list[Vectors]) -> Rows:
-    return _unit(np.concatenate([_masked(part.rows, part.there) for part in parts], axis=1))
+    rows = np.concatenate([_masked(part.rows, part.there) for part in parts], axis=1)
+    return unit(rows, np.ones(len(rows), bool)).rows
 
 
 def _masked(rows: Rows, there: Mask) -> Rows:
     masked: Rows = np.where(there[:, None], rows, np.float32(0))
     return masked
-
-
-def _unit(rows: Rows) -> Rows:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit: Rows = (rows / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
-    return unit

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 Pair = tuple[Modality | Literal["text"], Modality]
 """Which of a query's vectors is compared with which of an index."""
 
-_WEIGHTS: dict[Pair, float] = {("video", "video"): 0.7, ("audio", "audio"): 0.3}
+WEIGHTS: dict[Pair, float] = {("video", "video"): 0.7, ("audio", "audio"): 0.3}
 """What each counts in a mean; others count alike. Copies with another sound, or noise on it, are still found."""
 
 _CELLS = 1 << 24
@@ -137,7 +137,7 @@ def _similarities(
         similar = other.rows @ one.rows[rows].T
         both = other.there[:, None] & one.there[rows][None]
         np.maximum(best, similar, out=best, where=both)
-        weight = np.float32(_WEIGHTS.get((ours, theirs), 1.0))
+        weight = np.float32(WEIGHTS.get((ours, theirs), 1.0))
         np.add(total, weight * similar, out=total, where=both)
         weights += weight * both
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from avfeat.index.align import Pair, Query
+from avfeat.index.align import WEIGHTS, Pair, Query
 from avfeat.reading.lance import index_entries, open_windows
 from avfeat.writers import lance
 
@@ -56,5 +56,5 @@ def candidates(windows: Any, query: Query, pairs: Sequence[Pair]) -> list[str]:
                 # LanceDB's distance of products is 1 less the product.
                 best[source] = max(best.get(source, 0.0), 1.0 - distance)
             for source, one in best.items():
-                similar[source] += one
+                similar[source] += WEIGHTS.get((ours, theirs), 1.0) * one
     return sorted(similar, key=lambda source: (-similar[source], source))[:_FILES]
