@@ -21,7 +21,7 @@ from avfeat.embedding import Embedding, Failure
 from avfeat.encoder import Encoder
 from avfeat.errors import BackendError, MediaError, OutputError
 from avfeat.evaluation.features import of_file
-from avfeat.index.query import check_bundle, encoder_of
+from avfeat.made_with import check_bundle, encoder_of
 from avfeat.media import Source
 from avfeat.media.rules import RuleOptions
 

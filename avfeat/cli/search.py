@@ -37,7 +37,7 @@ def search(
 
     avfeat search clips.lance photo.jpg --html sheet.html   a page with frames and players
     """
-    from avfeat.index.query import encoder_of
+    from avfeat.made_with import encoder_of
 
     searcher = Searcher(index)
     with encoder_of(searcher.collection, None if model is None else str(model), device) as encoder:

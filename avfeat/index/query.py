@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
 from avfeat.arguments import shown
-from avfeat.bundle import SHIPPED, Bundle, Modality, find_bundle
+from avfeat.bundle import Bundle, Modality
 from avfeat.embedding import Embedding
-from avfeat.encoder import Encoder, load
+from avfeat.encoder import Encoder
 from avfeat.errors import ArgumentError
 from avfeat.index.align import Query
 from avfeat.index.collection import Vectors, unit
@@ -19,45 +18,6 @@ from avfeat.index.collection import Vectors, unit
 _LOG = logging.getLogger("avfeat")
 FINEST = 0.5
 """Seconds between the windows of a query, at most: they need not lie on the grid of what they are a copy of."""
-
-
-class MadeWith(Protocol):
-    """Something on disk that goes with one bundle: an index, or a classifier."""
-
-    @property
-    def path(self) -> Path:
-        """Where it is."""
-
-    @property
-    def bundle(self) -> str:
-        """The sha256 of the bundle."""
-
-
-def encoder_of(collection: MadeWith, model: str | None = None, device: str = "auto") -> Encoder:
-    """The encoder that an index was made with: ``model``, or of the bundles that ship the one that it was.
-
-    Raises:
-        ArgumentError: it was another.
-    """
-    names = list(SHIPPED) if model is None else [model]
-    bundles = {name: Bundle.open(find_bundle(name)) for name in names}
-    for name, bundle in bundles.items():
-        if bundle.sha256 == collection.bundle:
-            return load(name, device=device)
-    given = "none that ships with avfeat" if model is None else f"not {bundles[model].name}"
-    raise ArgumentError(
-        f"{collection.path}: was made with the bundle {collection.bundle[:12]}..., {given}; name it with --model "
-        "(encoder=), or make it again."
-    )
-
-
-def check_bundle(collection: MadeWith, bundle: str, what: str) -> None:
-    """Raise ``ArgumentError`` where vectors of two bundles would be compared."""
-    if bundle != collection.bundle:
-        raise ArgumentError(
-            f"{collection.path}: was made with the bundle {collection.bundle[:12]}..., {what} with "
-            f"{bundle[:12] or 'an unknown one'}; vectors of two bundles do not compare."
-        )
 
 
 def make_query(encoder: Encoder, source: Any, hop: float, text: bool) -> Query:

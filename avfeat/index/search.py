@@ -16,8 +16,9 @@ from avfeat.errors import ArgumentError
 from avfeat.index.align import Combine, Laid, Pair, Query, lay
 from avfeat.index.approximate import candidates, first_source, large
 from avfeat.index.collection import Collection, load_collection
-from avfeat.index.query import check_bundle, encoder_of, make_query, query_of
+from avfeat.index.query import make_query, query_of
 from avfeat.index.sheet import place_of
+from avfeat.made_with import check_bundle, encoder_of
 from avfeat.media import Source
 from avfeat.media.source import source_name
 
